@@ -1,0 +1,191 @@
+"""The typed configuration of a run, checked before torch is imported.
+
+Hydra composes it from `conf/`; `validated` turns what Hydra hands over into frozen dataclasses.
+"""
+
+from dataclasses import FrozenInstanceError, dataclass
+from typing import Any, cast
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from capsnet.errors import Mistake
+
+
+class SetOnce:
+    """Frozen once built. OmegaConf merges into plain dataclasses, not into `frozen=True` ones."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Raises FrozenInstanceError when the attribute has a value already."""
+        if name in self.__dict__:
+            raise FrozenInstanceError(f"a validated configuration cannot change: {name}")
+        super().__setattr__(name, value)
+
+
+def _require(right: bool, key: str, value: object, rule: str) -> None:
+    if not right:
+        raise Mistake(f"{key} = {value} is not possible: it must be {rule}")
+
+
+@dataclass
+class Data(SetOnce):
+    """Which digits, and how far they move."""
+
+    source: str = MISSING  # mnist | digits: the prepared folder below root
+    root: str = "data"
+    shift: int = 2  # pixels, each training image by −shift…shift on both axes, anew at each step
+    holdout: int = 0  # the first so many training images validate instead of training (tuning)
+
+    def __post_init__(self) -> None:
+        """Raises Mistake when a value is out of range; so do all parts of a run."""
+        _require(0 <= self.shift <= 14, "data.shift", self.shift, "between 0 and 14 pixels")
+        _require(self.holdout >= 0, "data.holdout", self.holdout, "0 or more images")
+
+
+@dataclass
+class Model(SetOnce):
+    """What all networks have: a name, and a width that multiplies their channel counts."""
+
+    name: str = MISSING
+    width: float = 1.0  # 1 is the paper's network
+
+    def __post_init__(self) -> None:
+        _require(0 < self.width <= 8, "model.width", self.width, "above 0 and at most 8")
+
+
+@dataclass
+class CapsNet(Model):
+    """The choices of Table 1."""
+
+    routing_iterations: int = 3
+    decoder: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        iterations = self.routing_iterations
+        _require(iterations >= 1, "model.routing_iterations", iterations, "1 or more")
+
+
+@dataclass
+class MnistBaseline(Model):
+    """The convolutional baseline of Table 1."""
+
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "at least 0 and below 1")
+
+
+@dataclass
+class Recipe(SetOnce):
+    """Where the released code and the text of the paper differ."""
+
+    name: str = MISSING
+    routing_bias: bool = MISSING
+    primary_coupling: bool = MISSING
+    initialisation: str = MISSING  # released | text
+    balance: str = MISSING  # released | text: the margin loss beside the reconstruction loss
+
+    def __post_init__(self) -> None:
+        for key in ("initialisation", "balance"):
+            value = getattr(self, key)
+            _require(value in ("released", "text"), f"recipe.{key}", value, "released or text")
+
+
+@dataclass
+class Schedule(SetOnce):
+    """Adam's steps and the decay of its learning rate: lr · rate^(step / decay_steps) ≥ floor."""
+
+    name: str = MISSING
+    steps: int = MISSING
+    decay_steps: float = MISSING
+    decay_rate: float = 0.96
+    learning_rate: float = 0.001
+    floor: float = 1e-6
+    batch: int = 128  # over all devices together
+
+    def __post_init__(self) -> None:
+        for key in ("steps", "decay_steps", "batch"):
+            value = getattr(self, key)
+            _require(value >= 1, f"schedule.{key}", value, "1 or more")
+        for key in ("learning_rate", "decay_rate"):
+            value = getattr(self, key)
+            _require(0 < value <= 1, f"schedule.{key}", value, "above 0 and at most 1")
+
+
+@dataclass
+class Trainer(SetOnce):
+    """How to run, without a word on what comes out."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    checkpoint_every: int = 500  # steps
+    validate_every: int = 500  # steps; only with data.holdout
+    log_every: int = 50  # steps
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        for key in ("devices", "checkpoint_every", "validate_every", "log_every"):
+            value = getattr(self, key)
+            _require(value >= 1, f"trainer.{key}", value, "1 or more")
+
+
+@dataclass
+class Logger(SetOnce):
+    """CSV files are always written."""
+
+    wandb: bool = True
+    project: str = "capsnet"
+
+
+@dataclass
+class Run(SetOnce):
+    """One training run, whole."""
+
+    name: str = MISSING  # the experiment
+    seed: int = 0
+    data: Data = MISSING
+    model: Model = MISSING
+    recipe: Recipe = MISSING
+    schedule: Schedule = MISSING
+    trainer: Trainer = MISSING
+    logger: Logger = MISSING
+    record: str | None = None  # where the result goes; by default record.json in the run's folder
+    code: str | None = None  # digest of the code it was composed with; None: whatever is here
+
+    def __post_init__(self) -> None:
+        batch, devices = self.schedule.batch, self.trainer.devices
+        _require(0 <= self.seed < 2**32, "seed", self.seed, "between 0 and 2^32 - 1")
+        _require(
+            batch % devices == 0,
+            "trainer.devices",
+            devices,
+            f"a divisor of the global batch, schedule.batch = {batch}",
+        )
+
+
+MODELS = {"capsnet": CapsNet, "mnist_baseline": MnistBaseline}
+
+
+def register() -> None:
+    """Make the schemas known to Hydra."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Run)
+    for name, model in MODELS.items():
+        store.store(group="model", name=f"{name}_schema", node=model)
+
+
+def validated(cfg: DictConfig) -> Run:
+    """The frozen run that `cfg` describes. Raises Mistake with the key at fault.
+
+    Hydra accepts `+foo=1` and reads a composed file without types; merging its plain values into
+    the schema accepts neither.
+    """
+    values: Any = OmegaConf.to_container(cfg, resolve=True)
+    try:
+        model = OmegaConf.structured(MODELS[values["model"]["name"]])
+        return cast(Run, OmegaConf.to_object(OmegaConf.merge(Run, {"model": model}, values)))
+    except OmegaConfBaseException as error:
+        raise Mistake(str(error)) from error

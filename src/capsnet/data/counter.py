@@ -1,0 +1,59 @@
+"""Random numbers as pure functions of their keys: no state, so nothing to save or to race for.
+
+Each function takes Python integers, numpy int64 arrays or torch int64 tensors alike and gives the
+same numbers for all three, on any device. Keys lie in [0, 2³²).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MASK = 0xFFFFFFFF
+
+
+def _mix(x: Any) -> Any:
+    """A bijection of 32-bit integers in which every input bit moves every output bit.
+
+    The constants are those of Chris Wellons' 'lowbias32'. A product may overflow int64; its low
+    32 bits, all that is kept, are right even then.
+    """
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) & _MASK
+    x = ((x ^ (x >> 15)) * 0x846CA68B) & _MASK
+    return x ^ (x >> 16)
+
+
+def hash32(*keys: Any) -> Any:
+    """32 random bits for each tuple of keys (keys of different shapes broadcast)."""
+    h: Any = 0x9E3779B9
+    for key in keys:
+        h = _mix(h ^ key)
+    return h
+
+
+def integers(low: int, high: int, *keys: Any) -> Any:
+    """Uniform integers in [low, high), to within (high − low) / 2³²."""
+    return low + (hash32(*keys) * (high - low) >> 32)
+
+
+def permuted(position: NDArray[np.int64], size: int, *keys: int) -> NDArray[np.int64]:
+    """Where a random bijection of range(size), one for each tuple of keys, sends `position`.
+
+    A Feistel network on the next even number of bits, walked until it is back in range: Black and
+    Rogaway, 'Ciphers with arbitrary finite domains', 2002. So element 59,999,999 of a shuffled
+    60,000,000 costs what element 0 costs.
+    """
+    bits = max(1, ((size - 1).bit_length() + 1) // 2)
+    image = _feistel(position, bits, *keys)
+    while (outside := image >= size).any():
+        image = np.where(outside, _feistel(image, bits, *keys), image)
+    return image
+
+
+def _feistel(x: NDArray[np.int64], bits: int, *keys: int) -> NDArray[np.int64]:
+    """Six rounds over two halves of `bits` bits each."""
+    mask = (1 << bits) - 1
+    left, right = x >> bits, x & mask
+    for turn in range(6):
+        left, right = right, left ^ (hash32(*keys, turn, right) & mask)
+    return (left << bits) | right

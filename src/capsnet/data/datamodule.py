@@ -1,0 +1,120 @@
+"""The one place where data meets Lightning.
+
+A loader hands out indices only, a few bytes a step; the images lie on the training device and are
+put together there. Which examples a step sees is a function of (seed, step): a resumed run sees
+what an undisturbed one would, and N processes together see exactly what one would.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from capsnet.data.counter import permuted
+from capsnet.data.examples import Examples, Split
+
+EVALUATION_BATCH = 1000
+
+
+def batch_indices(size: int, batch: int, seed: int, step: int) -> Tensor:
+    """The `batch` examples of a step, int64: the next ones of an endless run of shuffled epochs.
+
+    Each epoch is a permutation of all `size` examples of its own; a batch may straddle two.
+    """
+    epochs, places = np.divmod(np.arange(step * batch, (step + 1) * batch), size)
+    indices = [permuted(places[epochs == e], size, seed, int(e)) for e in np.unique(epochs)]
+    return torch.from_numpy(np.concatenate(indices))
+
+
+class TrainingSteps(IterableDataset[tuple[int, Tensor]]):
+    """(step, this process's indices) for every step from `first()` to the last."""
+
+    def __init__(
+        self,
+        size: int,
+        batch: int,
+        steps: int,
+        seed: int,
+        first: Callable[[], int],
+        rank: int,
+        world: int,
+    ) -> None:
+        self.size, self.batch, self.steps, self.seed = size, batch, steps, seed
+        self.first, self.rank, self.world = first, rank, world
+
+    def __len__(self) -> int:
+        """All steps, also when resuming: Lightning counts on from where it was."""
+        return self.steps
+
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
+        for step in range(self.first(), self.steps):
+            yield (
+                step,
+                batch_indices(self.size, self.batch, self.seed, step)[self.rank :: self.world],
+            )
+
+
+class EvaluationBatches(IterableDataset[tuple[None, Tensor]]):
+    """Every example exactly once over all processes, none twice to fill up a batch."""
+
+    def __init__(self, size: int, rank: int, world: int) -> None:
+        self.batches = torch.arange(rank, size, world).split(EVALUATION_BATCH)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[None, Tensor]]:
+        for indices in self.batches:
+            yield None, indices
+
+
+class DigitsDataModule(pl.LightningDataModule):
+    """Training and validation (None: there is none) for a run of `steps` steps.
+
+    The test split never comes here: nothing in training may see it.
+    """
+
+    def __init__(
+        self, train: Split, validation: Split | None, batch: int, steps: int, seed: int
+    ) -> None:
+        super().__init__()
+        self.train, self.validation = train, validation
+        self.batch, self.steps, self.seed = batch, steps, seed
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Batch by batch, from the step that the trainer has reached."""
+        trainer = self._trainer()
+        steps = TrainingSteps(
+            len(self.train),
+            self.batch,
+            self.steps,
+            self.seed,
+            lambda: trainer.global_step,
+            trainer.global_rank,
+            trainer.world_size,
+        )
+        return DataLoader(steps, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+        """The validation split, or nothing."""
+        if self.validation is None:
+            return []
+        trainer = self._trainer()
+        batches = EvaluationBatches(len(self.validation), trainer.global_rank, trainer.world_size)
+        return DataLoader(batches, batch_size=None)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Examples:
+        """Indices, now on the device, become examples."""
+        step, indices = batch
+        split = "train" if self._trainer().training else "validation"
+        here: Split = getattr(self, split).to(indices.device)
+        setattr(self, split, here)
+        return here.examples(indices, step)
+
+    def _trainer(self) -> pl.Trainer:
+        assert self.trainer is not None
+        return self.trainer

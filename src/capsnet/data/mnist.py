@@ -1,0 +1,85 @@
+"""MNIST: 60,000 training and 10,000 test digits, from torchvision's mirrors or one of yours."""
+
+import gzip
+import os
+import shutil
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+from torchvision.datasets import MNIST
+from torchvision.datasets.utils import check_integrity, download_url
+
+from capsnet.data import prepared
+from capsnet.errors import Mistake
+
+MIRROR = "CAPSNET_MNIST_MIRROR"
+ABOUT = {
+    "name": "mnist",
+    "source": "mnist",
+    "about": "MNIST (LeCun, Cortes, Burges): 60,000 training and 10,000 test digits",
+}
+
+
+def prepare(folder: Path) -> None:
+    """Fetch the four official files, check their md5s, store them as arrays in `folder`.
+
+    Raises Mistake when no mirror gives a file with the right md5.
+    """
+    with prepared.building(folder) as scratch:
+        raw = scratch / "raw"
+        files = {
+            name: _fetch(name, digest, raw)
+            for name, digest in track(MNIST.resources, description="MNIST")
+        }
+        arrays = {
+            "train_images": _images(files["train-images-idx3-ubyte.gz"]),
+            "train_labels": _labels(files["train-labels-idx1-ubyte.gz"]),
+            "test_images": _images(files["t10k-images-idx3-ubyte.gz"]),
+            "test_labels": _labels(files["t10k-labels-idx1-ubyte.gz"]),
+        }
+        for file in files.values():
+            file.unlink()
+        raw.rmdir()
+        prepared.write(scratch, ABOUT, arrays)
+
+
+def _fetch(name: str, digest: str, folder: Path) -> Path:
+    mirror = os.environ.get(MIRROR)
+    problems: list[str] = []
+    for origin in [mirror] if mirror else MNIST.mirrors:
+        try:
+            _get(f"{origin.rstrip('/')}/{name}", folder / name, digest)
+            return folder / name
+        except URLError as error:
+            problems.append(f"{origin} cannot be reached ({error.reason})")
+        except FileNotFoundError as error:
+            problems.append(f"{error.filename} does not exist")
+        except RuntimeError:
+            problems.append(f"{origin} gives a truncated or altered file (wrong md5)")
+    raise Mistake(
+        f"could not get {name}: {'; '.join(problems)}. "
+        f"Set {MIRROR} to a URL or a folder that holds MNIST's four gzip files."
+    )
+
+
+def _get(origin: str, path: Path, digest: str) -> None:
+    if "://" in origin:
+        download_url(origin, path.parent, path.name, digest)
+        return
+    path.parent.mkdir(exist_ok=True)
+    shutil.copyfile(origin, path)
+    if not check_integrity(path, digest):
+        raise RuntimeError
+
+
+def _images(path: Path) -> NDArray[np.uint8]:
+    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=16).reshape(
+        -1, 28, 28
+    )
+
+
+def _labels(path: Path) -> NDArray[np.int64]:
+    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=8).astype(np.int64)

@@ -1,0 +1,58 @@
+"""Shifted MNIST: every training image moved by up to two pixels on each axis [P]."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+from torch.nn.functional import pad
+
+from capsnet.data.counter import integers
+from capsnet.data.examples import Examples
+
+
+def shifted(
+    images: UInt8[Tensor, "batch height width"], offsets: Int[Tensor, "batch 2"], reach: int
+) -> UInt8[Tensor, "batch height width"]:
+    """Each image moved by its own (down, right), at most `reach` pixels; zeros move in [P]."""
+    _, height, width = images.shape
+    padded = pad(images, (reach, reach, reach, reach))
+    rows = torch.arange(height, device=images.device) + reach - offsets[:, :1]
+    columns = torch.arange(width, device=images.device) + reach - offsets[:, 1:]
+    batch = torch.arange(len(images), device=images.device)
+    return padded[batch[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def random_offsets(
+    seed: int, step: int, indices: Int[Tensor, "batch"], reach: int
+) -> Int[Tensor, "batch 2"]:
+    """The shift of image i at a step, all (2 reach + 1)² equally likely: of (seed, step, i)."""
+    axes = torch.arange(2, device=indices.device)
+    return integers(-reach, reach + 1, seed, step, indices[:, None], axes)
+
+
+@dataclass(frozen=True)
+class ShiftedDigits:
+    """Digits that move by up to `reach` pixels at each training step, and stand in evaluation."""
+
+    images: UInt8[Tensor, "n height width"]
+    labels: Int[Tensor, "n"]
+    reach: int
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> Self:
+        """The same digits on `device`."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
+        """Digits `indices`, shifted as training step `step` shifts them; None: unshifted."""
+        digits = self.images[indices]
+        if step is not None and self.reach:
+            offsets = random_offsets(self.seed, step, indices, self.reach)
+            digits = shifted(digits, offsets, self.reach)
+        images = digits[:, None].float() / 255
+        return Examples(images, self.labels[indices][:, None], images[:, None])

@@ -1,0 +1,73 @@
+"""The layers of a CapsNet. They own parameters; the mathematics is in `functional`."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from capsnet.functional import dynamic_routing, squash
+
+
+class PrimaryCapsules(nn.Module):
+    """`types` convolutional capsules of `dim` dimensions: a convolution, cut up and squashed [P].
+
+    With `coupled` it is what the released code makes of it: a routing of one iteration from one
+    input, whose softmax over the types multiplies the convolution by 1/types before the bias [C].
+    """
+
+    def __init__(
+        self, channels: int, types: int, dim: int = 8, kernel: int = 9, coupled: bool = True
+    ) -> None:
+        super().__init__()
+        self.dim = dim
+        self.scale = 1 / types if coupled else 1.0
+        self.conv = nn.Conv2d(channels, types * dim, kernel, stride=2, bias=False)
+        self.bias = nn.Parameter(torch.zeros(types * dim))
+
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch capsules dim"]:
+        """The capsules, ordered by type, then row, then column."""
+        s = self.conv(x) * self.scale + self.bias[:, None, None]
+        return squash(s.unflatten(1, (-1, self.dim)).movedim(2, -1).flatten(1, 3))
+
+
+class DigitCapsules(nn.Module):
+    """`classes` capsules of `dim` dimensions, routed to from `in_capsules` below [P]."""
+
+    def __init__(
+        self,
+        in_capsules: int,
+        iterations: int,
+        classes: int = 10,
+        in_dim: int = 8,
+        dim: int = 16,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.iterations = iterations
+        self.weight = nn.Parameter(torch.zeros(in_capsules, classes, in_dim, dim))
+        self.bias = nn.Parameter(torch.zeros(classes, dim)) if bias else None
+
+    def forward(self, u: Float[Tensor, "batch in in_dim"]) -> Float[Tensor, "batch classes dim"]:
+        """The digit capsules v_j after routing."""
+        return dynamic_routing(u, self.weight, self.iterations, self.bias)
+
+
+class Decoder(nn.Sequential):
+    """Masked digit capsules → 512 ReLU → 1024 ReLU → pixels in (0, 1), by a sigmoid [P]."""
+
+    def __init__(
+        self, capsules: int, image: tuple[int, int, int], hidden: tuple[int, int] = (512, 1024)
+    ) -> None:
+        first, second = hidden
+        super().__init__(
+            nn.Linear(capsules, first),
+            nn.ReLU(),
+            nn.Linear(first, second),
+            nn.ReLU(),
+            nn.Linear(second, math.prod(image)),
+            nn.Sigmoid(),
+            nn.Unflatten(1, image),
+        )

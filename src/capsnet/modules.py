@@ -1,0 +1,123 @@
+"""How a network learns and is judged, for Lightning."""
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric
+
+from capsnet.data.counter import hash32
+from capsnet.data.examples import Examples
+from capsnet.functional import Balance, lengths, margin_loss, reconstruction_loss
+from capsnet.metrics import correct
+from capsnet.networks import CapsNet, one_hot
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """Adam, its learning rate falling without jumps: lr · rate^(step / decay_steps) ≥ floor [C]."""
+
+    learning_rate: float = 0.001
+    decay_rate: float = 0.96
+    decay_steps: float = 2000
+    floor: float = 1e-6
+
+    def factor(self, step: int) -> float:
+        """What multiplies `learning_rate` at `step`."""
+        decayed = self.decay_rate ** (step / self.decay_steps)
+        return max(decayed, self.floor / self.learning_rate)
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class DigitsModule(pl.LightningModule, Generic[Network]):
+    """Training and evaluation of any network; what its loss and its scores are, subclasses say."""
+
+    def __init__(self, network: Network, optimisation: Optimisation, seed: int) -> None:
+        super().__init__()
+        self.network, self.optimisation, self.seed = network, optimisation, seed
+        self.error = MeanMetric()
+
+    def losses(self, examples: Examples) -> dict[str, Tensor]:
+        """The parts of the loss by name; their sum is trained on."""
+        raise NotImplementedError
+
+    def scores(self, images: Tensor) -> Tensor:
+        """One number a class [batch, classes]; the highest are the answer."""
+        raise NotImplementedError
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Dropout is a function of (seed, step) too, so that a resumed run is the same run."""
+        torch.manual_seed(hash32(self.seed, self.global_step))
+
+    def training_step(self, examples: Examples, batch_idx: int) -> Tensor:
+        """The loss at this step's examples."""
+        parts = self.losses(examples)
+        loss = torch.stack(list(parts.values())).sum()
+        seen = float(self.global_step * len(examples.images) * self.trainer.world_size)
+        scheduler = cast(LambdaLR, self.lr_schedulers())
+        self.log("train/loss", loss, prog_bar=True)
+        self.log_dict({f"train/{name}": part for name, part in parts.items()})
+        self.log_dict({"images_seen": seen, "learning_rate": scheduler.get_last_lr()[0]})
+        return loss
+
+    def validation_step(self, examples: Examples, batch_idx: int) -> None:
+        """The error on the validation split, which alone may choose anything."""
+        self.error(~correct(self.scores(examples.images), examples.labels))
+        self.log("validation/error", self.error, prog_bar=True)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """TensorFlow's Adam: betas 0.9 and 0.999, eps 1e-8 [C]."""
+        adam = torch.optim.Adam(self.network.parameters(), lr=self.optimisation.learning_rate)
+        decay = LambdaLR(adam, self.optimisation.factor)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
+
+
+class CapsNetModule(DigitsModule[CapsNet]):
+    """A CapsNet under margin loss, and reconstruction loss where it has a decoder [P]."""
+
+    def __init__(
+        self, network: CapsNet, balance: Balance, optimisation: Optimisation, seed: int
+    ) -> None:
+        super().__init__(network, optimisation, seed)
+        self.balance: Balance = balance
+
+    def losses(self, examples: Examples) -> dict[str, Tensor]:
+        """Margin; and each digit reconstructed by itself from the true capsule [P]."""
+        capsules = self.network(examples.images)
+        targets = one_hot(examples.labels, capsules.shape[1])
+        losses = {"margin": margin_loss(lengths(capsules), targets, self.balance)}
+        if self.network.decoder is not None:
+            drawn = [
+                reconstruction_loss(
+                    self.network.reconstruct(capsules, one_hot(label, capsules.shape[1])), part
+                )
+                for label, part in zip(
+                    examples.labels.unbind(1), examples.parts.unbind(1), strict=True
+                )
+            ]
+            losses["reconstruction"] = torch.stack(drawn).sum()
+        return losses
+
+    def scores(self, images: Tensor) -> Tensor:
+        """The lengths of the capsules."""
+        return lengths(self.network(images))
+
+
+class BaselineModule(DigitsModule[nn.Module]):
+    """A convolutional baseline under softmax cross-entropy [P]."""
+
+    def losses(self, examples: Examples) -> dict[str, Tensor]:
+        """Cross-entropy with the one label there is."""
+        logits = self.network(examples.images)
+        return {"cross_entropy": cross_entropy(logits, examples.labels[:, 0])}
+
+    def scores(self, images: Tensor) -> Tensor:
+        """The logits."""
+        return self.network(images)

@@ -1,0 +1,120 @@
+"""The networks of the paper, each on one screen."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.init import trunc_normal_, zeros_
+
+from capsnet.layers import Decoder, DigitCapsules, PrimaryCapsules
+
+Initialisation = Literal["released", "text"]
+
+
+class CapsNet(nn.Module):
+    """Conv1 9×9 → PrimaryCapsules 9×9/2 → DigitCaps, and a decoder: [P] section 4, figures 1, 2.
+
+    The defaults are the MNIST network under the released recipe. `image` is (channels, height,
+    width); 28×28 gives 1152 primary capsules, 36×36 3200, 40×40 4608 [D]. Without `decoder` there
+    are no reconstruction parameters at all [P]. `routing_bias`, `primary_coupling` and
+    `initialisation` are where the released code [C] and the text of the paper [P] differ.
+    """
+
+    def __init__(
+        self,
+        image: tuple[int, int, int] = (1, 28, 28),
+        iterations: int = 3,
+        decoder: bool = True,
+        routing_bias: bool = True,
+        primary_coupling: bool = True,
+        initialisation: Initialisation = "released",
+        channels: int = 256,
+        types: int = 32,
+        decoder_hidden: tuple[int, int] = (512, 1024),
+        classes: int = 10,
+    ) -> None:
+        super().__init__()
+        height, width = ((side - 8 - 8 + 1) // 2 for side in image[1:])
+        self.conv1 = nn.Conv2d(image[0], channels, 9)
+        self.primary = PrimaryCapsules(channels, types, coupled=primary_coupling)
+        self.digits = DigitCapsules(types * height * width, iterations, classes, bias=routing_bias)
+        self.decoder = Decoder(classes * 16, image, decoder_hidden) if decoder else None
+        initialise_released(self) if initialisation == "released" else initialise_text(self)
+
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes dim"]:
+        """Images in [0, 1] → digit capsules; their lengths are the answer."""
+        return self.digits(self.primary(self.conv1(images).relu()))
+
+    def reconstruct(
+        self, capsules: Float[Tensor, "batch classes dim"], mask: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The image of the digit that `mask` marks with a 1; all other capsules count as 0 [P]."""
+        if self.decoder is None:
+            raise ValueError("this CapsNet was built without a decoder: it cannot reconstruct")
+        return self.decoder((capsules * mask[..., None]).flatten(1))
+
+
+def initialise_released(network: CapsNet) -> None:
+    """Truncated normal, sd 0.1 (Conv1: 0.05), cut at two sd; every bias 0.1 [C]."""
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            nn.init.constant_(parameter, 0.1)
+        else:
+            sd = 0.05 if name.startswith("conv1") else 0.1
+            trunc_normal_(parameter, std=sd, a=-2 * sd, b=2 * sd)
+
+
+def initialise_text(network: CapsNet) -> None:
+    """PyTorch's own for convolutions and decoder; W_ij normal, sd 0.1; capsule biases 0 [?]."""
+    trunc_normal_(network.digits.weight, std=0.1, a=-0.2, b=0.2)
+    for layer in (network.primary, network.digits):
+        if layer.bias is not None:
+            zeros_(layer.bias)
+
+
+class MnistBaseline(nn.Sequential):
+    """Three 5×5 convolutions, FC 328, FC 192, dropout, 10 logits: [P] section 4, 35.4M.
+
+    Images [batch, channels, height, width] in [0, 1] → logits [batch, classes]. SAME padding and no pooling: with these the parameters add up to 35,445,522 [D]. The dropout
+    rate is not stated; 0.5 is the common one [?].
+    """
+
+    def __init__(
+        self,
+        image: tuple[int, int, int] = (1, 28, 28),
+        channels: tuple[int, int, int] = (256, 256, 128),
+        hidden: tuple[int, int] = (328, 192),
+        dropout: float = 0.5,
+        classes: int = 10,
+    ) -> None:
+        depth, height, width = image
+        super().__init__(
+            *_conv_relu(depth, channels[0]),
+            *_conv_relu(channels[0], channels[1]),
+            *_conv_relu(channels[1], channels[2]),
+            nn.Flatten(),
+            nn.Linear(channels[2] * height * width, hidden[0]),
+            nn.ReLU(),
+            nn.Linear(hidden[0], hidden[1]),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden[1], classes),
+        )
+
+
+def _conv_relu(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(inputs, outputs, 5, padding="same"), nn.ReLU()
+
+
+def parameter_count(network: nn.Module) -> int:
+    """How many numbers training may move."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def one_hot(labels: Tensor, classes: int) -> Float[Tensor, "batch classes"]:
+    """Integer labels [batch] or [batch, digits] as a multi-hot matrix of 0 and 1."""
+    rows = labels if labels.ndim == 2 else labels[:, None]
+    return torch.zeros(len(labels), classes, device=labels.device).scatter(1, rows, 1.0)

@@ -1,0 +1,62 @@
+"""Checkpoints that are whole whenever the process dies, and whose run is the one asked for."""
+
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from capsnet.errors import Mistake
+from capsnet.results import write_atomically
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Lightning's checkpoints, each replacing the last in one move."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write `checkpoint` to `path`: after a kill -9 it is there whole, or the one before is."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomically(Path(path), buffer.getvalue())
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Raises Mistake when another process trains in `folder`; a dead one's lock does not count."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise Mistake(f"another process is training in {folder}: wait for it or stop it") from None
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """Where a run's one checkpoint lies."""
+    return folder / "checkpoints" / "last.ckpt"
+
+
+def clear_unless_same(folder: Path, identity: dict[str, str]) -> None:
+    """Keep what lies in `folder` only if it belongs to this very run, so that resuming is safe.
+
+    A run is the same when configuration, data and code are: see `identity`.
+    """
+    about = folder / "identity.json"
+    known = json.loads(about.read_text()) if about.is_file() else {}
+    if known == identity:
+        return
+    if known:
+        changed = " and ".join(key for key in identity if known.get(key) != identity[key])
+        print(f"{folder}: {changed} changed since the last run, so training starts afresh")
+    for stale in ("checkpoints", "logs", "wandb"):
+        shutil.rmtree(folder / stale, ignore_errors=True)
+    (folder / "wandb_id").unlink(missing_ok=True)
+    write_atomically(about, (json.dumps(identity, indent=2) + "\n").encode())

@@ -1,0 +1,105 @@
+"""Loggers: CSV files always, W&B where it is installed and wanted."""
+
+import importlib.util
+import netrc
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.rank_zero import rank_zero_only
+from pytorch_lightning.callbacks import Timer
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+
+from capsnet.config import Run
+from capsnet.results import write_atomically
+
+HOST = "api.wandb.ai"
+
+
+def first_process() -> bool:
+    """Whether this is the process that speaks for all in a distributed run."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def loggers(run: Run, folder: Path, about: dict[str, Any]) -> list[Logger]:
+    """The loggers of a run that lives in `folder`; `about` is what W&B shows as its config."""
+    if not first_process():
+        return []
+    csv = CSVLogger(folder, name="logs", flush_logs_every_n_steps=1)
+    if not run.logger.wandb:
+        return [csv]
+    if importlib.util.find_spec("wandb") is None:
+        print("W&B is not installed: the run is logged to CSV files alone")
+        return [csv]
+    return [csv, _wandb(run, folder, about)]
+
+
+def _wandb(run: Run, folder: Path, about: dict[str, Any]) -> WandbLogger:
+    """Never a prompt and never a hang: offline unless there is a key."""
+    import wandb
+
+    os.environ.setdefault("WANDB_MODE", "online" if logged_in() else "offline")
+    os.environ.setdefault("WANDB_SILENT", "true")
+    logger = WandbLogger(
+        name=f"{run.name}-seed{run.seed}",
+        project=run.logger.project,
+        group=run.name,
+        job_type="train",
+        tags=[about["source"], run.recipe.name, run.schedule.name],
+        id=run_id(folder),
+        resume="allow",
+        save_dir=folder,
+        config=about,
+        settings=wandb.Settings(console="off"),
+    )
+    logger.experiment.define_metric("*", step_metric="images_seen")
+    return logger
+
+
+def run_id(folder: Path) -> str:
+    """The folder's W&B run: kept, so that a resumed run continues its own page."""
+    path = folder / "wandb_id"
+    if not path.is_file():
+        write_atomically(path, uuid.uuid4().hex[:8].encode())
+    return path.read_text()
+
+
+def logged_in() -> bool:
+    """Whether W&B has a key, in the environment or where `wandb login` puts it."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        return netrc.netrc().authenticators(HOST) is not None
+    except (FileNotFoundError, netrc.NetrcParseError):
+        return False
+
+
+def finish(failed: bool) -> None:
+    """Close the W&B run, if there is one, as finished or as failed."""
+    if importlib.util.find_spec("wandb") is None:
+        return
+    import wandb
+
+    if wandb.run is not None:
+        wandb.finish(exit_code=int(failed))
+
+
+def log(trainer: pl.Trainer, metrics: dict[str, float]) -> None:
+    """Numbers that come after training, to every logger of the run."""
+    for logger in trainer.loggers:
+        logger.log_metrics(metrics, step=trainer.global_step)
+        logger.save()
+
+
+def training_seconds(trainer: pl.Trainer) -> float:
+    """Time spent training, that of resumed runs included."""
+    callbacks: list[pl.Callback] = getattr(trainer, "callbacks", [])
+    return sum(timer.time_elapsed("train") for timer in callbacks if isinstance(timer, Timer))
+
+
+def wandb_id(trainer: pl.Trainer) -> str | None:
+    """The id of the run's W&B page, if it has one."""
+    pages = [logger.version for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+    return pages[0] if pages else None

@@ -1,0 +1,131 @@
+"""`python -m capsnet.train experiment=NAME [key=value ...]`: train, evaluate, record.
+
+The same command again resumes where a killed run was, to the same weights; `-m` sweeps.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from capsnet import config
+from capsnet.errors import Mistake, told_plainly
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from capsnet.data.prepared import Digits
+    from capsnet.results import Record
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def main(cfg: DictConfig) -> None:
+    """Check the configuration, then import torch and train."""
+    with told_plainly():
+        run = config.validated(cfg)
+        train(run, Path(HydraConfig.get().runtime.output_dir))
+
+
+def train(run: config.Run, folder: Path) -> "Record | None":
+    """Train in `folder`, resuming what was begun there, evaluate, and write the record.
+
+    None on every process of a distributed run but the first. Raises Mistake when the data are not
+    prepared, the code is not what the configuration was composed with, or the folder is in use.
+    """
+    from capsnet import identity, saving, tracking
+    from capsnet.data.prepared import read_digits
+
+    if run.code not in (None, identity.code_digest()):
+        raise Mistake("the code has changed since this configuration was composed: compose again")
+    digits = read_digits(Path(run.data.root) / run.data.source)
+    who = identity.run_identity(run, digits.digest)
+    if not tracking.first_process():
+        return fit(run, folder, digits, who)
+    failed = True
+    try:
+        with saving.alone_in(folder):
+            saving.clear_unless_same(folder, who)
+            record = fit(run, folder, digits, who)
+        failed = False
+        return record
+    finally:
+        tracking.finish(failed)
+
+
+def fit(
+    run: config.Run, folder: Path, digits: "Digits", identity: dict[str, str]
+) -> "Record | None":
+    """Train from the checkpoint in `folder`, if there is one, to the last step, and evaluate."""
+    from capsnet import build, evaluate, results, tracking
+    from capsnet.saving import last_checkpoint
+
+    splits = build.splits(run, digits)
+    module = build.module(run)
+    about = asdict(run) | {"source": digits.source, "identity": identity}
+    trainer = build.trainer(run, folder, tracking.loggers(run, folder, about))
+    checkpoint = last_checkpoint(folder)
+    if checkpoint.is_file():
+        print(f"{folder}: resuming from {checkpoint.name}")
+    trainer.fit(
+        module,
+        build.datamodule(run, splits),
+        ckpt_path=checkpoint if checkpoint.is_file() else None,
+    )
+    trainer.save_checkpoint(checkpoint)
+    if not trainer.is_global_zero:
+        return None
+    wrong = evaluate.wrong(module, splits.test, trainer.strategy.root_device, run.trainer.progress)
+    record = summary(run, digits, identity, trainer, int(wrong.sum()), len(wrong))
+    tracking.log(trainer, {"test/error": record.error_percent / 100})
+    results.write(record, Path(run.record) if run.record else folder / "record.json")
+    print(f"{run.name}, seed {run.seed}: {record}")
+    return record
+
+
+def summary(
+    run: config.Run,
+    digits: "Digits",
+    identity: dict[str, str],
+    trainer: "pl.Trainer",
+    errors: int,
+    total: int,
+) -> "Record":
+    """The record of a run that is over."""
+    from capsnet import results, tracking
+    from capsnet.networks import parameter_count
+
+    seconds = tracking.training_seconds(trainer)
+    commit, clean = results.commit()
+    return results.Record(
+        experiment=run.name,
+        seed=run.seed,
+        recipe=run.recipe.name,
+        schedule=run.schedule.name,
+        steps_done=trainer.global_step,
+        steps_planned=run.schedule.steps,
+        batch=run.schedule.batch,
+        source=digits.source,
+        errors=errors,
+        total=total,
+        interval_percent=results.wilson(errors, total),
+        parameters=parameter_count(trainer.lightning_module),
+        width=run.model.width,
+        train_seconds=round(seconds, 1),
+        images_per_second=round(trainer.global_step * run.schedule.batch / seconds, 1),
+        device=results.device_name(trainer.strategy.root_device),
+        identity=identity,
+        commit=commit,
+        clean=clean,
+        versions=results.versions(),
+        wandb_id=tracking.wandb_id(trainer),
+    )
+
+
+if __name__ == "__main__":
+    config.register()
+    main()
