@@ -1,5 +1,7 @@
 """Configuration in, objects out: the one place where the rooms meet."""
 
+import logging
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -115,8 +117,20 @@ def datamodule(run: config.Run, parts: Splits) -> DigitsDataModule:
     )
 
 
+NOT_NEWS = (  # what Lightning warns of and this project has seen to
+    "does not have many workers",  # the loader hands out indices, nothing worth a worker
+    "Your `IterableDataset` has `__len__` defined",  # likewise
+    "Checkpoint directory .* exists and is not empty",  # it is this very run's
+    "You're resuming from a checkpoint that ended before the epoch ended",  # data follow the step
+    ".*LeafSpec",  # inside Lightning
+)
+
+
 def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
     """One long epoch of `steps` steps, a checkpoint every now and then."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in NOT_NEWS:
+        warnings.filterwarnings("ignore", f".*{message}")
     callbacks: list[Callback] = [
         ModelCheckpoint(
             last_checkpoint(folder).parent,

@@ -153,7 +153,7 @@ class Run(SetOnce):
     trainer: Trainer = MISSING
     logger: Logger = MISSING
     record: str | None = None  # where the result goes; by default record.json in the run's folder
-    code: str | None = None  # digest of the code it was composed with; None: whatever is here
+    composition: str | None = None  # digest of values and code, in composed configurations
 
     def __post_init__(self) -> None:
         batch, devices = self.schedule.batch, self.trainer.devices
@@ -184,8 +184,10 @@ def validated(cfg: DictConfig) -> Run:
     the schema accepts neither.
     """
     values: Any = OmegaConf.to_container(cfg, resolve=True)
+    name = values["model"]["name"]
+    _require(name in MODELS, "model.name", name, f"one of {', '.join(MODELS)}")
     try:
-        model = OmegaConf.structured(MODELS[values["model"]["name"]])
+        model = OmegaConf.structured(MODELS[name])
         return cast(Run, OmegaConf.to_object(OmegaConf.merge(Run, {"model": model}, values)))
     except OmegaConfBaseException as error:
         raise Mistake(str(error)) from error

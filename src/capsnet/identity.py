@@ -44,16 +44,24 @@ def normalised(source: str) -> str:
     return ast.unparse(tree)
 
 
-def run_identity(run: Run, data_digest: str) -> dict[str, str]:
-    """Three digests. Two runs that agree in them come out the same, step by step."""
-    decides = {
-        key: value
-        for key, value in asdict(run).items()
-        if key in ("seed", "data", "model", "recipe", "schedule")
-    }
+def config_digest(run: Run) -> str:
+    """Of the values that decide a run's numbers, the seed left out."""
+    values = asdict(run)
+    decides = {key: values[key] for key in ("data", "model", "recipe", "schedule")}
     del decides["data"]["root"]
+    return _digest(json.dumps(decides, sort_keys=True))
+
+
+def composition(run: Run) -> str:
+    """One digest of values and code: what a composed configuration was made from."""
+    return _digest(config_digest(run) + code_digest())
+
+
+def run_identity(run: Run, data_digest: str) -> dict[str, str]:
+    """Two runs that agree in all of these come out the same, step by step."""
     return {
-        "config": _digest(json.dumps(decides, sort_keys=True)),
+        "seed": str(run.seed),
+        "config": config_digest(run),
         "data": data_digest,
         "code": code_digest(),
     }

@@ -60,11 +60,11 @@ class DigitsModule(pl.LightningModule, Generic[Network]):
         """The loss at this step's examples."""
         parts = self.losses(examples)
         loss = torch.stack(list(parts.values())).sum()
-        seen = float(self.global_step * len(examples.images) * self.trainer.world_size)
+        seen = (self.global_step + 1) * len(examples.images) * self.trainer.world_size
         scheduler = cast(LambdaLR, self.lr_schedulers())
         self.log("train/loss", loss, prog_bar=True)
         self.log_dict({f"train/{name}": part for name, part in parts.items()})
-        self.log_dict({"images_seen": seen, "learning_rate": scheduler.get_last_lr()[0]})
+        self.log_dict({"images_seen": float(seen), "learning_rate": scheduler.get_last_lr()[0]})
         return loss
 
     def validation_step(self, examples: Examples, batch_idx: int) -> None:

@@ -68,7 +68,7 @@ def initialise_released(network: CapsNet) -> None:
 
 
 def initialise_text(network: CapsNet) -> None:
-    """PyTorch's own for convolutions and decoder; W_ij normal, sd 0.1; capsule biases 0 [?]."""
+    """PyTorch's own for convolutions and decoder; W_ij as released; capsule biases 0 [?]."""
     trunc_normal_(network.digits.weight, std=0.1, a=-0.2, b=0.2)
     for layer in (network.primary, network.digits):
         if layer.bias is not None:

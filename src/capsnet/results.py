@@ -52,7 +52,7 @@ def wilson(errors: int, total: int) -> tuple[float, float]:
     from scipy.stats import binomtest
 
     interval = binomtest(errors, total).proportion_ci(0.95, method="wilson")
-    return 100 * interval.low, 100 * interval.high
+    return 100 * float(interval.low), 100 * float(interval.high)
 
 
 def write(record: Record, path: Path) -> None:

@@ -42,20 +42,20 @@ def _wandb(run: Run, folder: Path, about: dict[str, Any]) -> WandbLogger:
 
     os.environ.setdefault("WANDB_MODE", "online" if logged_in() else "offline")
     os.environ.setdefault("WANDB_SILENT", "true")
-    logger = WandbLogger(
-        name=f"{run.name}-seed{run.seed}",
+    page = wandb.init(
         project=run.logger.project,
         group=run.name,
+        name=f"{run.name}-seed{run.seed}",
         job_type="train",
         tags=[about["source"], run.recipe.name, run.schedule.name],
         id=run_id(folder),
         resume="allow",
-        save_dir=folder,
+        dir=folder,
         config=about,
         settings=wandb.Settings(console="off"),
     )
-    logger.experiment.define_metric("*", step_metric="images_seen")
-    return logger
+    page.define_metric("*", step_metric="images_seen")
+    return WandbLogger(experiment=page)
 
 
 def run_id(folder: Path) -> str:

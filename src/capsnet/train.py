@@ -35,13 +35,16 @@ def train(run: config.Run, folder: Path) -> "Record | None":
     """Train in `folder`, resuming what was begun there, evaluate, and write the record.
 
     None on every process of a distributed run but the first. Raises Mistake when the data are not
-    prepared, the code is not what the configuration was composed with, or the folder is in use.
+    prepared, the run is not what was composed, or the folder is in use.
     """
     from capsnet import identity, saving, tracking
     from capsnet.data.prepared import read_digits
 
-    if run.code not in (None, identity.code_digest()):
-        raise Mistake("the code has changed since this configuration was composed: compose again")
+    if run.composition not in (None, identity.composition(run)):
+        raise Mistake(
+            f"the values or the code of {run.name} are not those it was composed with: "
+            "`dvc repro` composes again; to try values out, use experiment=NAME KEY=VALUE"
+        )
     digits = read_digits(Path(run.data.root) / run.data.source)
     who = identity.run_identity(run, digits.digest)
     if not tracking.first_process():
@@ -83,7 +86,7 @@ def fit(
     record = summary(run, digits, identity, trainer, int(wrong.sum()), len(wrong))
     tracking.log(trainer, {"test/error": record.error_percent / 100})
     results.write(record, Path(run.record) if run.record else folder / "record.json")
-    print(f"{run.name}, seed {run.seed}: {record}")
+    print(f"{run.name}, seed {run.seed}: {record.errors} errors in {record.total} {record.source}")
     return record
 
 

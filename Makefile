@@ -1,0 +1,32 @@
+# Two commands: `make demo` shows the paper in miniature, `make test` runs every check.
+# Each installs .venv first when it is missing or out of date.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test lock
+
+demo: .venv/installed
+	[ -e .git ] || dvc config --local core.no_scm true
+	dvc repro demo/dvc.yaml
+	@python -m capsnet.report table --profile demo
+	@cat demo/next.txt
+
+test: .venv/installed
+	ruff format --check .
+	ruff check .
+	basedpyright
+	pytest
+
+# Exactly the packages of requirements.lock, checked by hash, and this project in editable form.
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv .venv
+	pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# After a change of the dependencies in pyproject.toml; needs uv.
+lock:
+	uv pip compile pyproject.toml --extra pipeline --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --output-file requirements.lock

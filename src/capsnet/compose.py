@@ -1,0 +1,57 @@
+"""`python -m capsnet.compose PROFILE`: every experiment under a profile, fully resolved.
+
+The files in `configs/PROFILE` are what DVC's training stages depend on. Each carries a digest of
+all that decides its numbers, so that an edit re-runs exactly the runs that it changes.
+"""
+
+import argparse
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf
+
+from capsnet import config
+from capsnet.data.prepared import building
+from capsnet.errors import told_plainly
+from capsnet.identity import composition
+from capsnet.train import CONF
+
+
+def main() -> None:
+    """Compose the profile's experiments."""
+    parser = argparse.ArgumentParser(prog="capsnet.compose", description=__doc__)
+    parser.add_argument("profile", choices=names("profile"))
+    profile: str = parser.parse_args().profile
+    config.register()
+    with told_plainly():
+        compose(profile, Path("configs") / profile)
+
+
+def names(group: str) -> list[str]:
+    """The choices of a configuration group."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def compose(profile: str, folder: Path) -> None:
+    """Write `folder/<experiment>.yaml` for every experiment; other files in `folder` go."""
+    with initialize_config_dir(str(CONF), version_base="1.3"), building(folder) as scratch:
+        for experiment in names("experiment"):
+            values = resolved(profile, experiment)
+            text = f"# Composed from conf/ for profile {profile}; not to be edited.\n"
+            (scratch / f"{experiment}.yaml").write_text(text + OmegaConf.to_yaml(values))
+
+
+def resolved(profile: str, experiment: str) -> dict[str, Any]:
+    """The experiment's configuration, with its folder and its record; only the seed stays open."""
+    cfg = hydra_compose("config", [f"experiment={experiment}", f"profile={profile}"])
+    run = config.validated(cfg)
+    place = f"{profile}/{experiment}/seed${{seed}}"
+    run = replace(run, record=f"results/{place}.json", composition=composition(run))
+    return {**asdict(run), "hydra": {"run": {"dir": f"runs/{place}"}, "job": {"chdir": False}}}
+
+
+if __name__ == "__main__":
+    main()

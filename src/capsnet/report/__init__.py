@@ -1,0 +1,1 @@
+"""Tables and figures from result records, never from torch or a dashboard."""

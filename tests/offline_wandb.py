@@ -1,0 +1,82 @@
+"""Reads W&B's offline files: a 7-byte header, then a LevelDB log of protobufs."""
+
+import json
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wandb.proto import wandb_internal_pb2 as pb
+
+HEADER = b":W&B\xe1\xbe\x00"
+BLOCK = 32768
+
+
+@dataclass
+class OfflineRun:
+    id: str = ""
+    name: str = ""
+    group: str = ""
+    job_type: str = ""
+    tags: list[str] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    step_metrics: dict[str, str] = field(default_factory=dict)
+    exit_code: int | None = None
+
+
+def read_runs(folder: Path) -> list[OfflineRun]:
+    return [read_run(path) for path in sorted(folder.glob("wandb/offline-run-*/*.wandb"))]
+
+
+def read_run(path: Path, patience: float = 30) -> OfflineRun:
+    """W&B's service may still be writing when `finish` has returned."""
+    deadline = time.monotonic() + patience
+    while (run := _read(path)).exit_code is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return run
+
+
+def _read(path: Path) -> OfflineRun:
+    run = OfflineRun()
+    for record in _records(path.read_bytes()):
+        match record.WhichOneof("record_type"):
+            case "run":
+                about = record.run
+                run.id, run.name, run.group = about.run_id, about.display_name, about.run_group
+                run.job_type, run.tags = about.job_type, list(about.tags)
+                run.config.update(_values(about.config.update))
+            case "config":
+                run.config.update(_values(record.config.update))
+            case "history":
+                run.history.append(_values(record.history.item))
+            case "metric":
+                name = record.metric.name or record.metric.glob_name
+                run.step_metrics[name] = record.metric.step_metric
+            case "exit":
+                run.exit_code = record.exit.exit_code
+    return run
+
+
+def _values(items: Any) -> dict[str, Any]:
+    return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
+
+
+def _records(raw: bytes) -> Iterator[Any]:
+    assert raw[: len(HEADER)] == HEADER
+    position, buffer = len(HEADER), b""
+    while position + 7 <= len(raw):
+        left = BLOCK - position % BLOCK
+        if left < 7:
+            position += left
+            continue
+        _, length, kind = struct.unpack("<IHB", raw[position : position + 7])
+        position += 7
+        part, position = raw[position : position + length], position + length
+        buffer = part if kind in (1, 2) else buffer + part  # 1 whole, 2 first, 3 middle, 4 last
+        if kind in (1, 4):
+            record = pb.Record()  # pyright: ignore[reportAttributeAccessIssue]
+            record.ParseFromString(buffer)
+            yield record

@@ -1,0 +1,42 @@
+"""Runs as a user starts them: composed by Hydra, as commands or within the test process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+
+from capsnet import config
+from capsnet.train import CONF
+
+# A network of a few thousand weights: milliseconds a step.
+TINY = ("profile=demo", "model.width=0.03", "trainer.progress=false")
+
+
+def composed(*overrides: str) -> config.Run:
+    config.register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return config.validated(compose("config", list(overrides)))
+
+
+def tiny(root: Path, *overrides: str, experiment: str = "mnist_capsnet_r3_recon") -> config.Run:
+    return composed(f"experiment={experiment}", *TINY, f"data.root={root}", *overrides)
+
+
+def command(module: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", f"capsnet.{module}", *arguments],
+        cwd=cwd,
+        env={**os.environ, "WANDB_MODE": "offline", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def output(module: str, *arguments: str, cwd: Path, **environment: str) -> tuple[int, str]:
+    """Exit code and everything printed."""
+    process = command(module, *arguments, cwd=cwd, **environment)
+    printed, _ = process.communicate(timeout=300)
+    return process.returncode, printed

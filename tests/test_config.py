@@ -1,0 +1,121 @@
+"""A configuration is whole and right before torch is imported, or says what is wrong."""
+
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from capsnet import config, paper
+from capsnet.compose import compose, names
+from capsnet.errors import Mistake
+from running import composed, output
+
+EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("model.routing_iterationz=2", "Key 'routing_iterationz' not in 'CapsNet'"),
+        ("model.routing_iterations=abc", "'abc' of type 'str' could not be converted to Integer"),
+        ("experiment=mnist_capsnet_r33", "mnist_capsnet_r3_recon"),  # the choices are listed
+        ("recipe=mine", "released"),
+        ("+foo=1", "Key 'foo' not in 'Run'"),
+        ("+model.foo=1", "Key 'foo' not in 'CapsNet'"),
+        (
+            "model.routing_iterations=0",
+            "model.routing_iterations = 0 is not possible: it must be 1",
+        ),
+        ("model.width=-1", "model.width"),
+        ("data.shift=15", "data.shift = 15 is not possible: it must be between 0 and 14"),
+        ("schedule.steps=0", "schedule.steps"),
+        ("schedule.learning_rate=0", "schedule.learning_rate"),
+        ("recipe.balance=mine", "recipe.balance = mine is not possible: it must be released or"),
+        ("trainer.devices=3", "a divisor of the global batch, schedule.batch = 128"),
+        ("seed=-1", "seed"),
+    ],
+)
+def test_a_wrong_override_ends_with_one_message(override: str, told: str, tmp_path: Path) -> None:
+    code, printed = output("train", EXPERIMENT, override, cwd=tmp_path)
+    assert code == 1
+    assert told in printed
+    assert "Traceback" not in printed
+
+
+def test_no_experiment_lists_the_experiments(tmp_path: Path) -> None:
+    code, printed = output("train", cwd=tmp_path)
+    assert code == 1
+    assert "You must specify 'experiment'" in printed
+    assert "mnist_baseline" in printed
+
+
+def test_torch_is_not_imported_before_the_configuration_is_right(tmp_path: Path) -> None:
+    script = (
+        "import runpy, sys\n"
+        f"sys.argv = ['train', {EXPERIMENT!r}, '+foo=1']\n"
+        "try: runpy.run_module('capsnet.train', run_name='__main__')\n"
+        "except SystemExit: print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False"]
+
+
+def test_a_validated_run_cannot_change() -> None:
+    run = composed(EXPERIMENT)
+    with pytest.raises(FrozenInstanceError):
+        run.seed = 1
+    with pytest.raises(FrozenInstanceError):
+        run.model.width = 0.5
+
+
+def test_a_plain_file_is_held_to_the_schema_too() -> None:
+    values = OmegaConf.create({"model": {"name": "capsnet"}, "seed": "abc"})
+    with pytest.raises(Mistake, match="could not be converted to Integer"):
+        config.validated(values)
+
+
+@pytest.mark.parametrize("model", ["nothing", None])
+def test_an_unknown_model_is_named(model: str | None) -> None:
+    with pytest.raises(Mistake, match=r"model\.name"):
+        config.validated(OmegaConf.create({"model": {"name": model}}))
+
+
+@pytest.mark.parametrize("profile", names("profile"))
+@pytest.mark.parametrize("experiment", names("experiment"))
+def test_every_experiment_composes_under_its_own_name(profile: str, experiment: str) -> None:
+    run = composed(f"experiment={experiment}", f"profile={profile}")
+    assert run.name == experiment
+
+
+@pytest.mark.parametrize("row", paper.TABLE_1_MNIST, ids=lambda row: row.experiment)
+def test_the_paper_s_rows_are_the_paper_s_networks_and_schedule(row: paper.Row) -> None:
+    run = composed(f"experiment={row.experiment}", "profile=paper")
+    assert (run.data.source, run.data.shift, run.data.holdout) == ("mnist", 2, 0)
+    assert (run.schedule.steps, run.schedule.batch) == (paper.STEPS, 128)
+    assert (run.schedule.learning_rate, run.schedule.decay_rate) == (0.001, 0.96)
+    assert (run.schedule.decay_steps, run.schedule.floor) == (2000, 1e-6)
+    assert (run.recipe.name, run.model.width) == ("released", 1.0)
+    if isinstance(run.model, config.CapsNet):
+        assert run.model.routing_iterations == row.routing
+        assert run.model.decoder == row.reconstruction
+    else:
+        assert row.routing is None
+
+
+def test_composed_files_are_whole_and_train_takes_them(tmp_path: Path) -> None:
+    config.register()
+    compose("demo", tmp_path / "demo")
+    values = cast(DictConfig, OmegaConf.load(tmp_path / "demo" / "mnist_capsnet_r1.yaml"))
+    del values["hydra"]
+    values["seed"] = 7
+    run = config.validated(values)
+    expected = composed("experiment=mnist_capsnet_r1", "profile=demo", "seed=7")
+    assert run.record == "results/demo/mnist_capsnet_r1/seed7.json"
+    assert replace(run, record=None, composition=None) == expected
+    assert sorted(path.stem for path in (tmp_path / "demo").iterdir()) == names("experiment")

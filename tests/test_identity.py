@@ -1,0 +1,94 @@
+"""A comment costs no run; an equation, a value or another seed does."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from capsnet.identity import DECIDING, PACKAGE, code_digest, config_digest, run_identity
+from running import composed
+
+RUN = "experiment=mnist_capsnet_r3_recon"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    shutil.copytree(PACKAGE, tmp_path / "capsnet", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "capsnet"
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_comments_docstrings_and_layout_leave_the_digest_alone(package: Path) -> None:
+    before = code_digest(package)
+    functional = package / "functional.py"
+    _replace(functional, '"""The capsules above, v,', '"""Another docstring:')
+    _replace(functional, "# [P] section 3", "# another comment")
+    _replace(functional, "    norm = torch", "\n    norm = (\n        torch")
+    _replace(functional, "keepdim=True)\n", "keepdim=True)\n    )\n")
+    assert code_digest(package) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("functional.py", "1 + norm.square()", "2 + norm.square()"),
+        ("functional.py", "0.9, 0.1, 0.5", "0.9, 0.1, 0.4"),
+        ("networks.py", "std=sd", "std=2 * sd"),
+        ("modules.py", "torch.stack(drawn).sum()", "torch.stack(drawn).mean()"),
+        ("data/counter.py", "range(6)", "range(8)"),
+    ],
+)
+def test_a_changed_equation_changes_the_digest(
+    package: Path, name: str, old: str, new: str
+) -> None:
+    before = code_digest(package)
+    _replace(package / name, old, new)
+    assert code_digest(package) != before
+
+
+def test_every_module_that_training_imports_decides_or_is_known_not_to() -> None:
+    silent = {
+        "__init__.py": "no code",
+        "compose.py": "writes configurations",
+        "config.py": "its values are digested",
+        "errors.py": "messages",
+        "identity.py": "the digest itself",
+        "paper.py": "published numbers",
+        "prepare.py": "the data are digested",
+        "results.py": "records",
+        "saving.py": "checkpoints, bit for bit",
+        "tracking.py": "logs",
+        "data/__init__.py": "no code",
+        "data/digits.py": "the data are digested",
+        "data/mnist.py": "the data are digested",
+        "data/prepared.py": "the data are digested",
+        "data/examples.py": "types",
+    }
+    rooms = [*PACKAGE.glob("*.py"), *PACKAGE.glob("data/*.py"), *PACKAGE.glob("kernels/*.py")]
+    assert {str(room.relative_to(PACKAGE)) for room in rooms} == {*silent, *DECIDING}
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["recipe=text", "model.routing_iterations=2", "schedule.steps=1", "data.shift=1"],
+)
+def test_a_value_that_decides_changes_the_config_digest(override: str) -> None:
+    assert config_digest(composed(RUN, override)) != config_digest(composed(RUN))
+
+
+@pytest.mark.parametrize(
+    "override", ["trainer.devices=2", "data.root=elsewhere", "logger=csv", "record=x.json"]
+)
+def test_how_and_where_a_run_is_made_does_not(override: str) -> None:
+    assert config_digest(composed(RUN, override)) == config_digest(composed(RUN))
+
+
+def test_seed_and_data_are_part_of_a_run_s_identity() -> None:
+    here = run_identity(composed(RUN), "data")
+    assert run_identity(composed(RUN, "seed=1"), "data") != here
+    assert run_identity(composed(RUN), "other data") != here

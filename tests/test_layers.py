@@ -1,0 +1,144 @@
+"""The layers: what they compute, number for number."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import oracle
+from capsnet.layers import Decoder, DigitCapsules, PrimaryCapsules
+
+assert_equal = partial(torch.testing.assert_close, rtol=0.0, atol=1e-12)
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def randomised(layer: nn.Module) -> nn.Module:
+    """In float64, every parameter drawn anew: the layers themselves start at 0."""
+    layer.double()
+    for seed, parameter in enumerate(layer.parameters()):
+        parameter.data = normal(*parameter.shape, seed=seed)
+    return layer
+
+
+def array(tensor: Tensor) -> oracle.Array:
+    return tensor.detach().numpy()
+
+
+def primary_capsules_of_one_image(
+    image: oracle.Array, kernels: oracle.Array, bias: oracle.Array, types: int, scale: float
+) -> oracle.Array:
+    """Capsule by capsule: type, then row, then column; a type owns consecutive channels."""
+    side, dim = kernels.shape[-1], len(kernels) // types
+    rows, columns = ((size - side) // 2 + 1 for size in image.shape[1:])
+    capsules = []
+    for kind in range(types):
+        for row in range(rows):
+            for column in range(columns):
+                patch = image[:, 2 * row : 2 * row + side, 2 * column : 2 * column + side]
+                own = range(kind * dim, (kind + 1) * dim)
+                capsules.append([scale * np.sum(kernels[k] * patch) + bias[k] for k in own])
+    return oracle.squash(np.array(capsules))
+
+
+@pytest.mark.parametrize(("coupled", "scale"), [(True, 1 / 5), (False, 1.0)])
+def test_primary_capsules_equal_a_naive_convolution_cut_into_capsules(
+    coupled: bool, scale: float
+) -> None:
+    # All sizes differ (5 types, 3 dimensions, 2 × 4 places), so that no two axes can be swapped.
+    layer = PrimaryCapsules(channels=2, types=5, dim=3, kernel=3, coupled=coupled)
+    randomised(layer)
+    images = normal(2, 2, 6, 9, seed=9)
+    expected = [
+        primary_capsules_of_one_image(
+            array(image), array(layer.conv.weight), array(layer.bias), types=5, scale=scale
+        )
+        for image in images
+    ]
+    ours = layer(images)
+    assert ours.shape == (2, 5 * 2 * 4, 3)
+    assert_equal(ours, torch.tensor(np.array(expected)))
+
+
+def test_the_first_capsules_are_those_of_the_first_channels_at_all_places() -> None:
+    layer = PrimaryCapsules(channels=1, types=2, dim=2, kernel=1, coupled=False)
+    layer.conv.weight.data.zero_()
+    layer.conv.weight.data[0] = 1  # only channel 0 sees the image: dimension 0 of type 0
+    image = torch.tensor([[[[1.0, 9.0, 2.0], [9.0, 9.0, 9.0], [3.0, 9.0, 4.0]]]])
+    # Stride 2 reads 1, 2, 3 and 4, row by row; a length x is squashed to x² / (1 + x²).
+    expected = torch.zeros(8, 2)
+    expected[:4, 0] = torch.tensor([1 / 2, 4 / 5, 9 / 10, 16 / 17])
+    torch.testing.assert_close(layer(image)[0], expected)
+
+
+def test_coupling_scales_the_convolution_but_not_the_bias() -> None:
+    layer = PrimaryCapsules(channels=1, types=4, dim=1, kernel=1, coupled=True)
+    layer.conv.weight.data.fill_(1.0)
+    layer.bias.data.fill_(2.0)
+    # 4 × 1/4 + 2 = 3 before the squash, so 9/10 after it; (4 + 2)/4 would give 9/13.
+    torch.testing.assert_close(layer(torch.full((1, 1, 1, 1), 4.0)), torch.full((1, 4, 1), 0.9))
+
+
+def test_primary_bias_enters_before_the_squash_one_value_per_channel() -> None:
+    layer = PrimaryCapsules(channels=1, types=2, dim=2, kernel=1)
+    layer.conv.weight.data.zero_()
+    layer.bias.data = torch.tensor([3.0, 4.0, 0.0, 1.0])
+    # Type 0 is squash(3, 4) = 25/26 × (3/5, 4/5) at both places, type 1 is squash(0, 1).
+    first, second = [15 / 26, 20 / 26], [0.0, 1 / 2]
+    expected = torch.tensor([[first, first, second, second]])
+    torch.testing.assert_close(layer(torch.ones(1, 1, 1, 3)), expected)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_digit_capsules_equal_the_oracle_with_the_layer_s_own_parameters(
+    iterations: int, bias: bool
+) -> None:
+    layer = DigitCapsules(
+        in_capsules=6, iterations=iterations, classes=3, in_dim=2, dim=4, bias=bias
+    )
+    randomised(layer)
+    u = normal(2, 6, 2, seed=9)
+    own_bias = None if layer.bias is None else array(layer.bias)
+    assert (own_bias is not None) == bias
+    expected = oracle.routing(array(u), array(layer.weight), iterations, own_bias)[-1].v
+    assert_equal(layer(u), torch.tensor(expected))
+
+
+def small_decoder() -> Decoder:
+    return Decoder(capsules=6, image=(2, 3, 4), hidden=(5, 7))
+
+
+def test_decoder_equals_its_three_matrices_worked_in_numpy() -> None:
+    decoder = small_decoder()
+    randomised(decoder)
+    w1, b1, w2, b2, w3, b3 = (array(parameter) for parameter in decoder.parameters())
+    capsules = normal(3, 6, seed=9)
+    hidden = np.maximum(0, array(capsules) @ w1.T + b1)
+    hidden = np.maximum(0, hidden @ w2.T + b2)
+    pixels = 1 / (1 + np.exp(-(hidden @ w3.T + b3)))
+    expected = torch.tensor(pixels.reshape(3, 2, 3, 4))  # channel, row, column
+    assert_equal(decoder(capsules), expected)
+
+
+def test_decoder_pixels_lie_strictly_between_0_and_1_row_by_row() -> None:
+    decoder = small_decoder()
+    for parameter in decoder.parameters():
+        parameter.data.zero_()
+    logits = torch.linspace(-4, 4, 24)
+    list(decoder.parameters())[-1].data = logits
+    pixels = decoder(torch.ones(1, 6))
+    torch.testing.assert_close(pixels.flatten(), 1 / (1 + (-logits).exp()))
+    # Silent hidden layers: the pixels are the sigmoid of the last bias, e.g. 1 / (1 + e⁴).
+    assert pixels[0, 0, 0, 0].item() == pytest.approx(0.0179862, rel=1e-5)
+    assert 0 < pixels.min() < pixels.max() < 1
+
+
+def test_decoder_of_the_paper_has_512_and_1024_hidden_units() -> None:
+    decoder = Decoder(capsules=160, image=(1, 28, 28))
+    shapes = [tuple(layer.weight.shape) for layer in decoder if isinstance(layer, nn.Linear)]
+    assert shapes == [(512, 160), (1024, 512), (784, 1024)]

@@ -1,0 +1,43 @@
+"""What counts as right."""
+
+import pytest
+import torch
+
+from capsnet.metrics import correct
+
+
+def judged(scores: list[list[float]], labels: list[list[int]]) -> list[bool]:
+    return correct(torch.tensor(scores), torch.tensor(labels)).tolist()
+
+
+def test_one_digit_is_right_when_its_capsule_is_the_longest() -> None:
+    scores = [[0.1, 0.9, 0.3], [0.1, 0.9, 0.3], [0.8, 0.1, 0.7]]
+    assert judged(scores, [[1], [2], [0]]) == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("labels", "right"),
+    [
+        ([0, 2], True),
+        ([2, 0], True),  # the order of the two labels says nothing
+        ([0, 1], False),  # one right, one wrong
+        ([1, 2], False),  # the other one right
+        ([1, 3], False),  # both wrong
+    ],
+)
+def test_two_digits_are_right_only_together_and_in_any_order(
+    labels: list[int], right: bool
+) -> None:
+    # The two longest are 0 and 2, in either order of length.
+    assert judged([[0.9, 0.5, 0.8, 0.1], [0.8, 0.5, 0.9, 0.1]], [labels, labels]) == [right, right]
+
+
+def test_examples_are_judged_one_by_one() -> None:
+    scores = [[0.9, 0.8, 0.1], [0.9, 0.1, 0.8], [0.1, 0.8, 0.9]]
+    assert judged(scores, [[1, 0], [1, 0], [1, 2]]) == [True, False, True]
+
+
+def test_three_digits_need_the_three_longest() -> None:
+    scores = [[0.9, 0.8, 0.7, 0.1]]
+    assert judged(scores, [[2, 0, 1]]) == [True]
+    assert judged(scores, [[3, 0, 1]]) == [False]

@@ -1,0 +1,121 @@
+"""What goes wrong while data are fetched: one sentence, nothing left behind, a second try works."""
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from capsnet.data import prepared
+from capsnet.data.mnist import MIRROR
+from capsnet.data.prepared import Digits, read_digits
+from capsnet.errors import Mistake
+from capsnet.prepare import prepare
+from running import output
+
+FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
+def test_a_mirror_that_cannot_be_reached(tmp_path: Path) -> None:
+    code, printed = output("prepare", "mnist", cwd=tmp_path, **{MIRROR: "http://127.0.0.1:9/"})
+    assert code == 1
+    assert "http://127.0.0.1:9/ cannot be reached ([Errno 111] Connection refused)" in printed
+    assert f"Set {MIRROR} to a URL or a folder" in printed
+    assert "Traceback" not in printed
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_folder_without_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MIRROR, str(tmp_path))
+    with pytest.raises(Mistake, match=r"train-images-idx3-ubyte\.gz does not exist"):
+        prepare("mnist", tmp_path / "mnist")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("harm", ["truncated", "altered"])
+def test_a_harmed_file_then_the_right_one(
+    harm: str, mnist: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = Path(os.environ[MIRROR])
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    for name in FILES:
+        (mirror / name).symlink_to((true / name).absolute())
+    content = bytearray((true / FILES[2]).read_bytes())
+    if harm == "altered":
+        content[1000] ^= 1
+    (mirror / FILES[2]).unlink()
+    (mirror / FILES[2]).write_bytes(content if harm == "altered" else content[:-1])
+    monkeypatch.setenv(MIRROR, str(mirror))
+    with pytest.raises(Mistake, match="truncated or altered file"):
+        prepare("mnist", tmp_path / "data" / "mnist")
+    assert list((tmp_path / "data").iterdir()) == []
+    (mirror / FILES[2]).write_bytes((true / FILES[2]).read_bytes())
+    prepare("mnist", tmp_path / "data" / "mnist")
+    assert read_digits(tmp_path / "data" / "mnist").digest == mnist.digest
+
+
+def test_mnist_is_mnist(mnist: Digits) -> None:
+    assert mnist.source == "mnist"
+    assert mnist.train_images.shape == (60_000, 28, 28)
+    # The class counts of the official test labels, and its first digits: 7 2 1 0 4.
+    assert np.bincount(mnist.test_labels).tolist() == [
+        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
+    ]  # fmt: skip
+    assert mnist.test_labels[:5].tolist() == [7, 2, 1, 0, 4]
+    # The mean grey value that normalisations of MNIST use, 0.1307.
+    assert round(float(mnist.train_images.mean()) / 255, 4) == 0.1307
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "train_images.npy")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        prepare("digits", tmp_path / "digits")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_digits_are_the_same_everywhere(digits: Digits) -> None:
+    assert digits.source == "uci-digits"
+    content = hashlib.md5(digits.train_images.tobytes()).hexdigest()
+    assert content == "470d088921935d11a7d87d09c95ed04f"
+    per_class = np.bincount(digits.test_labels)
+    assert per_class.sum() == 500
+    assert per_class.max() - per_class.min() <= 3  # stratified
+    border = digits.train_images.copy()
+    border[:, 4:24, 4:24] = 0
+    assert not border.any()  # a 20×20 box, as MNIST's
+
+
+def test_building_replaces_the_old_folder_only_when_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    with prepared.building(folder) as scratch:
+        (scratch / "file").write_text("old")
+
+    def fail() -> None:
+        with prepared.building(folder) as scratch:
+            (scratch / "file").write_text("new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert (folder / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_missing_array_is_named(digits: Digits, data_root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    manifest = (data_root / "digits" / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(manifest)
+    with pytest.raises(Mistake, match=r"train_images\.npy is missing: run `python -m capsnet"):
+        read_digits(folder)

@@ -1,0 +1,242 @@
+"""One process, a tiny network, real digits: what a run does, writes and refuses."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+
+from capsnet import build, results
+from capsnet.config import Run
+from capsnet.data.prepared import read_digits
+from capsnet.errors import Mistake
+from capsnet.modules import Optimisation
+from capsnet.train import train
+from offline_wandb import read_runs
+from running import output, tiny
+
+SHORT = (
+    "schedule.steps=60",
+    "schedule.decay_steps=100",
+    "schedule.batch=32",
+    "trainer.log_every=10",
+    "trainer.checkpoint_every=10",
+    "logger=csv",
+)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return checkpoint["state_dict"]
+
+
+def same(one: Path, other: Path) -> bool:
+    first, second = weights(one), weights(other)
+    return first.keys() == second.keys() and all(
+        torch.equal(first[name], second[name]) for name in first
+    )
+
+
+def losses(folder: Path) -> list[float]:
+    header, *rows = (folder / "logs/version_0/metrics.csv").read_text().splitlines()
+    column = header.split(",").index("train/loss")
+    return [float(row.split(",")[column]) for row in rows if row.split(",")[column]]
+
+
+@pytest.fixture(scope="module")
+def finished(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
+    run, folder = tiny(data_root, *SHORT), tmp_path_factory.mktemp("finished")
+    train(run, folder)
+    return run, folder
+
+
+def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
+    finished: tuple[Run, Path], data_root: Path
+) -> None:
+    run, folder = finished
+    record = results.read(folder / "record.json")
+    digits = read_digits(data_root / "digits")
+    module = build.module(run)
+    module.load_state_dict(weights(folder))
+    images = torch.from_numpy(digits.test_images)[:, None].float() / 255
+    with torch.no_grad():
+        longest = module.eval().network(images).norm(dim=-1).argmax(dim=1)
+    assert record.errors == int((longest != torch.from_numpy(digits.test_labels)).sum())
+    assert record.total == 500
+    assert record.source == "uci-digits"
+    assert (record.steps_done, record.steps_planned) == (60, 60)
+    assert record.parameters == sum(p.numel() for p in module.network.parameters())
+
+
+def test_the_loss_falls(finished: tuple[Run, Path]) -> None:
+    curve = losses(finished[1])
+    assert len(curve) == 6
+    assert curve[-1] < 0.8 * curve[0]
+
+
+def test_the_same_command_again_changes_nothing(finished: tuple[Run, Path]) -> None:
+    run, folder = finished
+    before, errors = weights(folder), results.read(folder / "record.json").errors
+    train(run, folder)
+    assert all(torch.equal(before[name], after) for name, after in weights(folder).items())
+    assert results.read(folder / "record.json").errors == errors
+
+
+def test_a_run_is_a_function_of_its_seed(
+    finished: tuple[Run, Path], data_root: Path, tmp_path: Path
+) -> None:
+    run, folder = finished
+    train(run, tmp_path / "again")
+    train(replace(run, seed=1), tmp_path / "other")
+    assert same(folder, tmp_path / "again")
+    assert not same(folder, tmp_path / "other")
+
+
+@pytest.mark.parametrize("part", ["config", "data", "code", "seed"])
+def test_another_run_s_checkpoint_is_never_resumed(
+    part: str, finished: tuple[Run, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, folder = finished
+    train(run, tmp_path)
+    about = json.loads((tmp_path / "identity.json").read_text())
+    checkpoint = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
+    for tensor in checkpoint["state_dict"].values():
+        tensor.zero_()  # what resuming would show
+    torch.save(checkpoint, tmp_path / "checkpoints/last.ckpt")
+    (tmp_path / "identity.json").write_text(json.dumps(about | {part: "another"}))
+    train(run, tmp_path)
+    assert f"{part} changed since the last run" in capsys.readouterr().out
+    assert same(folder, tmp_path)
+
+
+def test_two_trainers_do_not_share_a_folder(data_root: Path, tmp_path: Path) -> None:
+    with (
+        FileLock(tmp_path / ".lock"),
+        pytest.raises(Mistake, match="another process is training in"),
+    ):
+        train(tiny(data_root, *SHORT), tmp_path)
+
+
+def test_a_flipped_bit_in_the_data_is_found_before_training(
+    data_root: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    (root / "digits").mkdir(parents=True)
+    for file in (data_root / "digits").iterdir():
+        (root / "digits" / file.name).write_bytes(file.read_bytes())
+    images = root / "digits" / "train_images.npy"
+    content = bytearray(images.read_bytes())
+    content[5000] ^= 1
+    images.write_bytes(content)
+    with pytest.raises(Mistake, match=r"train_images\.npy has changed since it was prepared"):
+        train(tiny(root, *SHORT), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_are_not_there_name_the_command(tmp_path: Path) -> None:
+    with pytest.raises(Mistake, match=r"run `python -m capsnet\.prepare digits`"):
+        train(tiny(tmp_path, *SHORT), tmp_path / "run")
+
+
+def test_a_composed_run_with_other_values_is_refused(data_root: Path, tmp_path: Path) -> None:
+    run = replace(tiny(data_root, *SHORT), composition="of something else")
+    with pytest.raises(Mistake, match="are not those it was composed with"):
+        train(run, tmp_path)
+
+
+def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> None:
+    run = tiny(data_root, *SHORT, "data.holdout=297", "trainer.validate_every=15")
+    splits = build.splits(run, read_digits(data_root / "digits"))
+    assert splits.validation is not None
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (1000, 297, 500)
+    train(run, tmp_path)
+    assert "validation/error" in (tmp_path / "logs/version_0/metrics.csv").read_text()
+
+
+def test_more_held_out_than_there_is_gets_a_sentence(data_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(Mistake, match=r"data\.holdout = 1297 leaves nothing of the 1297"):
+        train(tiny(data_root, *SHORT, "data.holdout=1297"), tmp_path)
+
+
+@pytest.mark.parametrize("experiment", ["mnist_baseline", "mnist_capsnet_r1"])
+def test_the_other_networks_learn_too(experiment: str, data_root: Path, tmp_path: Path) -> None:
+    train(tiny(data_root, *SHORT, experiment=experiment), tmp_path)
+    curve = losses(tmp_path)
+    assert curve[-1] < curve[0]
+
+
+def test_the_text_recipe_learns_and_is_another_model(
+    finished: tuple[Run, Path], data_root: Path, tmp_path: Path
+) -> None:
+    train(tiny(data_root, *SHORT, "recipe=text"), tmp_path)
+    assert losses(tmp_path)[-1] < losses(tmp_path)[0]
+    assert weights(tmp_path).keys() != weights(finished[1]).keys()  # no routing bias
+
+
+def test_learning_rate_decays_as_the_released_code_s() -> None:
+    paper = Optimisation()
+    rate = [paper.learning_rate * paper.factor(step) for step in (0, 1000, 2000, 300_000, 10**6)]
+    expected = [1e-3, 1e-3 * 0.96**0.5, 0.96e-3, 1e-3 * 0.96**150, 1e-6]  # [C]
+    assert rate == pytest.approx(expected, rel=1e-12)
+
+
+def test_wandb_shows_the_run_offline(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run = tiny(data_root, *SHORT, "logger=wandb")
+    record = train(run, tmp_path)
+    assert record is not None
+    [page] = read_runs(tmp_path)
+    assert (page.id, page.exit_code) == (record.wandb_id, 0)
+    assert (page.name, page.group) == ("mnist_capsnet_r3_recon-seed0", "mnist_capsnet_r3_recon")
+    assert {"uci-digits", "released", "demo"} == set(page.tags)
+    assert page.config["model"]["routing_iterations"] == 3
+    assert page.step_metrics["*"] == "images_seen"
+    trained = [row for row in page.history if "train/loss" in row]
+    assert [row["images_seen"] for row in trained] == [32 * step for step in range(10, 61, 10)]
+    for row in trained:
+        parts = row["train/margin"] + row["train/reconstruction"]
+        assert math.isclose(row["train/loss"], parts, rel_tol=1e-6)
+    [tested] = [row["test/error"] for row in page.history if "test/error" in row]
+    assert tested == record.errors / record.total
+
+
+def test_a_failed_run_ends_as_failed_in_wandb(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+
+    def broken(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(results, "write", broken)
+    with pytest.raises(OSError, match="No space left"):
+        train(tiny(data_root, *SHORT, "logger=wandb"), tmp_path)
+    [page] = read_runs(tmp_path)
+    assert page.exit_code == 1
+
+
+def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
+    data_root: Path, tmp_path: Path
+) -> None:
+    arguments = ["profile=demo", "model.width=0.03", "trainer.progress=false", "schedule.steps=3"]
+    code, printed = output(
+        "train",
+        "-m",
+        "experiment=mnist_capsnet_r3_recon",
+        "model.routing_iterations=1,2",
+        *arguments,
+        f"data.root={data_root}",
+        cwd=tmp_path,
+    )
+    assert code == 0, printed
+    pages = [read_runs(folder.parent) for folder in sorted(tmp_path.glob("runs/*/wandb"))]
+    assert [len(page) for page in pages] == [1, 1]
+    assert [page.config["model"]["routing_iterations"] for [page] in pages] == [1, 2]
+    records = [results.read(path) for path in sorted(tmp_path.glob("runs/*/record.json"))]
+    assert [record.wandb_id for record in records] == [page.id for [page] in pages]
+    assert records[0].identity["config"] != records[1].identity["config"]
