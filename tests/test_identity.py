@@ -56,6 +56,7 @@ def test_every_module_that_training_imports_decides_or_is_known_not_to() -> None
         "__init__.py": "no code",
         "compose.py": "writes configurations",
         "config.py": "its values are digested",
+        "benchmark.py": "measures",
         "errors.py": "messages",
         "identity.py": "the digest itself",
         "paper.py": "published numbers",
@@ -68,6 +69,9 @@ def test_every_module_that_training_imports_decides_or_is_known_not_to() -> None
         "data/mnist.py": "the data are digested",
         "data/prepared.py": "the data are digested",
         "data/examples.py": "types",
+        "kernels/__init__.py": "no code",
+        "kernels/allocator.py": "memory",
+        "kernels/textbook.py": "the benchmark's",
     }
     rooms = [*PACKAGE.glob("*.py"), *PACKAGE.glob("data/*.py"), *PACKAGE.glob("kernels/*.py")]
     assert {str(room.relative_to(PACKAGE)) for room in rooms} == {*silent, *DECIDING}
@@ -82,7 +86,14 @@ def test_a_value_that_decides_changes_the_config_digest(override: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "override", ["trainer.devices=2", "data.root=elsewhere", "logger=csv", "record=x.json"]
+    "override",
+    [
+        "trainer.devices=2",
+        "data.root=elsewhere",
+        "logger=csv",
+        "record=x.json",
+        "trainer.kernels=reference",
+    ],
 )
 def test_how_and_where_a_run_is_made_does_not(override: str) -> None:
     assert config_digest(composed(RUN, override)) == config_digest(composed(RUN))

@@ -16,7 +16,7 @@ from capsnet.errors import Mistake
 from capsnet.modules import Optimisation
 from capsnet.train import train
 from offline_wandb import read_runs
-from running import output, tiny
+from running import TINY, output, tiny
 
 SHORT = (
     "schedule.steps=60",
@@ -59,7 +59,7 @@ def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
     run, folder = finished
     record = results.read(folder / "record.json")
     digits = read_digits(data_root / "digits")
-    module = build.module(run)
+    module = build.module(run, (1, 28, 28))
     module.load_state_dict(weights(folder))
     images = torch.from_numpy(digits.test_images)[:, None].float() / 255
     with torch.no_grad():
@@ -149,9 +149,9 @@ def test_a_composed_run_with_other_values_is_refused(data_root: Path, tmp_path: 
 
 def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> None:
     run = tiny(data_root, *SHORT, "data.holdout=297", "trainer.validate_every=15")
-    splits = build.splits(run, read_digits(data_root / "digits"))
-    assert splits.validation is not None
-    assert (len(splits.train), len(splits.validation), len(splits.test)) == (1000, 297, 500)
+    data = build.dataset(run)
+    assert data.validation is not None
+    assert (len(data.train), len(data.validation), len(data.test)) == (1000, 297, 500)
     train(run, tmp_path)
     assert "validation/error" in (tmp_path / "logs/version_0/metrics.csv").read_text()
 
@@ -240,3 +240,40 @@ def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
     records = [results.read(path) for path in sorted(tmp_path.glob("runs/*/record.json"))]
     assert [record.wandb_id for record in records] == [page.id for [page] in pages]
     assert records[0].identity["config"] != records[1].identity["config"]
+
+
+def test_a_sweep_over_runs_of_several_devices_is_refused(data_root: Path, tmp_path: Path) -> None:
+    code, printed = output(
+        "train",
+        "-m",
+        "experiment=mnist_capsnet_r3_recon",
+        "seed=0,1",
+        "trainer.devices=2",
+        f"data.root={data_root}",
+        cwd=tmp_path,
+    )
+    assert code == 1
+    assert "trainer.devices = 2 does not go with a sweep" in printed
+
+
+def test_two_processes_train_as_one_does(data_root: Path, tmp_path: Path) -> None:
+    for devices in (1, 2):
+        arguments = (
+            "experiment=mnist_capsnet_r3_recon",
+            *TINY,
+            *SHORT,
+            "schedule.steps=20",
+            "trainer.accelerator=cpu",
+            f"trainer.devices={devices}",
+            f"data.root={data_root}",
+            f"hydra.run.dir={tmp_path / str(devices)}",
+        )
+        code, printed = output("train", *arguments, cwd=tmp_path)
+        assert code == 0, printed
+    one, two = weights(tmp_path / "1"), weights(tmp_path / "2")
+    assert one.keys() == two.keys()
+    for name in one:  # gradients are summed in another order: float32 rounding over 20 steps
+        torch.testing.assert_close(one[name], two[name], rtol=0, atol=2e-6)
+    records = [results.read(tmp_path / name / "record.json") for name in ("1", "2")]
+    assert [record.total for record in records] == [500, 500]
+    assert records[0].identity == records[1].identity

@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -18,58 +20,101 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from capsnet import config, networks
+from capsnet.data import expanded, multimnist, prepared
 from capsnet.data.datamodule import DigitsDataModule
 from capsnet.data.examples import Split
 from capsnet.data.prepared import Digits
-from capsnet.data.shifted import ShiftedDigits
+from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
 from capsnet.errors import Mistake
 from capsnet.functional import Balance
+from capsnet.kernels.networks import FastCapsNet
 from capsnet.modules import BaselineModule, CapsNetModule, DigitsModule, Optimisation
 from capsnet.saving import WholeCheckpoints, last_checkpoint
 
 
-class Splits(NamedTuple):
-    """Validation is None for the reported runs, which train on every training image."""
+class DataSet(NamedTuple):
+    """Named splits; validation is None for the reported runs, which train on every image.
+
+    `source` is whose digits they are, `digest` of all that was prepared for them.
+    """
 
     train: Split
     validation: Split | None
     test: Split
+    source: str
+    digest: str
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        channels, height, width = self.test.examples(torch.tensor([0]), None).images.shape[1:]
+        return channels, height, width
 
 
-def splits(run: config.Run, digits: Digits) -> Splits:
-    """Named splits; the first `holdout` training images validate, as in the released code [C]."""
-    if run.data.holdout >= len(digits.train_labels):
+def dataset(run: config.Run) -> DataSet:
+    """The run's data, checked. Raises Mistake when they are not prepared or not as the run says.
+
+    The first `holdout` training digits validate, as in the released code [C].
+    """
+    data = run.data
+    digits = prepared.read_digits(Path(data.root) / data.source)
+    if data.holdout >= len(digits.train_labels):
         raise Mistake(
-            f"data.holdout = {run.data.holdout} leaves nothing of the {len(digits.train_labels)} "
-            f"training images of {digits.source}"
+            f"data.holdout = {data.holdout} leaves nothing of the {len(digits.train_labels)} "
+            f"training digits of {digits.source}"
         )
+    folder = Path(data.root) / f"{data.name}-{data.source}"
+    match data.name:
+        case "shifted":
+            return _singles(digits, data, partial(ShiftedDigits, seed=run.seed))
+        case "enumerated":
+            return _singles(digits, data, EnumeratedShifts)
+        case "expanded":
+            splits = expanded.read(folder, digits, run.seed, data.holdout)
+        case "multimnist":
+            splits = multimnist.read(folder, digits, data.holdout)
+        case _:
+            raise AssertionError(data.name)
+    digest = prepared.digest(folder)
+    return DataSet(splits["train"], splits.get("validation"), splits["test"], digits.source, digest)
 
-    def split(images: Any, labels: Any) -> ShiftedDigits:
-        return ShiftedDigits(
-            torch.from_numpy(images), torch.from_numpy(labels), run.data.shift, run.seed
-        )
 
-    held = run.data.holdout
-    train = split(digits.train_images[held:], digits.train_labels[held:])
-    validation = split(digits.train_images[:held], digits.train_labels[:held]) if held else None
-    return Splits(train, validation, split(digits.test_images, digits.test_labels))
+def _singles(digits: Digits, data: config.Data, train: Callable[..., Split]) -> DataSet:
+    """Sets whose test digits stand where MNIST has them."""
+    images, labels = torch.from_numpy(digits.train_images), torch.from_numpy(digits.train_labels)
+    held = data.holdout
+    test = torch.from_numpy(digits.test_images), torch.from_numpy(digits.test_labels)
+    return DataSet(
+        train(images[held:], labels[held:], reach=data.shift),
+        ShiftedDigits(images[:held], labels[:held], 0, 0) if held else None,
+        ShiftedDigits(*test, 0, 0),
+        digits.source,
+        digits.digest,
+    )
 
 
-def network(run: config.Run) -> nn.Module:
-    """The network of the run, its weights drawn from the run's seed."""
+def network(run: config.Run, image: tuple[int, int, int]) -> nn.Module:
+    """The network of the run for images of that shape, its weights drawn from the run's seed."""
     torch.manual_seed(run.seed)
     match run.model:
         case config.CapsNet():
-            return capsnet(run.model, run.recipe)
+            kind = FastCapsNet if run.trainer.kernels == "fast" else networks.CapsNet
+            return capsnet(kind, run.model, run.recipe, image)
         case config.MnistBaseline():
-            return mnist_baseline(run.model)
+            return mnist_baseline(run.model, image)
         case _:
             raise AssertionError(run.model)
 
 
-def capsnet(model: config.CapsNet, recipe: config.Recipe) -> networks.CapsNet:
+def capsnet(
+    kind: type[networks.CapsNet],
+    model: config.CapsNet,
+    recipe: config.Recipe,
+    image: tuple[int, int, int],
+) -> networks.CapsNet:
     """A CapsNet under a recipe."""
-    return networks.CapsNet(
+    return kind(
+        image,
         iterations=model.routing_iterations,
         decoder=model.decoder,
         routing_bias=recipe.routing_bias,
@@ -81,10 +126,13 @@ def capsnet(model: config.CapsNet, recipe: config.Recipe) -> networks.CapsNet:
     )
 
 
-def mnist_baseline(model: config.MnistBaseline) -> networks.MnistBaseline:
+def mnist_baseline(
+    model: config.MnistBaseline, image: tuple[int, int, int]
+) -> networks.MnistBaseline:
     """The MNIST baseline."""
     first, second, third = (scaled(channels, model.width) for channels in (256, 256, 128))
     return networks.MnistBaseline(
+        image,
         channels=(first, second, third),
         hidden=(scaled(328, model.width), scaled(192, model.width)),
         dropout=model.dropout,
@@ -96,13 +144,13 @@ def scaled(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def module(run: config.Run) -> DigitsModule[Any]:
+def module(run: config.Run, image: tuple[int, int, int]) -> DigitsModule[Any]:
     """The network together with its loss and optimiser."""
     schedule = run.schedule
     optimisation = Optimisation(
         schedule.learning_rate, schedule.decay_rate, schedule.decay_steps, schedule.floor
     )
-    match network(run):
+    match network(run, image):
         case networks.CapsNet() as built:
             balance = cast(Balance, run.recipe.balance)
             return CapsNetModule(built, balance, optimisation, run.seed)
@@ -110,10 +158,10 @@ def module(run: config.Run) -> DigitsModule[Any]:
             return BaselineModule(built, optimisation, run.seed)
 
 
-def datamodule(run: config.Run, parts: Splits) -> DigitsDataModule:
+def datamodule(run: config.Run, data: DataSet) -> DigitsDataModule:
     """What the trainer trains and validates on."""
     return DigitsDataModule(
-        parts.train, parts.validation, run.schedule.batch, run.schedule.steps, run.seed
+        data.train, data.validation, run.schedule.batch, run.schedule.steps, run.seed
     )
 
 

@@ -23,6 +23,9 @@ class SetOnce:
         super().__setattr__(name, value)
 
 
+SETS = ("shifted", "enumerated", "expanded", "multimnist")
+
+
 def _require(right: bool, key: str, value: object, rule: str) -> None:
     if not right:
         raise Mistake(f"{key} = {value} is not possible: it must be {rule}")
@@ -30,15 +33,17 @@ def _require(right: bool, key: str, value: object, rule: str) -> None:
 
 @dataclass
 class Data(SetOnce):
-    """Which digits, and how far they move."""
+    """Which set, made of which digits."""
 
+    name: str = MISSING  # shifted | enumerated | expanded | multimnist
     source: str = MISSING  # mnist | digits: the prepared folder below root
     root: str = "data"
-    shift: int = 2  # pixels, each training image by −shift…shift on both axes, anew at each step
+    shift: int = 2  # pixels, −shift…shift on both axes; of shifted and enumerated
     holdout: int = 0  # the first so many training images validate instead of training (tuning)
 
     def __post_init__(self) -> None:
         """Raises Mistake when a value is out of range; so do all parts of a run."""
+        _require(self.name in SETS, "data.name", self.name, f"one of {', '.join(SETS)}")
         _require(0 <= self.shift <= 14, "data.shift", self.shift, "between 0 and 14 pixels")
         _require(self.holdout >= 0, "data.holdout", self.holdout, "0 or more images")
 
@@ -121,12 +126,19 @@ class Trainer(SetOnce):
 
     accelerator: str = "auto"
     devices: int = 1
+    kernels: str = "fast"  # fast | reference: equal to rounding
     checkpoint_every: int = 500  # steps
     validate_every: int = 500  # steps; only with data.holdout
     log_every: int = 50  # steps
     progress: bool = True
 
     def __post_init__(self) -> None:
+        _require(
+            self.kernels in ("fast", "reference"),
+            "trainer.kernels",
+            self.kernels,
+            "fast or reference",
+        )
         for key in ("devices", "checkpoint_every", "validate_every", "log_every"):
             value = getattr(self, key)
             _require(value >= 1, f"trainer.{key}", value, "1 or more")

@@ -29,7 +29,13 @@ class PrimaryCapsules(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
         """The capsules, ordered by type, then row, then column."""
-        s = self.conv(x) * self.scale + self.bias[:, None, None]
+        return self.capsules(self.conv(x))
+
+    def capsules(
+        self, convolved: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch capsules dim"]:
+        """What `forward` makes of the convolution's output."""
+        s = convolved * self.scale + self.bias[:, None, None]
         return squash(s.unflatten(1, (-1, self.dim)).movedim(2, -1).flatten(1, 3))
 
 

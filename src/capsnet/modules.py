@@ -74,7 +74,9 @@ class DigitsModule(pl.LightningModule, Generic[Network]):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """TensorFlow's Adam: betas 0.9 and 0.999, eps 1e-8 [C]."""
-        adam = torch.optim.Adam(self.network.parameters(), lr=self.optimisation.learning_rate)
+        adam = torch.optim.Adam(
+            self.network.parameters(), lr=self.optimisation.learning_rate, fused=True
+        )
         decay = LambdaLR(adam, self.optimisation.factor)
         return {"optimizer": adam, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
 

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from capsnet import config
 from capsnet.errors import Mistake, told_plainly
+from capsnet.kernels.allocator import keep_memory
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from capsnet.data.prepared import Digits
+    from capsnet.build import DataSet
     from capsnet.results import Record
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -26,9 +28,15 @@ CONF = Path(__file__).parents[2] / "conf"
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(cfg: DictConfig) -> None:
     """Check the configuration, then import torch and train."""
+    keep_memory()
     with told_plainly():
-        run = config.validated(cfg)
-        train(run, Path(HydraConfig.get().runtime.output_dir))
+        run, job = config.validated(cfg), HydraConfig.get()
+        if run.trainer.devices > 1 and job.mode == RunMode.MULTIRUN:
+            raise Mistake(
+                f"trainer.devices = {run.trainer.devices} does not go with a sweep: every process "
+                "would start the whole sweep again; use one device a job"
+            )
+        train(run, Path(job.runtime.output_dir))
 
 
 def train(run: config.Run, folder: Path) -> "Record | None":
@@ -37,23 +45,22 @@ def train(run: config.Run, folder: Path) -> "Record | None":
     None on every process of a distributed run but the first. Raises Mistake when the data are not
     prepared, the run is not what was composed, or the folder is in use.
     """
-    from capsnet import identity, saving, tracking
-    from capsnet.data.prepared import read_digits
+    from capsnet import build, identity, saving, tracking
 
     if run.composition not in (None, identity.composition(run)):
         raise Mistake(
             f"the values or the code of {run.name} are not those it was composed with: "
             "`dvc repro` composes again; to try values out, use experiment=NAME KEY=VALUE"
         )
-    digits = read_digits(Path(run.data.root) / run.data.source)
-    who = identity.run_identity(run, digits.digest)
+    data = build.dataset(run)
+    who = identity.run_identity(run, data.digest)
     if not tracking.first_process():
-        return fit(run, folder, digits, who)
+        return fit(run, folder, data, who)
     failed = True
     try:
         with saving.alone_in(folder):
             saving.clear_unless_same(folder, who)
-            record = fit(run, folder, digits, who)
+            record = fit(run, folder, data, who)
         failed = False
         return record
     finally:
@@ -61,29 +68,28 @@ def train(run: config.Run, folder: Path) -> "Record | None":
 
 
 def fit(
-    run: config.Run, folder: Path, digits: "Digits", identity: dict[str, str]
+    run: config.Run, folder: Path, data: "DataSet", identity: dict[str, str]
 ) -> "Record | None":
     """Train from the checkpoint in `folder`, if there is one, to the last step, and evaluate."""
     from capsnet import build, evaluate, results, tracking
     from capsnet.saving import last_checkpoint
 
-    splits = build.splits(run, digits)
-    module = build.module(run)
-    about = asdict(run) | {"source": digits.source, "identity": identity}
+    module = build.module(run, data.image)
+    about = asdict(run) | {"source": data.source, "identity": identity}
     trainer = build.trainer(run, folder, tracking.loggers(run, folder, about))
     checkpoint = last_checkpoint(folder)
     if checkpoint.is_file():
         print(f"{folder}: resuming from {checkpoint.name}")
     trainer.fit(
         module,
-        build.datamodule(run, splits),
+        build.datamodule(run, data),
         ckpt_path=checkpoint if checkpoint.is_file() else None,
     )
     trainer.save_checkpoint(checkpoint)
     if not trainer.is_global_zero:
         return None
-    wrong = evaluate.wrong(module, splits.test, trainer.strategy.root_device, run.trainer.progress)
-    record = summary(run, digits, identity, trainer, int(wrong.sum()), len(wrong))
+    wrong = evaluate.wrong(module, data.test, trainer.strategy.root_device, run.trainer.progress)
+    record = summary(run, data.source, identity, trainer, int(wrong.sum()), len(wrong))
     tracking.log(trainer, {"test/error": record.error_percent / 100})
     results.write(record, Path(run.record) if run.record else folder / "record.json")
     print(f"{run.name}, seed {run.seed}: {record.errors} errors in {record.total} {record.source}")
@@ -92,7 +98,7 @@ def fit(
 
 def summary(
     run: config.Run,
-    digits: "Digits",
+    source: str,
     identity: dict[str, str],
     trainer: "pl.Trainer",
     errors: int,
@@ -112,7 +118,7 @@ def summary(
         steps_done=trainer.global_step,
         steps_planned=run.schedule.steps,
         batch=run.schedule.batch,
-        source=digits.source,
+        source=source,
         errors=errors,
         total=total,
         interval_percent=results.wilson(errors, total),

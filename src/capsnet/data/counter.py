@@ -36,24 +36,37 @@ def integers(low: int, high: int, *keys: Any) -> Any:
     return low + (hash32(*keys) * (high - low) >> 32)
 
 
-def permuted(position: NDArray[np.int64], size: int, *keys: int) -> NDArray[np.int64]:
+def uniform(low: float, high: float, *keys: Any) -> Any:
+    """Uniform floating-point numbers in (low, high), 2³² of them (not for tensors: too coarse)."""
+    return low + (high - low) * ((hash32(*keys) + 0.5) / 2**32)
+
+
+def permuted(position: Any, size: Any, *keys: Any) -> NDArray[np.int64]:
     """Where a random bijection of range(size), one for each tuple of keys, sends `position`.
 
     A Feistel network on the next even number of bits, walked until it is back in range: Black and
     Rogaway, 'Ciphers with arbitrary finite domains', 2002. So element 59,999,999 of a shuffled
-    60,000,000 costs what element 0 costs.
+    60,000,000 costs what element 0 costs. Positions, sizes and keys of different shapes broadcast.
     """
-    bits = max(1, ((size - 1).bit_length() + 1) // 2)
-    image = _feistel(position, bits, *keys)
+    position, size, key = np.broadcast_arrays(position, size, hash32(*keys))
+    bits = np.maximum(1, (_bit_length(size - 1) + 1) // 2)
+    image = _feistel(position, bits, key)
     while (outside := image >= size).any():
-        image = np.where(outside, _feistel(image, bits, *keys), image)
+        image[outside] = _feistel(image[outside], bits[outside], key[outside])
     return image
 
 
-def _feistel(x: NDArray[np.int64], bits: int, *keys: int) -> NDArray[np.int64]:
+def _bit_length(x: NDArray[np.int64]) -> NDArray[np.int64]:
+    """As int.bit_length, of each element."""
+    return np.frexp(x)[1].astype(np.int64)
+
+
+def _feistel(
+    x: NDArray[np.int64], bits: NDArray[np.int64], key: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Six rounds over two halves of `bits` bits each."""
     mask = (1 << bits) - 1
     left, right = x >> bits, x & mask
     for turn in range(6):
-        left, right = right, left ^ (hash32(*keys, turn, right) & mask)
+        left, right = right, left ^ (_mix(_mix(key ^ turn) ^ right) & mask)
     return (left << bits) | right

@@ -52,6 +52,7 @@ def md5(path: Path) -> str:
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The manifest and the arrays, each checked against its md5.
 
+    The arrays stay on disk until they are looked at: a table may be larger than what a run needs.
     Raises Mistake when the folder is not there or a file is not what was prepared.
     """
     again = f"run `python -m capsnet.prepare {folder.name}`"
@@ -64,7 +65,9 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             raise Mistake(f"{path} is missing: {again}")
         if md5(path) != expected:
             raise Mistake(f"{path} has changed since it was prepared (wrong md5): {again}")
-    return manifest, {name: np.load(folder / f"{name}.npy") for name in manifest["md5"]}
+    # Copy on write: torch takes no arrays that it could not write to, and none is ever written to.
+    names = manifest["md5"]
+    return manifest, {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in names}
 
 
 @dataclass(frozen=True)
@@ -82,5 +85,24 @@ class Digits:
 def read_digits(folder: Path) -> Digits:
     """The digits prepared in `folder`. Raises Mistake as `read` does."""
     manifest, arrays = read(folder)
-    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
-    return Digits(manifest["source"], digest, **arrays)
+    return Digits(manifest["source"], digest(folder), **arrays)
+
+
+def digest(folder: Path) -> str:
+    """Of the manifest, and so of all that was prepared in `folder`."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def read_made_from(digits: Digits, folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """As `read`, for tables that only say what to do with `digits`.
+
+    Raises Mistake when they were made from other digits.
+    """
+    manifest, arrays = read(folder)
+    if manifest["digits"] != digits.digest:
+        raise Mistake(
+            f"{folder} was not made from these {digits.source} digits: "
+            f"run `python -m capsnet.prepare {folder.name}`"
+        )
+    return manifest, arrays

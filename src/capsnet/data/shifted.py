@@ -56,3 +56,31 @@ class ShiftedDigits:
             digits = shifted(digits, offsets, self.reach)
         images = digits[:, None].float() / 255
         return Examples(images, self.labels[indices][:, None], images[:, None])
+
+
+@dataclass(frozen=True)
+class EnumeratedShifts:
+    """The training set that the released code writes: all (2 reach + 1)² shifts of each digit [C].
+
+    With reach 2, example i is digit i div 25 at shift i mod 25, from (−2, −2), (−2, −1) … to
+    (2, 2) as (down, right). Nothing is left to chance but the order in which they are seen.
+    """
+
+    images: UInt8[Tensor, "n height width"]
+    labels: Int[Tensor, "n"]
+    reach: int
+
+    def __len__(self) -> int:
+        return len(self.labels) * (2 * self.reach + 1) ** 2
+
+    def to(self, device: torch.device) -> Self:
+        """The same digits on `device`."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
+        """Examples `indices`; `step` changes nothing."""
+        side = 2 * self.reach + 1
+        digits, places = indices // side**2, indices % side**2
+        offsets = torch.stack([places // side, places % side], 1) - self.reach
+        images = shifted(self.images[digits], offsets, self.reach)[:, None].float() / 255
+        return Examples(images, self.labels[digits][:, None], images[:, None])

@@ -1,4 +1,4 @@
-"""`python -m capsnet.report [table] [--profile NAME]`: what the records say."""
+"""`python -m capsnet.report [table | data]`: what the records say, what the data look like."""
 
 import argparse
 from pathlib import Path
@@ -11,17 +11,24 @@ from capsnet.results import read_all, write_atomically
 
 
 def main() -> None:
-    """Print Table 1 and write it as Markdown beside the records."""
+    """Print Table 1 and write it as Markdown, or draw contact sheets of the data."""
     parser = argparse.ArgumentParser(prog="capsnet.report", description=__doc__)
-    parser.add_argument("what", nargs="?", default="table", choices=["table"])
-    parser.add_argument("--profile", default="paper", help="whose records: results/PROFILE")
+    parser.add_argument("what", nargs="?", default="table", choices=["table", "data"])
+    parser.add_argument("--profile", default="paper", help="reads and writes results/PROFILE…")
+    parser.add_argument(
+        "--source", default="mnist", choices=["mnist", "digits"], help="of the data"
+    )
+    parser.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
     arguments = parser.parse_args()
     with told_plainly():
-        table(Path("results") / arguments.profile)
+        if arguments.what == "table":
+            table(Path("results") / arguments.profile)
+        else:
+            data(arguments.root, arguments.source, Path("results") / f"{arguments.profile}-data")
 
 
 def table(folder: Path) -> None:
-    """Raises Mistake when there is no such folder."""
+    """Table 1 from the records in `folder`. Raises Mistake when there is no such folder."""
     if not folder.is_dir():
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
     rows, title = table_1(read_all(folder)), f"Table 1, MNIST: {folder.name}"
@@ -30,6 +37,14 @@ def table(folder: Path) -> None:
     console = Console()
     console.print(rich_table(rows, title))
     console.print(f"Written to {path}")
+
+
+def data(root: Path, source: str, folder: Path) -> None:
+    """Contact sheets of every set made of the digits of `source`."""
+    from capsnet.report import sheets
+
+    for path in sheets.draw(root, source, folder):
+        print(f"Drawn: {path}")
 
 
 if __name__ == "__main__":

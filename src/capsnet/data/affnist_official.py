@@ -1,0 +1,183 @@
+"""affNIST as its author published it: 10,000 MNIST test digits under 32 affine maps each."""
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Self
+from urllib.error import URLError
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from numpy.typing import NDArray
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+from torch import Tensor
+from torchvision.datasets.utils import download_url
+
+from capsnet.data import prepared
+from capsnet.data.affnist import FRAME
+from capsnet.data.examples import Examples
+from capsnet.errors import Mistake
+
+PIXELS = ("columns", "rows")
+MIRROR = "CAPSNET_AFFNIST_MIRROR"
+PAGE = "https://www.cs.toronto.edu/~tijmen/affNIST/32x/transformed"
+FILE = "test.mat.zip"
+COUNT = 320_000
+ABOUT = {
+    "name": "affnist",
+    "source": "affnist-official",
+    "about": "affNIST (Tieleman): 10,000 MNIST test digits under 32 affine maps each",
+}
+
+
+@dataclass(frozen=True)
+class RenderedDigits:
+    """Digits that come as they are: the official affNIST."""
+
+    images: UInt8[Tensor, "n height width"]
+    labels: Int[Tensor, "n"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> Self:
+        """The same digits on `device`."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
+        """Digits `indices`; `step` changes nothing."""
+        images = self.images[indices][:, None].float() / 255
+        return Examples(images, self.labels[indices][:, None], images[:, None])
+
+
+def prepare(
+    folder: Path, file: Path | None = None, pixels: str = PIXELS[0], count: int = COUNT
+) -> None:
+    """Store the official test set; `file` is test.mat or test.mat.zip, None: fetch it.
+
+    No md5 is published: the one first seen is kept in the manifest, and another file is refused
+    from then on. Raises Mistake when the file cannot be had, is another, or is not what it should
+    be; see `read_mat`.
+    """
+    with prepared.building(folder) as scratch:
+        found = file or _fetch(scratch)
+        if not found.is_file():
+            raise Mistake(f"{found} does not exist: it should be affNIST's {FILE}")
+        digest = prepared.md5(found)
+        _require_first_seen(folder, digest)
+        arrays = read_mat(found, count, pixels)
+        if file is None:
+            found.unlink()
+        prepared.write(scratch, {**ABOUT, "file_md5": digest, "pixels": pixels}, arrays)
+
+
+def read(folder: Path) -> RenderedDigits:
+    """The official test set prepared in `folder`. Raises Mistake when there is none."""
+    _, arrays = prepared.read(folder)
+    return RenderedDigits(
+        torch.from_numpy(arrays["test_images"]), torch.from_numpy(arrays["test_labels"])
+    )
+
+
+def read_mat(path: Path, count: int = COUNT, pixels: str = PIXELS[0]) -> dict[str, NDArray[Any]]:
+    """Images uint8 [count, 40, 40], labels int64 and transforms of test.mat, or of its zip.
+
+    `pixels` says whether an image's 1600 numbers run down its `columns`, as documented, or along
+    its `rows`. The transforms are the file's own human_readable_transform, [count, columns], where
+    it has them. Raises Mistake when the file is no such struct, has another shape or count, or
+    shows digits that lie on their side.
+    """
+    struct = _struct(path)
+    images, labels = struct["image"], struct["label_int"].ravel()
+    if images.dtype != np.uint8 or images.shape != (FRAME**2, count):
+        raise Mistake(
+            f"{path}: image is {images.dtype} {images.shape}, not uint8 {(FRAME**2, count)}"
+        )
+    if labels.shape != (count,) or not np.isin(labels, np.arange(10)).all():
+        raise Mistake(f"{path}: label_int is not {count} digits from 0 to 9")
+    squares = images.T.reshape(count, FRAME, FRAME)
+    squares = np.ascontiguousarray(squares.transpose(0, 2, 1) if pixels == "columns" else squares)
+    _require_upright(path, squares[labels == 1], pixels)
+    arrays = {"test_images": squares, "test_labels": labels.astype(np.int64)}
+    transforms = struct.get("human_readable_transform")
+    if transforms is not None and transforms.ndim == 2 and transforms.shape[1] == count:
+        arrays["test_transforms"] = np.ascontiguousarray(transforms.T.astype(np.float32))
+    return arrays
+
+
+def _struct(path: Path) -> dict[str, NDArray[Any]]:
+    """The fields of the file's affNISTdata."""
+    try:
+        with _unzipped(path) as file:
+            struct = loadmat(file)["affNISTdata"][0, 0]
+        fields = {name: struct[name] for name in struct.dtype.names}
+    except (
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        NotImplementedError,
+        MatReadError,
+    ) as wrong:
+        raise Mistake(f"{path} holds no MATLAB struct affNISTdata ({wrong})") from wrong
+    if missing := {"image", "label_int"} - fields.keys():
+        raise Mistake(f"{path}: its affNISTdata has no {' and no '.join(sorted(missing))}")
+    return fields
+
+
+@contextmanager
+def _unzipped(path: Path) -> Iterator[IO[bytes]]:
+    """The .mat file, out of its zip where it comes in one."""
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            yield file
+        return
+    with zipfile.ZipFile(path) as archive:
+        inside = [name for name in archive.namelist() if name.endswith(".mat")]
+        if len(inside) != 1:
+            raise Mistake(f"{path} holds {len(inside)} .mat files, not one")
+        with archive.open(inside[0]) as file:
+            yield file
+
+
+def _require_upright(path: Path, ones: UInt8[np.ndarray, "n height width"], pixels: str) -> None:
+    """A 1 is taller than wide; where most are not, the pixels run the other way."""
+    tall, wide = ones.any(2).sum(), ones.any(1).sum()
+    if tall < wide:
+        other = PIXELS[1 - PIXELS.index(pixels)]
+        raise Mistake(
+            f"{path}: read along its {pixels}, the ones lie on their side; try --pixels {other}"
+        )
+
+
+def _require_first_seen(folder: Path, digest: str) -> None:
+    about = folder / prepared.MANIFEST
+    known = json.loads(about.read_text())["file_md5"] if about.is_file() else digest
+    if known != digest:
+        raise Mistake(
+            f"the file's md5 is {digest}, but {folder} was made from one with {known}: "
+            f"delete {folder} to trust the new one"
+        )
+
+
+def _fetch(folder: Path) -> Path:
+    mirror = os.environ.get(MIRROR, PAGE).rstrip("/")
+    path = folder / FILE
+    try:
+        if "://" in mirror:
+            download_url(f"{mirror}/{FILE}", folder, FILE)
+        else:
+            shutil.copyfile(f"{mirror}/{FILE}", path)
+    except (URLError, FileNotFoundError, RuntimeError) as error:
+        raise Mistake(
+            f"could not get {FILE} from {mirror} ({error}). Set {MIRROR} to a URL or a "
+            "folder that holds it, or name a file with --file."
+        ) from error
+    return path

@@ -1,0 +1,38 @@
+"""Routing as public code writes it, every vote stored: what the benchmark compares with."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from capsnet.functional import couplings, squash
+from capsnet.networks import CapsNet
+
+
+def dynamic_routing(
+    u: Float[Tensor, "batch in in_dim"],
+    weight: Float[Tensor, "in out in_dim out_dim"],
+    iterations: int,
+    bias: Float[Tensor, "out out_dim"] | None = None,
+    leaky: bool = False,
+) -> Float[Tensor, "batch out out_dim"]:
+    """The values of `functional.dynamic_routing`, from û [batch, in, out, out_dim] in memory."""
+    votes = torch.matmul(u[:, :, None, None], weight).squeeze(3)
+    b = votes.new_zeros(votes.shape[:3])
+    for iteration in range(iterations):
+        s = (couplings(b, leaky)[..., None] * votes).sum(1)
+        v = squash(s if bias is None else s + bias)
+        if iteration + 1 == iterations:
+            return v
+        b = b + (votes * v[:, None]).sum(-1)
+    raise ValueError(f"routing needs at least 1 iteration, got {iterations}")
+
+
+class TextbookCapsNet(CapsNet):
+    """A CapsNet that stores its votes."""
+
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes dim"]:
+        """As `CapsNet.forward`."""
+        u = self.primary(self.conv1(images).relu())
+        return dynamic_routing(u, self.digits.weight, self.digits.iterations, self.digits.bias)

@@ -1,0 +1,77 @@
+"""What `python -m capsnet.report data` draws: a contact sheet of every set made of some digits.
+
+The one part of the report that needs torch: it shows the very pictures that a network is shown.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from capsnet.data import affnist, affnist_official, expanded, multimnist, prepared
+from capsnet.data.examples import Examples, Split
+from capsnet.data.prepared import Digits
+from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
+from capsnet.report.contact import COLUMNS, ROWS, affnist_sheet, digits_sheet, multimnist_sheet
+
+CELLS = ROWS * COLUMNS
+
+
+def draw(root: Path, source: str, folder: Path) -> Iterator[Path]:
+    """One PNG a set in `folder`, named as it is drawn.
+
+    Raises Mistake when a set is not prepared; the official affNIST is left out where it is not.
+    """
+    digits = prepared.read_digits(root / source)
+    for name, split in singles(root, source, digits).items():
+        yield _digits(folder / f"{name}.png", f"{name} ({digits.source})", split)
+    pairs = multimnist.read(root / f"multimnist-{source}", digits)["test"]
+    yield _pairs(folder / "multimnist.png", f"MultiMNIST, test ({digits.source})", pairs)
+    yield _affine(folder / "affnist.png", root / f"affnist-{source}", digits)
+    if (root / "affnist-official").is_dir():
+        official = affnist_official.read(root / "affnist-official")
+        yield _digits(folder / "affnist-official.png", "affNIST (affnist-official)", official)
+
+
+def singles(root: Path, source: str, digits: Digits) -> dict[str, Split]:
+    """The sets of one digit a picture."""
+    images, labels = torch.from_numpy(digits.train_images), torch.from_numpy(digits.train_labels)
+    frames = expanded.read(root / f"expanded-{source}", digits)
+    return {
+        "shifted": ShiftedDigits(images, labels, 2, 0),
+        "enumerated": EnumeratedShifts(images, labels, 2),
+        "expanded": frames["test"],
+    }
+
+
+def _first(split: Split) -> Examples:
+    """The first 48 examples, as training step 0 sees them."""
+    return split.examples(torch.arange(CELLS), 0)
+
+
+def _digits(path: Path, title: str, split: Split) -> Path:
+    shown = _first(split)
+    digits_sheet(path, title, shown.images[:, 0].numpy(), shown.labels[:, 0].numpy())
+    return path
+
+
+def _pairs(path: Path, title: str, split: Split) -> Path:
+    shown = _first(split)
+    parts = shown.parts[:, :, 0].numpy()
+    multimnist_sheet(path, title, shown.images[:, 0].numpy(), parts, shown.labels.numpy())
+    return path
+
+
+def _affine(path: Path, folder: Path, digits: Digits) -> Path:
+    """Six digits, each in its first eight copies."""
+    split, (_, arrays) = affnist.read(folder, digits), prepared.read(folder)
+    copies = torch.arange(ROWS)[:, None] + len(split.labels) * torch.arange(COLUMNS)
+    shown = split.examples(copies.flatten(), None)
+    affnist_sheet(
+        path,
+        f"affNIST, generated ({digits.source}): rotation, shear; expansions; shifts",
+        shown.images.reshape(ROWS, COLUMNS, *shown.images.shape[2:]).numpy(),
+        split.labels[:ROWS].numpy(),
+        arrays["test_transforms"][copies.numpy()],
+    )
+    return path

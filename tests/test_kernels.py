@@ -1,0 +1,299 @@
+"""The fast paths against the truth: `functional`, and PyTorch's own convolutions."""
+
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from capsnet import functional
+from capsnet.kernels import allocator, convolutions, products, routing, textbook
+from capsnet.kernels.convolutions import Sizes, Tile, best_tile, stacked_convolutions
+from capsnet.kernels.networks import FastCapsNet
+from capsnet.kernels.textbook import TextbookCapsNet
+from capsnet.networks import CapsNet
+
+EXACT = 1e-10  # relative, in float64
+AS_GOOD = 2  # how many times the error of the truth in float32, against itself in float64
+
+Function = Callable[..., Tensor]
+
+
+def normal(*shape: int, seed: int, sd: float = 1.0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return sd * torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def answers(function: Function, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The value, and the gradient of a random linear function of it by every input."""
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    value = function(*leaves)
+    weights = normal(*value.shape, seed=99).to(value.dtype)
+    return [value.detach(), *torch.autograd.grad(value, leaves, weights)]
+
+
+def errors(answers: list[Tensor], truth: list[Tensor]) -> list[float]:
+    return [
+        float(torch.linalg.vector_norm(ours - true) / torch.linalg.vector_norm(true))
+        for ours, true in zip(answers, truth, strict=True)
+    ]
+
+
+def assert_equal(fast: Function, truth: Function, inputs: Sequence[Tensor]) -> None:
+    ours, true = answers(fast, inputs), answers(truth, inputs)
+    assert [x.shape for x in ours] == [x.shape for x in true]
+    assert max(errors(ours, true)) < EXACT
+
+
+def assert_as_good_in_float32(fast: Function, truth: Function, inputs: Sequence[Tensor]) -> None:
+    exact = answers(truth, inputs)
+    single = [x.float() for x in inputs]
+    ours, reference = (errors(answers(f, single), exact) for f in (fast, truth))
+    for our_error, reference_error in zip(ours, reference, strict=True):
+        assert our_error < AS_GOOD * reference_error
+
+
+def routed(
+    capsules: int, batch: int = 3, out: int = 10, in_dim: int = 8, dim: int = 16
+) -> tuple[Tensor, Tensor, Tensor]:
+    """u, W and bias; W so large that the couplings are far from uniform."""
+    u = functional.squash(normal(batch, capsules, in_dim, seed=0))
+    weight = normal(capsules, out, in_dim, dim, seed=1, sd=0.5)
+    return u, weight, normal(out, dim, seed=2, sd=0.1)
+
+
+def with_options(
+    function: Function, iterations: int, bias: bool = True, leaky: bool = False
+) -> Function:
+    """`dynamic_routing` as a function of tensors alone."""
+    if bias:
+        return lambda u, weight, bias: function(u, weight, iterations, bias, leaky)
+    return lambda u, weight: function(u, weight, iterations, leaky=leaky)
+
+
+def both_routings(
+    iterations: int, bias: bool = True, leaky: bool = False
+) -> tuple[Function, Function]:
+    """The fast path and the truth."""
+    fast, truth = routing.dynamic_routing, functional.dynamic_routing
+    options = iterations, bias, leaky
+    return with_options(fast, *options), with_options(truth, *options)
+
+
+def assert_routes_alike(inputs: Sequence[Tensor], iterations: int, leaky: bool = False) -> None:
+    assert_equal(*both_routings(iterations, len(inputs) == 3, leaky), inputs)
+
+
+@pytest.mark.parametrize("leaky", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("iterations", [1, 2, 3, 5])
+def test_routing_is_exact(iterations: int, bias: bool, leaky: bool) -> None:
+    inputs = routed(97)
+    assert_routes_alike(inputs if bias else inputs[:2], iterations, leaky)
+
+
+@pytest.mark.parametrize("capsules", [1152, 3200, 4608])
+def test_routing_is_exact_at_the_sizes_of_the_paper(capsules: int) -> None:
+    assert_routes_alike(routed(capsules, batch=2), 3)
+
+
+@pytest.mark.parametrize("slab", [1, 2**12, 2**13])
+def test_routing_is_exact_however_it_is_cut(slab: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """97 capsules: in slabs of 1, of 8 and of 17; the last ones end with capsules of zeros."""
+    monkeypatch.setattr(routing, "SLAB", slab)
+    assert_routes_alike(routed(97), 3)
+    assert_routes_alike(routed(97), 3, leaky=True)
+
+
+def test_routing_between_other_numbers_of_capsules_and_dimensions() -> None:
+    assert_routes_alike(routed(5, batch=1, out=1, in_dim=3, dim=2), 3)
+    assert_routes_alike(routed(1, batch=4, out=7, in_dim=1, dim=1), 2)
+
+
+def test_routing_of_transposed_inputs() -> None:
+    u, weight, bias = routed(20)
+    inputs = u.mT.contiguous().mT, weight.permute(1, 3, 2, 0).contiguous().permute(3, 0, 2, 1), bias
+    assert_routes_alike(inputs, 3)
+
+
+def test_routing_of_silent_capsules_has_finite_gradients() -> None:
+    u, weight, _ = routed(12)
+    silent = answers(with_options(routing.dynamic_routing, 3, bias=False), (0 * u, weight))
+    assert all(x.isfinite().all() for x in silent)
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_routing_is_as_good_in_float32(iterations: int) -> None:
+    assert_as_good_in_float32(*both_routings(iterations), routed(1152, 16))
+
+
+def test_routing_refuses_second_gradients() -> None:
+    """Its analytic backward is not itself differentiable, and says so."""
+    u, weight, _ = (x.requires_grad_() for x in routed(12))
+    v = routing.dynamic_routing(u, weight, 3)
+    with pytest.raises(RuntimeError, match="automatic differentiation"):
+        torch.autograd.grad(v.sum(), u, create_graph=True)
+
+
+@pytest.mark.parametrize("route", [routing.dynamic_routing, textbook.dynamic_routing])
+def test_routing_needs_an_iteration(route: Function) -> None:
+    with pytest.raises(ValueError, match="at least 1 iteration, got 0"):
+        route(normal(2, 4, 8, seed=0), normal(4, 10, 8, 16, seed=1), 0)
+
+
+@pytest.mark.parametrize("leaky", [False, True])
+def test_the_textbook_routes_to_the_same_values(leaky: bool) -> None:
+    """What the benchmark compares with computes the same."""
+    slow, truth = textbook.dynamic_routing, functional.dynamic_routing
+    assert_equal(with_options(slow, 3, True, leaky), with_options(truth, 3, True, leaky), routed(9))
+    assert_equal(with_options(slow, 3, False), with_options(truth, 3, False), routed(9)[:2])
+
+
+@pytest.mark.parametrize("stack", [(), (1,), (7,)])
+def test_products_are_as_good_in_float32(stack: tuple[int, ...]) -> None:
+    """Transposed factors included."""
+    a, b = normal(*stack, 33, 20, seed=0), normal(*stack, 47, 33, seed=1)
+    inputs = (a.mT, b.mT)
+    assert_as_good_in_float32(products.matmul, torch.matmul, inputs)
+    assert_equal(products.matmul, torch.matmul, inputs)
+
+
+def test_products_where_the_operator_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "LINEAR", None)
+    a, b = normal(5, 20, 33, seed=0).float(), normal(5, 33, 47, seed=1).float()
+    assert torch.equal(products.matmul(a, b), a @ b)
+
+
+def test_a_product_computes_only_the_gradients_that_are_asked_for() -> None:
+    a, b = normal(4, 5, seed=0), normal(5, 6, seed=1).requires_grad_()
+    products.matmul(a, b).sum().backward()
+    assert a.grad is None
+    torch.testing.assert_close(b.grad, a.sum(0)[:, None].expand(5, 6))
+
+
+def torch_convolutions(images: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor) -> Tensor:
+    return conv2d(conv2d(images, weight1, bias1).relu(), weight2, stride=2)
+
+
+def convolved(
+    image: tuple[int, int, int],
+    batch: int = 2,
+    channels: tuple[int, int] = (5, 6),
+    kernels: tuple[int, int] = (9, 9),
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Images, weight1, bias1 and weight2, of about the sizes that the released recipe starts at."""
+    images = normal(batch, *image, seed=0).abs()
+    weight1 = normal(channels[0], image[0], kernels[0], kernels[0], seed=1, sd=0.05)
+    weight2 = normal(channels[1], channels[0], kernels[1], kernels[1], seed=3, sd=0.1)
+    return images, weight1, normal(channels[0], seed=2, sd=0.1), weight2
+
+
+@pytest.mark.parametrize(
+    "image",
+    [(1, 28, 28), (1, 36, 36), (1, 40, 40), (3, 32, 32), (1, 29, 40), (1, 64, 17), (2, 17, 18)],
+)
+def test_convolutions_are_exact(image: tuple[int, int, int]) -> None:
+    assert_equal(stacked_convolutions, torch_convolutions, convolved(image))
+
+
+@pytest.mark.parametrize("kernels", [(9, 8), (5, 3), (1, 1), (4, 2)])
+def test_convolutions_with_other_kernels_are_exact(kernels: tuple[int, int]) -> None:
+    inputs = convolved((1, 20, 21), kernels=kernels)
+    assert_equal(stacked_convolutions, torch_convolutions, inputs)
+
+
+@pytest.mark.parametrize("outputs", [(6, 6), (4, 5), (3, 6), (1, 1), (7, 2)])
+def test_convolutions_are_exact_however_they_are_tiled(
+    outputs: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convolutions, "best_tile", lambda sizes: Tile(outputs, (5, 5)))
+    assert_equal(stacked_convolutions, torch_convolutions, convolved((1, 28, 28)))
+
+
+@pytest.mark.parametrize("side", [28, 36, 40])
+def test_convolutions_are_as_good_in_float32(side: int) -> None:
+    inputs = convolved((1, side, side), batch=4, channels=(64, 32))
+    assert_as_good_in_float32(stacked_convolutions, torch_convolutions, inputs)
+
+
+def test_an_evaluation_before_training_does_no_harm() -> None:
+    """Tensors of inference mode cannot take part in training; the constant matrices are shared."""
+    convolutions.transform.cache_clear()
+    inputs = convolved((1, 28, 28))
+    with torch.inference_mode():
+        stacked_convolutions(*inputs)
+    assert_equal(stacked_convolutions, torch_convolutions, inputs)
+
+
+def test_images_too_small_for_an_output_are_refused() -> None:
+    with pytest.raises(ValueError, match="images of 28×16 are smaller"):
+        stacked_convolutions(*convolved((1, 28, 16)))
+
+
+@pytest.mark.parametrize("taps", [(5, 5), (1, 1), (3, 2)])
+def test_a_transform_has_as_many_points_as_its_tile_says(taps: tuple[int, int]) -> None:
+    for outputs in [(6, 6), (5, 5), (10, 7), (1, 4)]:
+        tile = Tile(outputs, taps)
+        matrices = convolutions.transform(tile, torch.float64, torch.device("cpu"))
+        assert [m.shape for m in matrices] == [
+            (tile.points, tile.sides[0] * tile.sides[1]),
+            (tile.points, taps[0] * taps[1]),
+            (outputs[0] * outputs[1], tile.points),
+        ]
+
+
+def test_mnist_takes_one_tile_of_148_points() -> None:
+    """(100 − 4) / 2 = 48 complex frequencies at 3 multiplications each, and 4 real ones."""
+    tile = best_tile(Sizes(128, 1, 256, 256, (9, 9), (9, 9), (6, 6)))
+    assert tile.outputs == (6, 6)
+    assert tile.points == 148
+
+
+FAULTS_OF_FREED_MEMORY = """
+import resource
+import numpy as np
+from capsnet.kernels.allocator import keep_memory
+keep_memory()
+np.ones(2**23)
+faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    np.ones(2**23)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_freed_memory_is_kept_for_the_next_tensor() -> None:
+    """Ten times 64 MiB are 163,840 pages of 4 KiB: not one of them has to be mapped again."""
+    command = [sys.executable, "-c", FAULTS_OF_FREED_MEMORY]
+    assert int(subprocess.run(command, check=True, capture_output=True).stdout) < 100
+
+
+def test_other_systems_keep_their_own_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.delattr(allocator, "ctypes")
+    allocator.keep_memory()
+
+
+@pytest.mark.parametrize("image", [(1, 28, 28), (1, 36, 36), (2, 21, 33)])
+@pytest.mark.parametrize("recipe", [{}, {"routing_bias": False, "primary_coupling": False}])
+@pytest.mark.parametrize("kind", [FastCapsNet, TextbookCapsNet])
+def test_a_network_by_other_ways_is_the_same_network(
+    kind: type[CapsNet], recipe: dict[str, bool], image: tuple[int, int, int]
+) -> None:
+    truth, other = (
+        made(image, channels=12, types=4, **recipe).double() for made in (CapsNet, kind)
+    )
+    other.load_state_dict(truth.state_dict())
+    images = torch.rand(3, *image, dtype=torch.float64)
+    answers = [network(images) for network in (truth, other)]
+    for answer in answers:
+        answer.square().sum().backward()
+    torch.testing.assert_close(answers[1], answers[0], rtol=1e-10, atol=1e-12)
+    for (name, one), two in zip(truth.named_parameters(), other.parameters(), strict=True):
+        if not name.startswith("decoder"):
+            torch.testing.assert_close(two.grad, one.grad, rtol=1e-9, atol=1e-12)
