@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -283,7 +284,7 @@ def test_other_systems_keep_their_own_ways(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("recipe", [{}, {"routing_bias": False, "primary_coupling": False}])
 @pytest.mark.parametrize("kind", [FastCapsNet, TextbookCapsNet])
 def test_a_network_by_other_ways_is_the_same_network(
-    kind: type[CapsNet], recipe: dict[str, bool], image: tuple[int, int, int]
+    kind: type[CapsNet], recipe: dict[str, Any], image: tuple[int, int, int]
 ) -> None:
     truth, other = (
         made(image, channels=12, types=4, **recipe).double() for made in (CapsNet, kind)
