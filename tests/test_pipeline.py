@@ -74,7 +74,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def test_the_table_is_there_and_a_second_call_runs_nothing(project: Path) -> None:
     table = (project / "results/demo.md").read_text()
-    assert table.count("| demo: no verdict |") == len(EXPERIMENTS)
+    assert table.count("| demo: none |") == len(EXPERIMENTS)
     assert table.count("uci-digits") == len(EXPERIMENTS)
     assert table.count("not yet run") == 3
     assert repro(project) == []

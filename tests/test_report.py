@@ -59,9 +59,9 @@ def test_a_record_survives_writing_and_reading(tmp_path: Path) -> None:
         ({"errors": 10}, "reproduced"),  # better than the paper
         ({"errors": 34}, "reproduced"),  # 0.34 % of 10,000 cannot be told from 0.25
         ({"errors": 45}, "not reproduced"),
-        ({"steps_done": 299_999}, "short: paper has 300,000 steps"),
-        ({"source": "uci-digits"}, "demo: no verdict"),
-        ({"width": 0.25}, "demo: no verdict"),
+        ({"steps_done": 299_999}, "none: paper has 300000 steps"),
+        ({"source": "uci-digits"}, "demo: none"),
+        ({"width": 0.25}, "demo: none"),
     ],
 )
 def test_verdicts(changes: dict[str, object], expected: str) -> None:
@@ -79,15 +79,13 @@ def test_rows_hold_mean_sd_seeds_counts_interval_and_steps() -> None:
     assert [row[-1] for row in rows[:-1]] == ["not yet run"] * 4
     low, high = results.wilson(50, 20_000)
     assert rows[-1] == (
-        "CapsNet",
-        "3",
-        "yes",
+        "CapsNet, 3 routing, decoder",
         "0.25 ± 0.005",
         "0.25 ± 0.071 (2)",
         "50 / 20000",
-        f"{low:.2f} – {high:.2f}",
-        "mnist",
-        "300,000 / 300,000",
+        f"{low:.2f}–{high:.2f}",
+        "mnist, released",
+        "300000 of 300000",
         "reproduced",
     )
 

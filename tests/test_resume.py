@@ -6,13 +6,17 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 from running import TINY, command, output
 
 KILLS = int(os.environ.get("CAPSNET_TEST_KILLS", "2"))
+EXPERIMENTS = (
+    "mnist_baseline",  # dropout: the one network whose steps draw random numbers
+    "mnist_capsnet_r3_recon",
+)
 RUN = (
-    "experiment=mnist_baseline",  # dropout: the one network whose steps draw random numbers
     *TINY,
     "schedule.steps=600",
     "schedule.batch=16",
@@ -25,10 +29,10 @@ def checkpoint(folder: Path) -> Path:
     return folder / "checkpoints" / "last.ckpt"
 
 
-def kill_after_progress(folder: Path, root: Path, moment: float) -> None:
+def kill_after_progress(folder: Path, arguments: tuple[str, ...], moment: float) -> None:
     """Start, wait for a checkpoint of this very process, and kill `moment` seconds later."""
     before = checkpoint(folder).stat().st_mtime_ns if checkpoint(folder).exists() else 0
-    process = command("train", *RUN, f"data.root={root}", f"hydra.run.dir={folder}", cwd=root)
+    process = command("train", *arguments, f"hydra.run.dir={folder}", cwd=folder.parent)
     while not checkpoint(folder).exists() or checkpoint(folder).stat().st_mtime_ns == before:
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
@@ -43,17 +47,19 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
     return loaded["state_dict"]
 
 
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_killed_runs_end_in_the_weights_of_an_undisturbed_one(
-    data_root: Path, tmp_path: Path
+    experiment: str, data_root: Path, tmp_path: Path
 ) -> None:
     moments = random.Random(0)
+    arguments = (f"experiment={experiment}", *RUN, f"data.root={data_root}")
     for _ in range(KILLS):
-        kill_after_progress(tmp_path / "killed", data_root, moments.uniform(0, 0.5))
+        kill_after_progress(tmp_path / "killed", arguments, moments.uniform(0, 0.5))
         reached = torch.load(checkpoint(tmp_path / "killed"), weights_only=True)["global_step"]
         assert 0 < reached < 600
     for name in ("killed", "undisturbed"):
-        arguments = (*RUN, f"data.root={data_root}", f"hydra.run.dir={tmp_path / name}")
-        code, printed = output("train", *arguments, cwd=tmp_path)
+        here = f"hydra.run.dir={tmp_path / name}"
+        code, printed = output("train", *arguments, here, cwd=tmp_path)
         assert code == 0, printed
         assert ("resuming from last.ckpt" in printed) == (name == "killed")
     killed, undisturbed = state(tmp_path / "killed"), state(tmp_path / "undisturbed")

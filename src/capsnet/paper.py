@@ -11,7 +11,7 @@ class Row:
     """One cell of Table 1 as a row of ours; `sd` over three trials, where given."""
 
     experiment: str
-    label: str
+    name: str
     routing: int | None
     reconstruction: bool | None
     error_percent: float

@@ -74,6 +74,7 @@ def fit(
     from capsnet import build, evaluate, results, tracking
     from capsnet.saving import last_checkpoint
 
+    origin = results.commit()  # now: at the end of a long run, the files may be others
     module = build.module(run, data.image)
     about = asdict(run) | {"source": data.source, "identity": identity}
     trainer = build.trainer(run, folder, tracking.loggers(run, folder, about))
@@ -89,7 +90,8 @@ def fit(
     if not trainer.is_global_zero:
         return None
     wrong = evaluate.wrong(module, data.test, trainer.strategy.root_device, run.trainer.progress)
-    record = summary(run, data.source, identity, trainer, int(wrong.sum()), len(wrong))
+    counts = int(wrong.sum()), len(wrong)
+    record = summary(run, data.source, identity, origin, trainer, counts)
     tracking.log(trainer, {"test/error": record.error_percent / 100})
     results.write(record, Path(run.record) if run.record else folder / "record.json")
     print(f"{run.name}, seed {run.seed}: {record.errors} errors in {record.total} {record.source}")
@@ -100,16 +102,16 @@ def summary(
     run: config.Run,
     source: str,
     identity: dict[str, str],
+    origin: tuple[str | None, bool | None],
     trainer: "pl.Trainer",
-    errors: int,
-    total: int,
+    counts: tuple[int, int],
 ) -> "Record":
-    """The record of a run that is over."""
+    """The record of a run that is over; `origin` is commit and clean, `counts` errors and total."""
     from capsnet import results, tracking
     from capsnet.networks import parameter_count
 
     seconds = tracking.training_seconds(trainer)
-    commit, clean = results.commit()
+    errors, total = counts
     return results.Record(
         experiment=run.name,
         seed=run.seed,
@@ -128,8 +130,8 @@ def summary(
         images_per_second=round(trainer.global_step * run.schedule.batch / seconds, 1),
         device=results.device_name(trainer.strategy.root_device),
         identity=identity,
-        commit=commit,
-        clean=clean,
+        commit=origin[0],
+        clean=origin[1],
         versions=results.versions(),
         wandb_id=tracking.wandb_id(trainer),
     )

@@ -1,6 +1,7 @@
 """`python -m capsnet.report [table | data]`: what the records say, what the data look like."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -8,6 +9,8 @@ from rich.console import Console
 from capsnet.errors import Mistake, told_plainly
 from capsnet.report.tables import markdown, rich_table, table_1
 from capsnet.results import read_all, write_atomically
+
+WIDTH = 130  # columns, where no terminal says how many it has
 
 
 def main() -> None:
@@ -34,7 +37,7 @@ def table(folder: Path) -> None:
     rows, title = table_1(read_all(folder)), f"Table 1, MNIST: {folder.name}"
     path = folder.with_suffix(".md")
     write_atomically(path, markdown(rows, title).encode())
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(rich_table(rows, title))
     console.print(f"Written to {path}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean, stdev
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from capsnet import paper
@@ -10,14 +11,12 @@ from capsnet.results import Record, wilson
 
 COLUMNS = (
     "row",
-    "routing",
-    "reconstr.",
     "paper %",
-    "ours % (mean ± sd, seeds)",
+    "ours %",
     "errors / tests",
     "95 % interval",
-    "digits",
-    "steps done / planned",
+    "digits, recipe",
+    "steps",
     "verdict",
 )
 
@@ -32,30 +31,31 @@ def _of(records: Sequence[Record], experiment: str) -> list[Record]:
 
 
 def _row(row: paper.Row, records: list[Record]) -> tuple[str, ...]:
-    return (
-        row.label,
-        "–" if row.routing is None else str(row.routing),
-        {None: "–", False: "no", True: "yes"}[row.reconstruction],
-        f"{row.error_percent}" + (f" ± {row.sd}" if row.sd else ""),
-        *_ours(records),
-        verdict(row, records),
-    )
+    published = f"{row.error_percent}" + (f" ± {row.sd}" if row.sd else "")
+    return label(row), published, *_ours(records), verdict(row, records)
+
+
+def label(row: paper.Row) -> str:
+    """'CapsNet, 3 routing, decoder', say."""
+    if row.routing is None:
+        return row.name
+    return f"{row.name}, {row.routing} routing" + (", decoder" if row.reconstruction else "")
 
 
 def _ours(records: list[Record]) -> tuple[str, ...]:
+    """Mean, sd and number of seeds; pooled counts and their interval; what was trained on."""
     if not records:
         return ("–",) * 5
     percents = [record.error_percent for record in records]
-    spread = f" ± {stdev(percents):.3f}" if len(percents) > 1 else ""
+    spread = f" ± {stdev(percents):.3f} ({len(percents)})" if len(percents) > 1 else ""
     errors, total = pooled(records)
     low, high = wilson(errors, total)
-    first = records[0]
     return (
-        f"{mean(percents):.2f}{spread} ({len(records)})",
+        f"{mean(percents):.2f}{spread}",
         f"{errors} / {total}",
-        f"{low:.2f} – {high:.2f}",
-        first.source,
-        f"{min(record.steps_done for record in records):,} / {first.steps_planned:,}",
+        f"{low:.2f}–{high:.2f}",
+        ", ".join(sorted({f"{record.source}, {record.recipe}" for record in records})),
+        f"{min(record.steps_done for record in records)} of {records[0].steps_planned}",
     )
 
 
@@ -73,16 +73,18 @@ def verdict(row: paper.Row, records: Sequence[Record]) -> str:
     if not records:
         return "not yet run"
     if any(record.source != "mnist" or record.width != 1 for record in records):
-        return "demo: no verdict"
+        return "demo: none"
     if any(record.steps_done < paper.STEPS for record in records):
-        return f"short: paper has {paper.STEPS:,} steps"
+        return f"none: paper has {paper.STEPS} steps"
     low, _ = wilson(*pooled(records))
     return "reproduced" if low <= row.error_percent else "not reproduced"
 
 
 def rich_table(rows: Sequence[tuple[str, ...]], title: str) -> Table:
     """For the terminal."""
-    table = Table(*COLUMNS, title=title)
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name, no_wrap=name == "row")
     for row in rows:
         table.add_row(*row)
     return table
