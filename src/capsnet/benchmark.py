@@ -10,6 +10,7 @@ import argparse
 import json
 import platform
 import resource
+import sys
 import time
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -46,6 +47,7 @@ COLUMNS = (
     "evaluation images/s",
     "peak MiB",
 )
+WIDTH = 150  # of the table, where no terminal says how much there is
 SGEMM = 2048  # rows and columns of the matrices whose product is the roofline
 
 
@@ -282,7 +284,8 @@ def main() -> None:
     if asked.trace:
         trace(asked.trace, IMAGES[asked.networks[0]], asked.batch)
         return
-    console, networks = Console(), {}
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    networks: dict[str, object] = {}
     for name in asked.networks:
         image, batch = IMAGES[name], asked.batch
         flops = nominal_flops(image, batch)
