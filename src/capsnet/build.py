@@ -198,7 +198,7 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
         val_check_interval=min(run.trainer.validate_every, run.schedule.steps),
         limit_val_batches=1.0 if run.data.holdout else 0,
         num_sanity_val_steps=0,
-        log_every_n_steps=run.trainer.log_every,
+        log_every_n_steps=min(run.trainer.log_every, run.schedule.steps),
         logger=loggers,
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],
