@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
@@ -113,12 +113,15 @@ class CapsNetModule(DigitsModule[CapsNet]):
 
 
 class BaselineModule(DigitsModule[nn.Module]):
-    """A convolutional baseline under softmax cross-entropy [P]."""
+    """A convolutional baseline under cross-entropy: softmax for one digit, sigmoids for two [P]."""
 
     def losses(self, examples: Examples) -> dict[str, Tensor]:
-        """Cross-entropy with the one label there is."""
+        """The cross-entropy, for two digits the mean over classes."""
         logits = self.network(examples.images)
-        return {"cross_entropy": cross_entropy(logits, examples.labels[:, 0])}
+        if examples.labels.shape[1] == 1:
+            return {"cross_entropy": cross_entropy(logits, examples.labels[:, 0])}
+        targets = one_hot(examples.labels, logits.shape[1])
+        return {"cross_entropy": binary_cross_entropy_with_logits(logits, targets)}
 
     def scores(self, images: Tensor) -> Tensor:
         """The logits."""
