@@ -10,7 +10,7 @@ from capsnet.errors import Mistake, told_plainly
 from capsnet.report.tables import markdown, rich_table, table_1
 from capsnet.results import read_all, write_atomically
 
-WIDTH = 130  # columns, where no terminal says how many it has
+WIDTH = 140  # columns, where no terminal says how many it has
 
 
 def main() -> None:
