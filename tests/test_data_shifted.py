@@ -8,6 +8,7 @@ from capsnet.data.prepared import Digits
 from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits, random_offsets, shifted
 from rendered import digest, evenly, grey
 
+ENUMERATED = {"digits": "8429799dced87696", "mnist": "5fdc63ac50f30551"}
 GOLDEN = {"digits": "dd22d0bd54e648d3", "mnist": "30c2387143888ac4"}
 
 
@@ -70,6 +71,15 @@ def test_the_enumerated_set_holds_every_shift_of_every_digit_once(digits: Digits
     np.testing.assert_array_equal(grey(split, torch.tensor([12]))[0], digits.train_images[0])
     last = split.examples(torch.tensor([len(split) - 1]), None)
     assert last.labels.item() == labels[-1]
+
+
+@pytest.mark.parametrize("source", ENUMERATED)
+def test_the_first_thousand_of_all_shifts_are_what_they_were(
+    source: str, request: pytest.FixtureRequest
+) -> None:
+    digits = request.getfixturevalue(source)
+    images, labels = torch.from_numpy(digits.train_images), torch.from_numpy(digits.train_labels)
+    assert digest(EnumeratedShifts(images, labels, 2)) == ENUMERATED[source]
 
 
 @pytest.mark.parametrize("source", GOLDEN)

@@ -77,6 +77,8 @@ def test_the_table_is_there_and_a_second_call_runs_nothing(project: Path) -> Non
     assert table.count("| demo: none |") == len(EXPERIMENTS)
     assert table.count("uci-digits") == len(EXPERIMENTS)
     assert table.count("not yet run") == 3
+    sheets = sorted(sheet.stem for sheet in (project / "results/demo-data").glob("*.png"))
+    assert sheets == ["affnist", "enumerated", "expanded", "multimnist", "shifted"]
     assert repro(project) == []
 
 

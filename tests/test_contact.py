@@ -1,0 +1,56 @@
+"""Contact sheets, read back as pictures: every example stands in its cell, and nowhere else."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from capsnet.report.contact import COLUMNS, ROWS, digits_sheet, multimnist_sheet
+from running import output
+
+
+def changed(before: Path, after: Path) -> tuple[float, float]:
+    """The middle of what differs between two sheets, (down, right), as shares of the sheet."""
+    differs = np.abs(imread(before) - imread(after)).max(axis=2) > 0.5
+    rows, columns = differs.any(1).nonzero()[0], differs.any(0).nonzero()[0]
+    return rows.mean() / differs.shape[0], columns.mean() / differs.shape[1]
+
+
+@pytest.mark.parametrize("cell", [0, 13, 47])
+def test_an_example_is_drawn_in_its_own_cell(cell: int, tmp_path: Path) -> None:
+    images, labels = np.zeros((48, 28, 28)), np.full(48, 5)
+    images[:, 0, 0] = 1  # so that all cells have one scale of grey
+    digits_sheet(tmp_path / "before.png", "Title", images, labels)
+    images[cell, 8:20, 8:20] = 1
+    digits_sheet(tmp_path / "after.png", "Title", images, labels)
+    down, right = changed(tmp_path / "before.png", tmp_path / "after.png")
+    row, column = divmod(cell, COLUMNS)
+    assert right == pytest.approx((column + 0.5) / COLUMNS, abs=0.4 / COLUMNS)
+    assert down == pytest.approx((row + 0.5) / ROWS, abs=0.6 / ROWS)  # the title takes a share
+
+
+def test_a_pair_stands_left_of_its_two_digits(tmp_path: Path) -> None:
+    whole, parts = np.zeros((48, 36, 36)), np.zeros((48, 2, 36, 36))
+    whole[:, 0, 0] = 1
+    labels = np.full((48, 2), 3)
+    multimnist_sheet(tmp_path / "before.png", "Title", whole, parts, labels)
+    places = []
+    for part in range(2):
+        marked = parts.copy()
+        marked[0, part, 10:26, 10:26] = 1
+        multimnist_sheet(tmp_path / "after.png", "Title", whole, marked, labels)
+        places.append(changed(tmp_path / "before.png", tmp_path / "after.png")[1])
+    cell = 1 / COLUMNS  # three pictures wide: the pair, then the base, then the partner
+    assert places == pytest.approx([cell / 2, cell * 5 / 6], abs=cell / 8)
+
+
+def test_sets_that_are_not_prepared_are_named(data_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "digits").symlink_to(data_root / "digits")
+    arguments = ("data", "--source", "digits", "--root", str(root))
+    code, printed = output("report", *arguments, cwd=tmp_path)
+    assert code == 1
+    assert "expanded-digits holds no prepared data: run `python -m capsnet.prepare" in printed
+    assert "Traceback" not in printed
