@@ -37,7 +37,7 @@ class Record:
     device: str
     identity: dict[str, str]
     commit: str | None
-    clean: bool | None  # whether the working tree was the commit's
+    clean: bool | None  # whether src/ and conf/ were the commit's
     versions: dict[str, str]
     wandb_id: str | None
 
@@ -106,18 +106,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def commit() -> tuple[str | None, bool | None]:
-    """The commit that is checked out and whether the tracked files are as it has them."""
-    head = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain", "--untracked-files=no")
+def commit(folder: Path = Path(__file__).parent) -> tuple[str | None, bool | None]:
+    """The commit that is checked out, and whether its src/ and conf/ are as they lie on disk.
+
+    None where there is no git or no repository.
+    """
+    head = _git(folder, "rev-parse", "HEAD")
+    changes = _git(folder, "status", "--porcelain", ":/src", ":/conf")
     return head, None if head is None or changes is None else not changes
 
 
-def _git(*arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ("git", *arguments), cwd=Path(__file__).parent, capture_output=True, text=True
-        )
+        done = subprocess.run(("git", *arguments), cwd=folder, capture_output=True, text=True)
     except FileNotFoundError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,47 @@
+"""What a record says of the code it came from."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from capsnet.results import commit
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    done = subprocess.run(
+        ("git", *who, *arguments), cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    for name in ("src/code.py", "conf/value.yaml", "dvc.lock"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("as committed")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "All")
+    return tmp_path
+
+
+def test_a_fresh_checkout_is_clean(repository: Path) -> None:
+    assert commit(repository / "src") == (git(repository, "rev-parse", "HEAD"), True)
+
+
+@pytest.mark.parametrize("name", ["src/code.py", "src/new.py", "conf/value.yaml"])
+def test_changed_code_or_configuration_is_not(repository: Path, name: str) -> None:
+    (repository / name).write_text("changed")
+    assert commit(repository / "src")[1] is False
+
+
+def test_what_a_pipeline_writes_as_it_runs_does_not_count(repository: Path) -> None:
+    (repository / "dvc.lock").write_text("another stage is done")
+    (repository / "results.json").write_text("new")
+    assert commit(repository / "src")[1] is True
+
+
+def test_outside_of_a_repository_nothing_is_claimed(tmp_path: Path) -> None:
+    assert commit(tmp_path) == (None, None)
