@@ -108,6 +108,15 @@ def test_the_paper_s_rows_are_the_paper_s_networks_and_schedule(row: paper.Row) 
         assert row.routing is None
 
 
+@pytest.mark.parametrize("row", paper.TABLE_1_MULTIMNIST, ids=lambda row: row.experiment)
+def test_multimnist_decays_ten_times_slower(row: paper.Row) -> None:
+    run = composed(f"experiment={row.experiment}", "profile=paper")
+    assert (run.data.name, run.data.source) == ("multimnist", "mnist")
+    assert run.schedule.decay_steps * run.schedule.decay_stretch == 20_000  # [P] on [C]
+    if isinstance(run.model, config.CapsNet):
+        assert (run.model.routing_iterations, run.model.decoder) == (row.routing, True)
+
+
 def test_composed_files_are_whole_and_train_takes_them(tmp_path: Path) -> None:
     config.register()
     compose("demo", tmp_path / "demo")

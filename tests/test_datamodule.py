@@ -14,6 +14,7 @@ from capsnet.train import train
 from running import composed, tiny
 
 SETS = ("shifted", "enumerated", "expanded", "multimnist")
+FEW = ("schedule.steps=4", "schedule.batch=16", "logger=csv")
 SIDES = {"shifted": 28, "enumerated": 28, "expanded": 40, "multimnist": 36}
 
 
@@ -93,6 +94,22 @@ def test_held_out_digits_are_not_trained_on(name: str, root: Path, tmp_path: Pat
     assert data.validation is not None
     assert len(data.validation) == 97
     assert len(data.train) == 1200 * (25 if name == "enumerated" else 1)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "data"),
+    [
+        ("multimnist_baseline", "multimnist"),
+        ("multimnist_capsnet_r3_recon", "multimnist"),
+        ("mnist_baseline model=affnist_baseline", "expanded"),
+    ],
+)
+def test_rows_of_other_sets_train(experiment: str, data: str, root: Path, tmp_path: Path) -> None:
+    name, *rest = experiment.split()
+    run = tiny(root, *rest, f"data={data}", "data.source=digits", *FEW, experiment=name)
+    record = train(run, tmp_path)
+    assert record is not None
+    assert record.errors < record.total
 
 
 def test_two_tables_are_two_runs(root: Path, tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from capsnet.functional import Balance, lengths, margin_loss, reconstruction_loss
 from capsnet.networks import (
+    AffnistBaseline,
     CapsNet,
     Initialisation,
     MnistBaseline,
+    MultiMnistBaseline,
     initialise_text,
     one_hot,
     parameter_count,
@@ -312,3 +314,37 @@ def test_one_hot_of_one_digit_each() -> None:
 def test_one_hot_of_two_digits_each_marks_both() -> None:
     labels = torch.tensor([[3, 1], [0, 2]])
     assert one_hot(labels, 4).tolist() == [[0.0, 1.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0]]
+
+
+def test_the_other_baselines_have_as_many_parameters_as_the_paper_s() -> None:
+    assert parameter_count(MultiMnistBaseline()) == 24_563_978  # 24.56M [P] [D]
+    # About as many as the CapsNet for 40×40 [P]: 13.48M.
+    assert parameter_count(AffnistBaseline()) == 13_484_826
+    capsnet = parameter_count(CapsNet((1, 40, 40), routing_bias=False))
+    assert abs(parameter_count(AffnistBaseline()) - capsnet) < 0.001 * capsnet
+
+
+def test_pools_halve_twice_and_take_the_maximum() -> None:
+    torch.manual_seed(0)
+    network = MultiMnistBaseline((1, 8, 8), (2, 3), 5).eval()
+    images = torch.rand(2, 1, 8, 8)
+    first, second, hidden, last = (network[index] for index in (0, 3, 7, 9))
+    x = images
+    for conv in (first, second):
+        x = conv(x).relu()
+        x = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).amax((3, 5))
+    torch.testing.assert_close(network(images), last(hidden(x.flatten(1)).relu()))
+
+
+def test_the_affnist_baseline_pools_twice_and_drops_out_only_in_training() -> None:
+    torch.manual_seed(0)
+    network = AffnistBaseline((1, 8, 8), (2, 3, 4), (6, 5))
+    images = torch.rand(2, 1, 8, 8)
+    x = images
+    for index, pooled in ((0, True), (3, True), (6, False)):
+        x = network[index](x).relu()
+        x = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).amax((3, 5)) if pooled else x
+    x = network[11](network[9](x.flatten(1)).relu()).relu()
+    torch.testing.assert_close(network.eval()(images), network[14](x))
+    network.train()
+    assert not torch.equal(network(images), network(images))

@@ -75,7 +75,8 @@ def test_more_seeds_sharpen_the_verdict() -> None:
 
 
 def test_rows_hold_mean_sd_seeds_counts_interval_and_steps() -> None:
-    rows = table_1([record(seed=0, errors=20), record(seed=1, errors=30)])
+    records = [record(seed=0, errors=20), record(seed=1, errors=30)]
+    rows = table_1(records, paper.TABLE_1_MNIST)
     assert [row[-1] for row in rows[:-1]] == ["not yet run"] * 4
     low, high = results.wilson(50, 20_000)
     assert rows[-1] == (
@@ -90,8 +91,15 @@ def test_rows_hold_mean_sd_seeds_counts_interval_and_steps() -> None:
     )
 
 
+def test_recipes_are_never_pooled() -> None:
+    records = [record(errors=20), record(errors=40, recipe="text"), record(errors=22, seed=1)]
+    released, text = table_1(records, [R3])
+    assert released[3:6:2] == ("42 / 20000", "mnist, released")
+    assert text[3:6:2] == ("40 / 10000", "mnist, text")
+
+
 def test_markdown_is_a_table() -> None:
-    lines = markdown(table_1([]), "Table 1").splitlines()
+    lines = markdown(table_1([], paper.TABLE_1_MNIST), "Table 1").splitlines()
     assert lines[0] == "# Table 1"
     assert len({line.count("|") for line in lines[2:]}) == 1
     assert len(lines[2:]) == 2 + len(paper.TABLE_1_MNIST)

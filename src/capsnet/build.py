@@ -102,6 +102,11 @@ def network(run: config.Run, image: tuple[int, int, int]) -> nn.Module:
             return capsnet(kind, run.model, run.recipe, image)
         case config.MnistBaseline():
             return mnist_baseline(run.model, image)
+        case config.MultiMnistBaseline(width=width):
+            channels = scaled(512, width), scaled(256, width)
+            return networks.MultiMnistBaseline(image, channels, scaled(1024, width))
+        case config.AffnistBaseline():
+            return affnist_baseline(run.model, image)
         case _:
             raise AssertionError(run.model)
 
@@ -139,6 +144,15 @@ def mnist_baseline(
     )
 
 
+def affnist_baseline(
+    model: config.AffnistBaseline, image: tuple[int, int, int]
+) -> networks.AffnistBaseline:
+    """The affNIST baseline."""
+    first, second, third = (scaled(channels, model.width) for channels in (256, 256, 128))
+    hidden = scaled(848, model.width), scaled(192, model.width)
+    return networks.AffnistBaseline(image, (first, second, third), hidden, model.dropout)
+
+
 def scaled(channels: int, width: float) -> int:
     """`channels` × `width`, at least 1."""
     return max(1, round(channels * width))
@@ -147,8 +161,9 @@ def scaled(channels: int, width: float) -> int:
 def module(run: config.Run, image: tuple[int, int, int]) -> DigitsModule[Any]:
     """The network together with its loss and optimiser."""
     schedule = run.schedule
+    decay_steps = schedule.decay_steps * schedule.decay_stretch
     optimisation = Optimisation(
-        schedule.learning_rate, schedule.decay_rate, schedule.decay_steps, schedule.floor
+        schedule.learning_rate, schedule.decay_rate, decay_steps, schedule.floor
     )
     match network(run, image):
         case networks.CapsNet() as built:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from capsnet import paper
 from capsnet.errors import Mistake, told_plainly
 from capsnet.report.tables import markdown, rich_table, table_1
 from capsnet.results import read_all, write_atomically
 
+COLUMNS = {"MNIST": paper.TABLE_1_MNIST, "MultiMNIST": paper.TABLE_1_MULTIMNIST}
 WIDTH = 140  # columns, where no terminal says how many it has
 
 
@@ -34,11 +36,17 @@ def table(folder: Path) -> None:
     """Table 1 from the records in `folder`. Raises Mistake when there is no such folder."""
     if not folder.is_dir():
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
-    rows, title = table_1(read_all(folder)), f"Table 1, MNIST: {folder.name}"
-    path = folder.with_suffix(".md")
-    write_atomically(path, markdown(rows, title).encode())
+    records, path, written = read_all(folder), folder.with_suffix(".md"), ""
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    console.print(rich_table(rows, title))
+    for column, wanted in COLUMNS.items():
+        title = f"Table 1, {column}: {folder.name}"
+        if not {row.experiment for row in wanted} & {record.experiment for record in records}:
+            console.print(f"{title}: not yet run")
+            continue
+        rows = table_1(records, wanted)
+        console.print(rich_table(rows, title))
+        written += markdown(rows, title) + "\n"
+    write_atomically(path, written.encode())
     console.print(f"Written to {path}")
 
 

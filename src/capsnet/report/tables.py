@@ -21,13 +21,16 @@ COLUMNS = (
 )
 
 
-def table_1(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """Rows of text under COLUMNS, one for each MNIST cell of the paper's Table 1."""
-    return [_row(row, _of(records, row.experiment)) for row in paper.TABLE_1_MNIST]
+def table_1(records: Sequence[Record], rows: Sequence[paper.Row]) -> list[tuple[str, ...]]:
+    """Text under COLUMNS, a line for each of the paper's `rows` and each recipe it was run with."""
+    return [_row(row, group) for row in rows for group in _groups(records, row.experiment)]
 
 
-def _of(records: Sequence[Record], experiment: str) -> list[Record]:
-    return [record for record in records if record.experiment == experiment]
+def _groups(records: Sequence[Record], experiment: str) -> list[list[Record]]:
+    """The records of an experiment, those of each recipe together; one empty list if none."""
+    found = [record for record in records if record.experiment == experiment]
+    recipes = sorted({record.recipe for record in found})
+    return [[one for one in found if one.recipe == recipe] for recipe in recipes] or [[]]
 
 
 def _row(row: paper.Row, records: list[Record]) -> tuple[str, ...]:
@@ -54,7 +57,7 @@ def _ours(records: list[Record]) -> tuple[str, ...]:
         f"{mean(percents):.2f}{spread}",
         f"{errors} / {total}",
         f"{low:.2f}–{high:.2f}",
-        ", ".join(sorted({f"{record.source}, {record.recipe}" for record in records})),
+        f"{' and '.join(sorted({record.source for record in records}))}, {records[0].recipe}",
         f"{min(record.steps_done for record in records)} of {records[0].steps_planned}",
     )
 
