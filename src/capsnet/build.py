@@ -101,12 +101,12 @@ def network(run: config.Run, image: tuple[int, int, int]) -> nn.Module:
             kind = FastCapsNet if run.trainer.kernels == "fast" else networks.CapsNet
             return capsnet(kind, run.model, run.recipe, image)
         case config.MnistBaseline():
-            return mnist_baseline(run.model, image)
+            return dropout_baseline(networks.MnistBaseline, (328, 192), run.model, image)
         case config.MultiMnistBaseline(width=width):
             channels = scaled(512, width), scaled(256, width)
             return networks.MultiMnistBaseline(image, channels, scaled(1024, width))
         case config.AffnistBaseline():
-            return affnist_baseline(run.model, image)
+            return dropout_baseline(networks.AffnistBaseline, (848, 192), run.model, image)
         case _:
             raise AssertionError(run.model)
 
@@ -131,26 +131,16 @@ def capsnet(
     )
 
 
-def mnist_baseline(
-    model: config.MnistBaseline, image: tuple[int, int, int]
-) -> networks.MnistBaseline:
-    """The MNIST baseline."""
+def dropout_baseline(
+    kind: type[networks.MnistBaseline | networks.AffnistBaseline],
+    hidden: tuple[int, int],
+    model: config.DropoutBaseline,
+    image: tuple[int, int, int],
+) -> nn.Module:
+    """The MNIST or the affNIST baseline, which differ in `hidden` and in their pools."""
     first, second, third = (scaled(channels, model.width) for channels in (256, 256, 128))
-    return networks.MnistBaseline(
-        image,
-        channels=(first, second, third),
-        hidden=(scaled(328, model.width), scaled(192, model.width)),
-        dropout=model.dropout,
-    )
-
-
-def affnist_baseline(
-    model: config.AffnistBaseline, image: tuple[int, int, int]
-) -> networks.AffnistBaseline:
-    """The affNIST baseline."""
-    first, second, third = (scaled(channels, model.width) for channels in (256, 256, 128))
-    hidden = scaled(848, model.width), scaled(192, model.width)
-    return networks.AffnistBaseline(image, (first, second, third), hidden, model.dropout)
+    narrowed = scaled(hidden[0], model.width), scaled(hidden[1], model.width)
+    return kind(image, (first, second, third), narrowed, model.dropout)
 
 
 def scaled(channels: int, width: float) -> int:

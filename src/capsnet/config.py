@@ -73,14 +73,19 @@ class CapsNet(Model):
 
 
 @dataclass
-class MnistBaseline(Model):
-    """The convolutional baseline of Table 1."""
+class DropoutBaseline(Model):
+    """What the baselines with dropout have."""
 
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "at least 0 and below 1")
+
+
+@dataclass
+class MnistBaseline(DropoutBaseline):
+    """The convolutional baseline of Table 1."""
 
 
 @dataclass
@@ -89,14 +94,8 @@ class MultiMnistBaseline(Model):
 
 
 @dataclass
-class AffnistBaseline(Model):
+class AffnistBaseline(DropoutBaseline):
     """The convolutional baseline of the affNIST experiment."""
-
-    dropout: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "at least 0 and below 1")
 
 
 @dataclass

@@ -96,13 +96,7 @@ class MnistBaseline(nn.Sequential):
             *_conv_relu(depth, channels[0]),
             *_conv_relu(channels[0], channels[1]),
             *_conv_relu(channels[1], channels[2]),
-            nn.Flatten(),
-            nn.Linear(channels[2] * height * width, hidden[0]),
-            nn.ReLU(),
-            nn.Linear(hidden[0], hidden[1]),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden[1], classes),
+            *_dense(channels[2] * height * width, hidden, dropout, classes),
         )
 
 
@@ -156,18 +150,28 @@ class AffnistBaseline(nn.Sequential):
             *_conv_relu(channels[0], channels[1]),
             nn.MaxPool2d(2),
             *_conv_relu(channels[1], channels[2]),
-            nn.Flatten(),
-            nn.Linear(channels[2] * (height // 4) * (width // 4), hidden[0]),
-            nn.ReLU(),
-            nn.Linear(hidden[0], hidden[1]),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden[1], classes),
+            *_dense(channels[2] * (height // 4) * (width // 4), hidden, dropout, classes),
         )
 
 
 def _conv_relu(inputs: int, outputs: int, kernel: int = 5) -> tuple[nn.Module, nn.Module]:
     return nn.Conv2d(inputs, outputs, kernel, padding="same"), nn.ReLU()
+
+
+def _dense(
+    inputs: int, hidden: tuple[int, int], dropout: float, classes: int
+) -> tuple[nn.Module, ...]:
+    """From feature maps to logits, dropout before the last layer [P]."""
+    first, second = hidden
+    return (
+        nn.Flatten(),
+        nn.Linear(inputs, first),
+        nn.ReLU(),
+        nn.Linear(first, second),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(second, classes),
+    )
 
 
 def parameter_count(network: nn.Module) -> int:
