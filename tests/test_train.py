@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from filelock import FileLock
@@ -64,8 +65,13 @@ def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
     images = torch.from_numpy(digits.test_images)[:, None].float() / 255
     with torch.no_grad():
         longest = module.eval().network(images).norm(dim=-1).argmax(dim=1)
-    assert record.errors == int((longest != torch.from_numpy(digits.test_labels)).sum())
-    assert record.total == 500
+    assert record.tests["test"].errors == int(
+        (longest != torch.from_numpy(digits.test_labels)).sum()
+    )
+    assert record.tests["test"].total == 500
+    bits = results.read_arrays(folder / "record.json")["wrong.test"]
+    right = np.unpackbits(bits, count=500) == 0
+    assert np.array_equal(right, (longest == torch.from_numpy(digits.test_labels)).numpy())
     assert record.source == "uci-digits"
     assert (record.steps_done, record.steps_planned) == (60, 60)
     assert record.parameters == sum(p.numel() for p in module.network.parameters())
@@ -79,10 +85,10 @@ def test_the_loss_falls(finished: tuple[Run, Path]) -> None:
 
 def test_the_same_command_again_changes_nothing(finished: tuple[Run, Path]) -> None:
     run, folder = finished
-    before, errors = weights(folder), results.read(folder / "record.json").errors
+    before, errors = weights(folder), results.read(folder / "record.json").tests
     train(run, folder)
     assert all(torch.equal(before[name], after) for name, after in weights(folder).items())
-    assert results.read(folder / "record.json").errors == errors
+    assert results.read(folder / "record.json").tests == errors
 
 
 def test_a_run_is_a_function_of_its_seed(
@@ -148,17 +154,21 @@ def test_a_composed_run_with_other_values_is_refused(data_root: Path, tmp_path: 
 
 
 def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> None:
-    run = tiny(data_root, *SHORT, "data.holdout=297", "trainer.validate_every=15")
+    run = tiny(data_root, *SHORT, "data.holdout=0.229", "schedule.validate_every=15")
     data = build.dataset(run)
     assert data.validation is not None
-    assert (len(data.train), len(data.validation), len(data.test)) == (1000, 297, 500)
+    assert (len(data.train), len(data.validation), len(data.tests["test"].split)) == (
+        1000,
+        297,
+        500,
+    )
     train(run, tmp_path)
     assert "validation/error" in (tmp_path / "logs/version_0/metrics.csv").read_text()
 
 
 def test_more_held_out_than_there_is_gets_a_sentence(data_root: Path, tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match=r"data\.holdout = 1297 leaves nothing of the 1297"):
-        train(tiny(data_root, *SHORT, "data.holdout=1297"), tmp_path)
+    with pytest.raises(Mistake, match=r"data\.holdout = 297\.0 .* below 1"):
+        train(tiny(data_root, *SHORT, "data.holdout=297"), tmp_path)
 
 
 @pytest.mark.parametrize("experiment", ["mnist_baseline", "mnist_capsnet_r1"])
@@ -202,7 +212,7 @@ def test_wandb_shows_the_run_offline(
         parts = row["train/margin"] + row["train/reconstruction"]
         assert math.isclose(row["train/loss"], parts, rel_tol=1e-6)
     [tested] = [row["test/error"] for row in page.history if "test/error" in row]
-    assert tested == record.errors / record.total
+    assert tested == record.tests["test"].errors / 500
 
 
 def test_a_failed_run_ends_as_failed_in_wandb(
@@ -275,5 +285,5 @@ def test_two_processes_train_as_one_does(data_root: Path, tmp_path: Path) -> Non
     for name in one:  # gradients are summed in another order: float32 rounding over 20 steps
         torch.testing.assert_close(one[name], two[name], rtol=0, atol=2e-6)
     records = [results.read(tmp_path / name / "record.json") for name in ("1", "2")]
-    assert [record.total for record in records] == [500, 500]
+    assert [record.tests["test"].total for record in records] == [500, 500]
     assert records[0].identity == records[1].identity

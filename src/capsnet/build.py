@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -20,77 +20,95 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from capsnet import config, networks
-from capsnet.data import expanded, multimnist, prepared
+from capsnet.callbacks import RoutingChange, StopAt
+from capsnet.data import affnist, affnist_official, expanded, multimnist, prepared
 from capsnet.data.datamodule import DigitsDataModule
 from capsnet.data.examples import Split
 from capsnet.data.prepared import Digits
 from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
-from capsnet.errors import Mistake
 from capsnet.functional import Balance
 from capsnet.kernels.networks import FastCapsNet
 from capsnet.modules import BaselineModule, CapsNetModule, DigitsModule, Optimisation
 from capsnet.saving import WholeCheckpoints, last_checkpoint
 
 
-class DataSet(NamedTuple):
-    """Named splits; validation is None for the reported runs, which train on every image.
+class TestSet(NamedTuple):
+    """What a trained network is judged on, and where it comes from: mnist, affnist-generated …"""
 
-    `source` is whose digits they are, `digest` of all that was prepared for them.
+    split: Split
+    source: str
+
+
+class DataSet(NamedTuple):
+    """Named splits; validation is None for runs that train on every image.
+
+    `tests` holds 'test', the run's own, and 'affnist' where the run is judged on that too;
+    `digest` is of all that was prepared for them.
     """
 
     train: Split
     validation: Split | None
-    test: Split
-    source: str
+    tests: dict[str, TestSet]
     digest: str
 
     @property
     def image(self) -> tuple[int, int, int]:
         """Channels, height and width."""
-        channels, height, width = self.test.examples(torch.tensor([0]), None).images.shape[1:]
+        first = self.tests["test"].split.examples(torch.tensor([0]), None)
+        channels, height, width = first.images.shape[1:]
         return channels, height, width
 
 
 def dataset(run: config.Run) -> DataSet:
     """The run's data, checked. Raises Mistake when they are not prepared or not as the run says.
 
-    The first `holdout` training digits validate, as in the released code [C].
+    The first `holdout` of the training digits validate, as in the released code [C].
     """
-    data = run.data
-    digits = prepared.read_digits(Path(data.root) / data.source)
-    if data.holdout >= len(digits.train_labels):
-        raise Mistake(
-            f"data.holdout = {data.holdout} leaves nothing of the {len(digits.train_labels)} "
-            f"training digits of {digits.source}"
-        )
-    folder = Path(data.root) / f"{data.name}-{data.source}"
+    data, root = run.data, Path(run.data.root)
+    digits = prepared.read_digits(root / data.source)
+    held = round(data.holdout * len(digits.train_labels))
     match data.name:
         case "shifted":
-            return _singles(digits, data, partial(ShiftedDigits, seed=run.seed))
+            return _singles(digits, data.shift, held, partial(ShiftedDigits, seed=run.seed))
         case "enumerated":
-            return _singles(digits, data, EnumeratedShifts)
-        case "expanded":
-            splits = expanded.read(folder, digits, run.seed, data.holdout)
+            return _singles(digits, data.shift, held, EnumeratedShifts)
         case "multimnist":
-            splits = multimnist.read(folder, digits, data.holdout)
+            folder = root / f"multimnist-{data.source}"
+            return _tabled(folder, digits, multimnist.read(folder, digits, held))
         case _:
-            raise AssertionError(data.name)
-    digest = prepared.digest(folder)
-    return DataSet(splits["train"], splits.get("validation"), splits["test"], digits.source, digest)
+            folder = root / f"expanded-{data.source}"
+            framed = _tabled(folder, digits, expanded.read(folder, digits, run.seed, held))
+            return framed if data.name == "expanded" else with_affnist(framed, data, digits)
 
 
-def _singles(digits: Digits, data: config.Data, train: Callable[..., Split]) -> DataSet:
+def _singles(digits: Digits, reach: int, held: int, train: Callable[..., Split]) -> DataSet:
     """Sets whose test digits stand where MNIST has them."""
     images, labels = torch.from_numpy(digits.train_images), torch.from_numpy(digits.train_labels)
-    held = data.holdout
     test = torch.from_numpy(digits.test_images), torch.from_numpy(digits.test_labels)
     return DataSet(
-        train(images[held:], labels[held:], reach=data.shift),
+        train(images[held:], labels[held:], reach=reach),
         ShiftedDigits(images[:held], labels[:held], 0, 0) if held else None,
-        ShiftedDigits(*test, 0, 0),
-        digits.source,
+        {"test": TestSet(ShiftedDigits(*test, 0, 0), digits.source)},
         digits.digest,
     )
+
+
+def _tabled(folder: Path, digits: Digits, splits: Mapping[str, Split]) -> DataSet:
+    """Sets whose examples are told by the tables in `folder`."""
+    tests = {"test": TestSet(splits["test"], digits.source)}
+    return DataSet(splits["train"], splits.get("validation"), tests, prepared.digest(folder))
+
+
+def with_affnist(expanded: DataSet, data: config.Data, digits: Digits) -> DataSet:
+    """Expanded digits, judged on affNIST as well: generated from `digits`, or the official one."""
+    if data.name == "affnist":
+        folder = Path(data.root) / f"affnist-{data.source}"
+        affine = TestSet(affnist.read(folder, digits), "affnist-generated")
+    else:
+        folder = Path(data.root) / "affnist-official"
+        affine = TestSet(affnist_official.read(folder), "affnist-official")
+    digest = f"{expanded.digest}+{prepared.digest(folder)}"
+    return expanded._replace(tests=expanded.tests | {"affnist": affine}, digest=digest)
 
 
 def network(run: config.Run, image: tuple[int, int, int]) -> nn.Module:
@@ -184,6 +202,7 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in NOT_NEWS:
         warnings.filterwarnings("ignore", f".*{message}")
+    log_every = min(run.trainer.log_every, run.schedule.steps)
     callbacks: list[Callback] = [
         ModelCheckpoint(
             last_checkpoint(folder).parent,
@@ -193,6 +212,10 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
         ),
         Timer(),
     ]
+    if run.schedule.stop_at is not None:
+        callbacks.append(StopAt(run.schedule.stop_at))
+    if isinstance(run.model, config.CapsNet):
+        callbacks.append(RoutingChange(log_every))
     if run.trainer.progress:
         callbacks += [RichModelSummary(max_depth=1), TQDMProgressBar(refresh_rate=10)]
     return pl.Trainer(
@@ -200,10 +223,10 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
         devices=run.trainer.devices,
         max_steps=run.schedule.steps,
         max_epochs=-1,
-        val_check_interval=min(run.trainer.validate_every, run.schedule.steps),
+        val_check_interval=min(run.schedule.validate_every, run.schedule.steps),
         limit_val_batches=1.0 if run.data.holdout else 0,
         num_sanity_val_steps=0,
-        log_every_n_steps=min(run.trainer.log_every, run.schedule.steps),
+        log_every_n_steps=log_every,
         logger=loggers,
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],

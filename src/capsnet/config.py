@@ -23,7 +23,7 @@ class SetOnce:
         super().__setattr__(name, value)
 
 
-SETS = ("shifted", "enumerated", "expanded", "multimnist")
+SETS = ("shifted", "enumerated", "expanded", "affnist", "affnist_official", "multimnist")
 
 
 def _require(right: bool, key: str, value: object, rule: str) -> None:
@@ -35,17 +35,19 @@ def _require(right: bool, key: str, value: object, rule: str) -> None:
 class Data(SetOnce):
     """Which set, made of which digits."""
 
-    name: str = MISSING  # shifted | enumerated | expanded | multimnist
+    name: str = MISSING  # one of SETS
     source: str = MISSING  # mnist | digits: the prepared folder below root
     root: str = "data"
     shift: int = 2  # pixels, −shift…shift on both axes; of shifted and enumerated
-    holdout: int = 0  # the first so many training images validate instead of training (tuning)
+    holdout: float = 0.0  # share of the training digits, the first ones, that validate instead
 
     def __post_init__(self) -> None:
         """Raises Mistake when a value is out of range; so do all parts of a run."""
         _require(self.name in SETS, "data.name", self.name, f"one of {', '.join(SETS)}")
         _require(0 <= self.shift <= 14, "data.shift", self.shift, "between 0 and 14 pixels")
-        _require(self.holdout >= 0, "data.holdout", self.holdout, "0 or more images")
+        held = self.holdout
+        share = "at least 0 and below 1: a share of the training digits"
+        _require(0 <= held < 1, "data.holdout", held, share)
 
 
 @dataclass
@@ -126,14 +128,19 @@ class Schedule(SetOnce):
     learning_rate: float = 0.001
     floor: float = 1e-6
     batch: int = 128  # over all devices together
+    validate_every: int = 500  # steps; only with data.holdout
+    stop_at: float | None = None  # accuracy on validation digits at which training ends
 
     def __post_init__(self) -> None:
-        for key in ("steps", "decay_steps", "decay_stretch", "batch"):
+        for key in ("steps", "decay_steps", "decay_stretch", "batch", "validate_every"):
             value = getattr(self, key)
             _require(value >= 1, f"schedule.{key}", value, "1 or more")
         for key in ("learning_rate", "decay_rate"):
             value = getattr(self, key)
             _require(0 < value <= 1, f"schedule.{key}", value, "above 0 and at most 1")
+        stop = self.stop_at
+        accuracy = stop is None or 0 < stop <= 1
+        _require(accuracy, "schedule.stop_at", stop, "an accuracy above 0 and at most 1, or null")
 
 
 @dataclass
@@ -144,7 +151,6 @@ class Trainer(SetOnce):
     devices: int = 1
     kernels: str = "fast"  # fast | reference: equal to rounding
     checkpoint_every: int = 500  # steps
-    validate_every: int = 500  # steps; only with data.holdout
     log_every: int = 50  # steps
     progress: bool = True
 
@@ -155,7 +161,7 @@ class Trainer(SetOnce):
             self.kernels,
             "fast or reference",
         )
-        for key in ("devices", "checkpoint_every", "validate_every", "log_every"):
+        for key in ("devices", "checkpoint_every", "log_every"):
             value = getattr(self, key)
             _require(value >= 1, f"trainer.{key}", value, "1 or more")
 
@@ -191,6 +197,13 @@ class Run(SetOnce):
             "trainer.devices",
             devices,
             f"a divisor of the global batch, schedule.batch = {batch}",
+        )
+        stop = self.schedule.stop_at
+        _require(
+            stop is None or self.data.holdout > 0,
+            "schedule.stop_at",
+            stop,
+            "null without validation digits: data.holdout is 0",
         )
 
 

@@ -1,5 +1,6 @@
-"""One small record a run: written once, read by the report, kept in git."""
+"""One small record a run, and its arrays: written once, read by the report, kept in git."""
 
+import io
 import json
 import os
 import platform
@@ -9,6 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     import torch
 
@@ -16,8 +20,28 @@ PACKAGES = ("capsnet", "torch", "torchvision", "pytorch-lightning", "numpy")
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """How a network did on one test set. The percentage is derived from the counts."""
+
+    source: str  # mnist, uci-digits, affnist-generated, affnist-official
+    errors: int
+    total: int
+    interval_percent: tuple[float, float]  # Wilson, 95 %
+
+    @property
+    def error_percent(self) -> float:
+        """Errors in 100 test examples."""
+        return 100 * self.errors / self.total
+
+
+def outcome(source: str, errors: int, total: int) -> Outcome:
+    """An outcome with its interval."""
+    return Outcome(source, errors, total, wilson(errors, total))
+
+
+@dataclass(frozen=True)
 class Record:
-    """What a run was and what came out. Percentages are derived from the counts, never stored."""
+    """What a run was and what came out."""
 
     experiment: str
     seed: int
@@ -25,13 +49,13 @@ class Record:
     schedule: str
     steps_done: int
     steps_planned: int
+    stop_at: float | None  # the accuracy on validation digits that was to end training
+    stopped: int | None  # the step at which it did
     batch: int
-    source: str  # of the digits: mnist, uci-digits
-    errors: int
-    total: int
-    interval_percent: tuple[float, float]  # Wilson, 95 %
+    tests: dict[str, Outcome]  # 'test', and 'affnist' where the run is judged on that too
+    training_examples: int
     parameters: int
-    width: float  # 1: the paper's network
+    model: dict[str, Any]  # name, width (1: the paper's) and choices of the network
     train_seconds: float
     images_per_second: float
     device: str
@@ -42,9 +66,9 @@ class Record:
     wandb_id: str | None
 
     @property
-    def error_percent(self) -> float:
-        """Errors in 100 test examples."""
-        return 100 * self.errors / self.total
+    def source(self) -> str:
+        """Whose digits it was trained on: mnist, uci-digits."""
+        return self.tests["test"].source
 
 
 def wilson(errors: int, total: int) -> tuple[float, float]:
@@ -77,13 +101,32 @@ def write_atomically(path: Path, content: bytes) -> None:
 def read(path: Path) -> Record:
     """The record at `path`."""
     values: dict[str, Any] = json.loads(path.read_text())
-    values["interval_percent"] = tuple(values["interval_percent"])
-    return Record(**values)
+    tests = {
+        name: Outcome(**test | {"interval_percent": tuple(test["interval_percent"])})
+        for name, test in values.pop("tests").items()
+    }
+    return Record(**values, tests=tests)
 
 
-def read_all(folder: Path) -> list[Record]:
-    """Every record below `folder`, in the order of their paths."""
-    return [read(path) for path in sorted(folder.glob("**/*.json"))]
+def read_all(folder: Path, pattern: str = "*.json") -> dict[Path, Record]:
+    """Every record below `folder` by its path, in the order of their paths."""
+    return {path: read(path) for path in sorted(folder.rglob(pattern))}
+
+
+def write_arrays(record: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Store what figures and paired tests need beside the record at `record`, compressed."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    write_atomically(record.with_suffix(".npz"), buffer.getvalue())
+
+
+def read_arrays(record: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of the record at `record`; none where they were not kept."""
+    path = record.with_suffix(".npz")
+    if not path.is_file():
+        return {}
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def device_name(device: "torch.device") -> str:

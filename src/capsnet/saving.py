@@ -5,13 +5,20 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+from yaml import YAMLError
 
+from capsnet.config import Run, validated
 from capsnet.errors import Mistake
 from capsnet.results import write_atomically
 
@@ -60,3 +67,29 @@ def clear_unless_same(folder: Path, identity: dict[str, str]) -> None:
         shutil.rmtree(folder / stale, ignore_errors=True)
     (folder / "wandb_id").unlink(missing_ok=True)
     write_atomically(about, (json.dumps(identity, indent=2) + "\n").encode())
+
+
+WEIGHTS, CONFIG = "weights.safetensors", "config.yaml"
+
+
+def save_weights(network: nn.Module, run: Run, folder: Path) -> None:
+    """The trained weights and, beside them, the run that they came from."""
+    write_atomically(folder / CONFIG, OmegaConf.to_yaml(asdict(run)).encode())
+    tensors = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    write_atomically(folder / WEIGHTS, save(tensors))
+
+
+def read_weights(checkpoint: Path) -> tuple[Run, dict[str, torch.Tensor]]:
+    """The run and the weights in a run's folder, or of its weights file; no code is unpickled.
+
+    Raises Mistake when either is not there or not what `save_weights` writes.
+    """
+    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    for file in (folder / WEIGHTS, folder / CONFIG):
+        if not file.is_file():
+            raise Mistake(f"{file} does not exist: CHECKPOINT is the folder of a finished run")
+    try:
+        run = cast(DictConfig, OmegaConf.load(folder / CONFIG))
+        return validated(run), load((folder / WEIGHTS).read_bytes())
+    except (SafetensorError, YAMLError, KeyError, TypeError) as error:
+        raise Mistake(f"{folder} holds no weights of a run: {error}") from error

@@ -47,7 +47,7 @@ def _wandb(run: Run, folder: Path, about: dict[str, Any]) -> WandbLogger:
         group=run.name,
         name=f"{run.name}-seed{run.seed}",
         job_type="train",
-        tags=[about["source"], run.recipe.name, run.schedule.name],
+        tags=[*about["sources"].values(), run.recipe.name, run.schedule.name],
         id=run_id(folder),
         resume="allow",
         dir=folder,

@@ -17,8 +17,6 @@ from capsnet.errors import Mistake, told_plainly
 from capsnet.kernels.allocator import keep_memory
 
 if TYPE_CHECKING:
-    import pytorch_lightning as pl
-
     from capsnet.build import DataSet
     from capsnet.results import Record
 
@@ -70,71 +68,31 @@ def train(run: config.Run, folder: Path) -> "Record | None":
 def fit(
     run: config.Run, folder: Path, data: "DataSet", identity: dict[str, str]
 ) -> "Record | None":
-    """Train from the checkpoint in `folder`, if there is one, to the last step, and evaluate."""
-    from capsnet import build, evaluate, results, tracking
+    """Train from the checkpoint in `folder`, if there is one, to the end, and judge the network."""
+    from capsnet import build, results, tracking
+    from capsnet.judge import judge
     from capsnet.saving import last_checkpoint
 
-    origin = results.commit()  # now: at the end of a long run, the files may be others
-    module = build.module(run, data.image)
-    about = asdict(run) | {"source": data.source, "identity": identity}
-    trainer = build.trainer(run, folder, tracking.loggers(run, folder, about))
+    commit, clean = results.commit()  # now: at the end of a long run, the files may be others
+    about = {"identity": identity, "commit": commit, "clean": clean}
+    sources = {name: test.source for name, test in data.tests.items()}
+    shown = asdict(run) | about | {"sources": sources}
+    trainer = build.trainer(run, folder, tracking.loggers(run, folder, shown))
     checkpoint = last_checkpoint(folder)
     if checkpoint.is_file():
         print(f"{folder}: resuming from {checkpoint.name}")
     trainer.fit(
-        module,
+        build.module(run, data.image),
         build.datamodule(run, data),
         ckpt_path=checkpoint if checkpoint.is_file() else None,
     )
     trainer.save_checkpoint(checkpoint)
     if not trainer.is_global_zero:
         return None
-    wrong = evaluate.wrong(module, data.test, trainer.strategy.root_device, run.trainer.progress)
-    counts = int(wrong.sum()), len(wrong)
-    record = summary(run, data.source, identity, origin, trainer, counts)
-    tracking.log(trainer, {"test/error": record.error_percent / 100})
-    results.write(record, Path(run.record) if run.record else folder / "record.json")
-    print(f"{run.name}, seed {run.seed}: {record.errors} errors in {record.total} {record.source}")
+    record = judge(run, folder, data, trainer, about)
+    for test in record.tests.values():
+        print(f"{run.name}, seed {run.seed}: {test.errors} errors in {test.total} {test.source}")
     return record
-
-
-def summary(
-    run: config.Run,
-    source: str,
-    identity: dict[str, str],
-    origin: tuple[str | None, bool | None],
-    trainer: "pl.Trainer",
-    counts: tuple[int, int],
-) -> "Record":
-    """The record of a run that is over; `origin` is commit and clean, `counts` errors and total."""
-    from capsnet import results, tracking
-    from capsnet.networks import parameter_count
-
-    seconds = tracking.training_seconds(trainer)
-    errors, total = counts
-    return results.Record(
-        experiment=run.name,
-        seed=run.seed,
-        recipe=run.recipe.name,
-        schedule=run.schedule.name,
-        steps_done=trainer.global_step,
-        steps_planned=run.schedule.steps,
-        batch=run.schedule.batch,
-        source=source,
-        errors=errors,
-        total=total,
-        interval_percent=results.wilson(errors, total),
-        parameters=parameter_count(trainer.lightning_module),
-        width=run.model.width,
-        train_seconds=round(seconds, 1),
-        images_per_second=round(trainer.global_step * run.schedule.batch / seconds, 1),
-        device=results.device_name(trainer.strategy.root_device),
-        identity=identity,
-        commit=origin[0],
-        clean=origin[1],
-        versions=results.versions(),
-        wandb_id=tracking.wandb_id(trainer),
-    )
 
 
 if __name__ == "__main__":

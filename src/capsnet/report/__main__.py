@@ -36,7 +36,7 @@ def table(folder: Path) -> None:
     """Table 1 from the records in `folder`. Raises Mistake when there is no such folder."""
     if not folder.is_dir():
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
-    records, path, written = read_all(folder), folder.with_suffix(".md"), ""
+    records, path, written = list(read_all(folder).values()), folder.with_suffix(".md"), ""
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     for column, wanted in COLUMNS.items():
         title = f"Table 1, {column}: {folder.name}"

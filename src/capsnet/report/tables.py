@@ -49,7 +49,7 @@ def _ours(records: list[Record]) -> tuple[str, ...]:
     """Mean, sd and number of seeds; pooled counts and their interval; what was trained on."""
     if not records:
         return ("–",) * 5
-    percents = [record.error_percent for record in records]
+    percents = [record.tests["test"].error_percent for record in records]
     spread = f" ± {stdev(percents):.3f} ({len(percents)})" if len(percents) > 1 else ""
     errors, total = pooled(records)
     low, high = wilson(errors, total)
@@ -64,7 +64,9 @@ def _ours(records: list[Record]) -> tuple[str, ...]:
 
 def pooled(records: Sequence[Record]) -> tuple[int, int]:
     """Errors and tests over all seeds."""
-    return sum(record.errors for record in records), sum(record.total for record in records)
+    return sum(record.tests["test"].errors for record in records), sum(
+        record.tests["test"].total for record in records
+    )
 
 
 def verdict(row: paper.Row, records: Sequence[Record]) -> str:
@@ -75,7 +77,7 @@ def verdict(row: paper.Row, records: Sequence[Record]) -> str:
     """
     if not records:
         return "not yet run"
-    if any(record.source != "mnist" or record.width != 1 for record in records):
+    if any(record.source != "mnist" or record.model["width"] != 1 for record in records):
         return "demo: none"
     if any(record.steps_done < paper.STEPS for record in records):
         return f"none: paper has {paper.STEPS} steps"

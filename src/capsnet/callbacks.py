@@ -1,0 +1,65 @@
+"""What watches a training: when it may end early, and how much routing still moves."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from capsnet.illustrate import routing_changes
+from capsnet.modules import CapsNetModule
+
+
+class StopAt(Callback):
+    """Ends training at the first validation whose accuracy reaches `accuracy`.
+
+    [P] section 5.1 stops an 'under-trained' network at a named accuracy of the expanded test set;
+    here held-out training digits say when, so that test digits select nothing. `step` is when it
+    was reached, None as long as it was not; it is kept in checkpoints.
+    """
+
+    def __init__(self, accuracy: float) -> None:
+        self.accuracy, self.step = accuracy, None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A run that has stopped stays stopped."""
+        trainer.should_stop = self.step is not None
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The error is the one over all processes, so all of them stop together."""
+        error = trainer.callback_metrics["validation/error"]
+        if self.step is None and 1 - error >= self.accuracy:
+            self.step, trainer.should_stop = trainer.global_step, True
+
+    def state_dict(self) -> dict[str, Any]:
+        """When it stopped."""
+        return {"step": self.step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As `state_dict` left it."""
+        self.step = state_dict["step"]
+
+
+class RoutingChange(Callback):
+    """Logs how much each routing iteration changes the logits: [P] figure A.1, left."""
+
+    IMAGES = 32  # of each batch that is looked at
+
+    def __init__(self, every: int) -> None:
+        self.every = every  # steps
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Only at steps that are logged."""
+        if trainer.global_step % self.every or not isinstance(pl_module, CapsNetModule):
+            return
+        with torch.no_grad():
+            changes = routing_changes(pl_module.network, batch.images[: self.IMAGES])
+        names = (f"routing/change_{iteration}" for iteration in range(1, len(changes) + 1))
+        pl_module.log_dict(dict(zip(names, changes.tolist(), strict=True)))

@@ -1,0 +1,133 @@
+"""What a finished training is worth: its errors, its figures' arrays, its weights, one record."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Bool
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+
+from capsnet import config, illustrate, results, saving, tracking
+from capsnet.build import DataSet
+from capsnet.callbacks import StopAt
+from capsnet.curves import curves
+from capsnet.data.examples import Split
+from capsnet.metrics import correct
+from capsnet.modules import CapsNetModule, DigitsModule
+from capsnet.networks import parameter_count
+from capsnet.results import Outcome, Record
+
+BATCH = 1000  # test examples at a time
+
+
+def judge(
+    run: config.Run,
+    folder: Path,
+    data: DataSet,
+    trainer: pl.Trainer,
+    about: dict[str, Any],
+) -> Record:
+    """Ask the trained network every test example once, and write down all that is to be kept.
+
+    `about` are the record's identity, commit and clean. The record comes last: where it is, all
+    is.
+    """
+    module: DigitsModule[Any] = trainer.lightning_module  # pyright: ignore[reportAssignmentType]
+    module = module.to(trainer.strategy.root_device).eval()
+    path = Path(run.record) if run.record else folder / "record.json"
+    answers = {
+        name: wrong(module, test.split, run.trainer.progress) for name, test in data.tests.items()
+    }
+    record = summary(run, data, trainer, counts(data, answers), about)
+    saving.save_weights(module.network, run, folder)
+    results.write_arrays(path, arrays(module, data, answers, folder))
+    tracking.log(trainer, {f"{name}/error": errors(test) for name, test in record.tests.items()})
+    results.write(record, path)
+    return record
+
+
+@torch.inference_mode()
+def wrong(module: DigitsModule[Any], split: Split, progress: bool = True) -> Bool[Tensor, "n"]:
+    """True for each example of `split` that is answered wrongly, each asked exactly once.
+
+    Computed where `module` lies, answered on the CPU.
+    """
+    module, split = module.eval(), split.to(module.device)
+    batches = torch.arange(len(split), device=module.device).split(BATCH)
+    answers: list[Tensor] = []
+    for indices in track(batches, description="test", disable=not progress):
+        examples = split.examples(indices, step=None)
+        answers.append(~correct(module.scores(examples.images), examples.labels))
+    return torch.cat(answers).cpu()
+
+
+def errors(outcome: Outcome) -> float:
+    """As a share of 1, which is what loggers are told."""
+    return outcome.errors / outcome.total
+
+
+def counts(data: DataSet, wrong: dict[str, Tensor]) -> dict[str, Outcome]:
+    """The outcome of every test set."""
+    return {
+        name: results.outcome(test.source, int(wrong[name].sum()), len(wrong[name]))
+        for name, test in data.tests.items()
+    }
+
+
+def summary(
+    run: config.Run,
+    data: DataSet,
+    trainer: pl.Trainer,
+    tests: dict[str, Outcome],
+    about: dict[str, Any],
+) -> Record:
+    """The record of a run that is over."""
+    seconds = tracking.training_seconds(trainer)
+    return Record(
+        experiment=run.name,
+        seed=run.seed,
+        recipe=run.recipe.name,
+        schedule=run.schedule.name,
+        steps_done=trainer.global_step,
+        steps_planned=run.schedule.steps,
+        stop_at=run.schedule.stop_at,
+        stopped=stopped(trainer),
+        batch=run.schedule.batch,
+        tests=tests,
+        training_examples=len(data.train),
+        parameters=parameter_count(trainer.lightning_module),
+        model=asdict(run.model),
+        train_seconds=round(seconds, 1),
+        images_per_second=round(trainer.global_step * run.schedule.batch / seconds, 1),
+        device=results.device_name(trainer.strategy.root_device),
+        versions=results.versions(),
+        wandb_id=tracking.wandb_id(trainer),
+        **about,
+    )
+
+
+def stopped(trainer: pl.Trainer) -> int | None:
+    """The step at which validation ended training, if it did."""
+    callbacks: list[pl.Callback] = getattr(trainer, "callbacks", [])
+    return next((watch.step for watch in callbacks if isinstance(watch, StopAt)), None)
+
+
+def arrays(
+    module: DigitsModule[Any], data: DataSet, wrong: dict[str, Tensor], folder: Path
+) -> dict[str, NDArray[Any]]:
+    """Per-example errors as bits, curves, and what the figures show.
+
+    `wrong.<test>` uint8, one bit for each test example as numpy.packbits leaves them;
+    `curve.<metric>` [points, 2]; and for CapsNets what `illustrate.illustrations` gives.
+    """
+    kept = {f"wrong.{name}": np.packbits(bits.numpy()) for name, bits in wrong.items()}
+    kept |= {f"curve.{name}": points for name, points in curves(folder).items()}
+    if isinstance(module, CapsNetModule):
+        test = data.tests["test"].split
+        kept |= illustrate.illustrations(module.network, test, wrong["test"])
+    return kept
