@@ -19,7 +19,7 @@ ALLOWED = {
     "kernels/routing": {"torch", "jaxtyping", "capsnet.functional"},
     "kernels/networks": {"torch", "jaxtyping", "capsnet.kernels", "capsnet.networks"},
     "networks": {"torch", "jaxtyping", "capsnet.layers"},
-    "results": {"numpy"},
+    "results": {"numpy", "capsnet.errors"},
     "curves": {"numpy"},
     "config": {"hydra", "omegaconf", "capsnet.errors"},
     "identity": {"capsnet.config"},

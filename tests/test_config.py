@@ -93,7 +93,21 @@ def test_every_experiment_composes_under_its_own_name(profile: str, experiment: 
     assert run.name == experiment
 
 
-@pytest.mark.parametrize("row", paper.TABLE_1_MNIST, ids=lambda row: row.experiment)
+NETWORKS = {  # routing iterations and decoder: [P] Table 1
+    "baseline": None,
+    "capsnet_r1": (1, False),
+    "capsnet_r1_recon": (1, True),
+    "capsnet_r3": (3, False),
+    "capsnet_r3_recon": (3, True),
+}
+
+
+def choices(run: config.Run) -> tuple[int, bool] | None:
+    model = run.model
+    return (model.routing_iterations, model.decoder) if isinstance(model, config.CapsNet) else None
+
+
+@pytest.mark.parametrize("row", paper.MNIST, ids=lambda row: row.experiment)
 def test_the_paper_s_rows_are_the_paper_s_networks_and_schedule(row: paper.Row) -> None:
     run = composed(f"experiment={row.experiment}", "profile=paper")
     assert (run.data.source, run.data.shift, run.data.holdout) == ("mnist", 2, 0)
@@ -101,20 +115,37 @@ def test_the_paper_s_rows_are_the_paper_s_networks_and_schedule(row: paper.Row) 
     assert (run.schedule.learning_rate, run.schedule.decay_rate) == (0.001, 0.96)
     assert (run.schedule.decay_steps, run.schedule.floor) == (2000, 1e-6)
     assert (run.recipe.name, run.model.width) == ("released", 1.0)
-    if isinstance(run.model, config.CapsNet):
-        assert run.model.routing_iterations == row.routing
-        assert run.model.decoder == row.reconstruction
-    else:
-        assert row.routing is None
+    assert choices(run) == NETWORKS[row.experiment.removeprefix("mnist_")]
 
 
-@pytest.mark.parametrize("row", paper.TABLE_1_MULTIMNIST, ids=lambda row: row.experiment)
+@pytest.mark.parametrize("row", paper.MULTIMNIST, ids=lambda row: row.experiment)
 def test_multimnist_decays_ten_times_slower(row: paper.Row) -> None:
     run = composed(f"experiment={row.experiment}", "profile=paper")
     assert (run.data.name, run.data.source) == ("multimnist", "mnist")
     assert run.schedule.decay_steps * run.schedule.decay_stretch == 20_000  # [P] on [C]
-    if isinstance(run.model, config.CapsNet):
-        assert (run.model.routing_iterations, run.model.decoder) == (row.routing, True)
+    assert choices(run) == NETWORKS[row.experiment.removeprefix("multimnist_")]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "accuracy"), [("affnist_capsnet", 0.9923), ("affnist_baseline", 0.9922)]
+)
+def test_affnist_s_networks_stop_at_the_paper_s_accuracy(experiment: str, accuracy: float) -> None:
+    run = composed(f"experiment={experiment}", "profile=paper")
+    assert (run.data.name, run.data.source) == ("affnist", "mnist")
+    assert round(run.data.holdout * 60_000) == 10_000  # [C]
+    assert run.schedule.stop_at == accuracy  # [P]
+    assert choices(run) == ((3, True) if experiment == "affnist_capsnet" else None)
+
+
+def test_a_stopping_rule_needs_validation_digits() -> None:
+    with pytest.raises(Mistake, match=r"schedule\.stop_at = 0\.9 .* data\.holdout is 0"):
+        composed("experiment=mnist_capsnet_r1", "schedule.stop_at=0.9")
+
+
+def test_every_experiment_is_a_row_of_the_paper_and_every_row_an_experiment() -> None:
+    rows = {row.experiment for rows in paper.TABLES.values() for row in rows}
+    assert rows == set(names("experiment"))
+    assert {name for claim in paper.CLAIMS for name in (claim.better, claim.worse)} <= rows
 
 
 def test_composed_files_are_whole_and_train_takes_them(tmp_path: Path) -> None:

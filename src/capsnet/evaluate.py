@@ -1,1 +1,111 @@
-"""."""
+"""`python -m capsnet.evaluate CHECKPOINT [data=SET] [data.key=value ...]`: test trained weights.
+
+CHECKPOINT is the folder of a finished run, or its weights.safetensors with config.yaml beside it.
+Without `data=` it is tested on what it was trained for.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from capsnet import config
+from capsnet.errors import Mistake, told_plainly
+from capsnet.train import CONF
+
+if TYPE_CHECKING:
+    import torch
+
+    from capsnet.results import Outcome
+
+
+def main() -> None:
+    """Print errors, total and interval of every test set, or write them as JSON."""
+    parser = argparse.ArgumentParser(prog="capsnet.evaluate", description=__doc__)
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    parser.add_argument("data", nargs="*", help="data=SET and data.key=value, as for training")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 … (cpu)")
+    parser.add_argument("--json", type=Path, help="write the outcomes there")
+    arguments = parser.parse_args()
+    with told_plainly():
+        outcomes = evaluate(arguments.checkpoint, arguments.data, arguments.device)
+        for name, test in outcomes.items():
+            print(f"{name}: {told(test)}")
+        if arguments.json is not None:
+            write(outcomes, arguments.json)
+
+
+def told(test: "Outcome") -> str:
+    """In one line."""
+    low, high = test.interval_percent
+    counts = f"{test.errors:,} errors in {test.total:,} {test.source}"
+    return f"{counts}: {test.error_percent:.2f} % (95 % interval {low:.2f}–{high:.2f})"
+
+
+def write(outcomes: dict[str, "Outcome"], path: Path) -> None:
+    """As JSON, whole or not at all."""
+    from capsnet.results import write_atomically
+
+    values = {name: asdict(test) for name, test in outcomes.items()}
+    write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def evaluate(checkpoint: Path, overrides: list[str], device: str = "cpu") -> dict[str, "Outcome"]:
+    """The outcome of the trained weights on every test set of the data asked for.
+
+    Raises Mistake when there are no weights, or the data are not prepared, or their images have
+    another shape than those of the training.
+    """
+    from capsnet import build, saving
+    from capsnet.judge import counts, wrong
+
+    trained, weights = saving.read_weights(checkpoint)
+    run = with_data(trained, overrides)
+    data = build.dataset(run)
+    module = build.module(run, data.image)
+    saving.load_weights(module.network, weights, data.image)
+    module = module.to(_device(device))
+    answers = {name: wrong(module, test.split) for name, test in data.tests.items()}
+    return counts(data, answers)
+
+
+def _device(name: str) -> "torch.device":
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise Mistake(f"--device {name} is not here: {str(error).splitlines()[0]}") from error
+    return torch.device(name)
+
+
+def with_data(run: config.Run, overrides: list[str]) -> config.Run:
+    """`run` on other data, of the same digits unless `data.source` says otherwise.
+
+    Raises Mistake for whatever is no value of `data`.
+    """
+    for override in overrides:
+        if not override.startswith(("data=", "data.")) or "=" not in override:
+            raise Mistake(f"{override}: only data=SET and data.key=value can be changed")
+    values: Any = asdict(run)
+    for override in overrides:
+        if override.startswith("data="):
+            values["data"] |= _set(override.removeprefix("data=")) | {"source": run.data.source}
+    keys = [override for override in overrides if override.startswith("data.")]
+    merged = OmegaConf.merge(values, OmegaConf.from_dotlist(keys))
+    return config.validated(cast(DictConfig, merged))
+
+
+def _set(name: str) -> dict[str, Any]:
+    """The values of conf/data/NAME.yaml. Raises Mistake, listing the sets, when there is none."""
+    files = {path.stem: path for path in (CONF / "data").glob("*.yaml")}
+    if name not in files:
+        raise Mistake(f"data={name} is not possible: it must be one of {', '.join(sorted(files))}")
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(files[name])))
+
+
+if __name__ == "__main__":
+    main()

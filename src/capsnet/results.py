@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capsnet.errors import Mistake
+
 if TYPE_CHECKING:
     import torch
 
@@ -99,18 +101,21 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def read(path: Path) -> Record:
-    """The record at `path`."""
-    values: dict[str, Any] = json.loads(path.read_text())
-    tests = {
-        name: Outcome(**test | {"interval_percent": tuple(test["interval_percent"])})
-        for name, test in values.pop("tests").items()
-    }
-    return Record(**values, tests=tests)
+    """The record at `path`. Raises Mistake when it is none, or of another version."""
+    try:
+        values: dict[str, Any] = json.loads(path.read_text())
+        tests = {
+            name: Outcome(**test | {"interval_percent": tuple(test["interval_percent"])})
+            for name, test in values.pop("tests").items()
+        }
+        return Record(**values, tests=tests)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Mistake(f"{path} is no result of this version: train it again ({error!r})") from error
 
 
-def read_all(folder: Path, pattern: str = "*.json") -> dict[Path, Record]:
-    """Every record below `folder` by its path, in the order of their paths."""
-    return {path: read(path) for path in sorted(folder.rglob(pattern))}
+def read_all(folder: Path, pattern: str = "*/*.json") -> dict[Path, Record]:
+    """Every record of a profile's `folder` by its path, in the order of their paths."""
+    return {path: read(path) for path in sorted(folder.glob(pattern))}
 
 
 def write_arrays(record: Path, arrays: dict[str, NDArray[Any]]) -> None:

@@ -93,3 +93,17 @@ def read_weights(checkpoint: Path) -> tuple[Run, dict[str, torch.Tensor]]:
         return validated(run), load((folder / WEIGHTS).read_bytes())
     except (SafetensorError, YAMLError, KeyError, TypeError) as error:
         raise Mistake(f"{folder} holds no weights of a run: {error}") from error
+
+
+def load_weights(
+    network: nn.Module, weights: dict[str, torch.Tensor], image: tuple[int, int, int]
+) -> None:
+    """Put `weights` into a network built for images of that shape.
+
+    Raises Mistake when they are of another network, which is what another image size makes.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        shape = "×".join(str(side) for side in image)
+        raise Mistake(f"the weights are not those of this network for {shape} images") from error

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from capsnet import paper
 from capsnet.errors import Mistake, told_plainly
-from capsnet.report.tables import markdown, rich_table, table_1
+from capsnet.report.document import document, in_readme, tables
+from capsnet.report.tables import rich_table
 from capsnet.results import read_all, write_atomically
 
-COLUMNS = {"MNIST": paper.TABLE_1_MNIST, "MultiMNIST": paper.TABLE_1_MULTIMNIST}
 WIDTH = 140  # columns, where no terminal says how many it has
 
 
@@ -33,21 +32,22 @@ def main() -> None:
 
 
 def table(folder: Path) -> None:
-    """Table 1 from the records in `folder`. Raises Mistake when there is no such folder."""
-    if not folder.is_dir():
+    """The tables of the records in `folder`. Raises Mistake when there are none."""
+    runs, path = read_all(folder, "*/*.json"), folder.with_suffix(".md")
+    if not runs:
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
-    records, path, written = list(read_all(folder).values()), folder.with_suffix(".md"), ""
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    for column, wanted in COLUMNS.items():
-        title = f"Table 1, {column}: {folder.name}"
-        if not {row.experiment for row in wanted} & {record.experiment for record in records}:
-            console.print(f"{title}: not yet run")
-            continue
-        rows = table_1(records, wanted)
-        console.print(rich_table(rows, title))
-        written += markdown(rows, title) + "\n"
-    write_atomically(path, written.encode())
+    for title, rows in tables(runs).items():
+        console.print(rich_table(rows, f"{title} ({folder.name})"))
+    write_atomically(path, document(runs, folder.name).encode())
     console.print(f"Written to {path}")
+
+
+def readme(path: Path, results: Path) -> None:
+    """Bring the tables in the README at `path` up to date with the records below `results`."""
+    written = in_readme(path.read_text(), read_all(results, "*/*/*.json"))
+    write_atomically(path, written.encode())
+    print(f"Written to {path}")
 
 
 def data(root: Path, source: str, folder: Path) -> None:

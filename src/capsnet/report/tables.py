@@ -1,101 +1,143 @@
-"""Table 1: the paper's numbers beside ours, with counts, intervals and a verdict."""
+"""The paper's numbers beside ours, with counts, intervals and a verdict; and every run by itself.
 
-from collections.abc import Sequence
+A table is text: a tuple of column names, then one tuple a row.
+"""
+
+from collections.abc import Iterable, Sequence
 from statistics import mean, stdev
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from capsnet import paper
-from capsnet.results import Record, wilson
+from capsnet.report.groups import groups, shortcoming
+from capsnet.report.statistics import t_interval
+from capsnet.results import Outcome, Record
 
-COLUMNS = (
+Text = tuple[str, ...]
+PAPER_COLUMNS = (
     "row",
     "paper %",
+    "public %",
     "ours %",
     "errors / tests",
     "95 % interval",
-    "digits, recipe",
+    "tested on, recipe",
     "steps",
     "verdict",
 )
+RUN_COLUMNS = (
+    "run",
+    "recipe",
+    "errors / tests",
+    "%",
+    "Wilson 95 %",
+    "tested on",
+    "steps",
+    "images/s",
+    "device",
+    "commit",
+)
 
 
-def table_1(records: Sequence[Record], rows: Sequence[paper.Row]) -> list[tuple[str, ...]]:
-    """Text under COLUMNS, a line for each of the paper's `rows` and each recipe it was run with."""
-    return [_row(row, group) for row in rows for group in _groups(records, row.experiment)]
+def paper_table(records: Iterable[Record], rows: Sequence[paper.Row]) -> list[Text]:
+    """A line for each of the paper's `rows` and each recipe and schedule it was run with."""
+    runs = list(records)
+    return [
+        PAPER_COLUMNS,
+        *(_row(row, group) for row in rows for group in groups(runs, row.experiment) or [[]]),
+    ]
 
 
-def _groups(records: Sequence[Record], experiment: str) -> list[list[Record]]:
-    """The records of an experiment, those of each recipe together; one empty list if none."""
-    found = [record for record in records if record.experiment == experiment]
-    recipes = sorted({record.recipe for record in found})
-    return [[one for one in found if one.recipe == recipe] for recipe in recipes] or [[]]
-
-
-def _row(row: paper.Row, records: list[Record]) -> tuple[str, ...]:
+def _row(row: paper.Row, records: list[Record]) -> Text:
     published = f"{row.error_percent}" + (f" ± {row.sd}" if row.sd else "")
-    return label(row), published, *_ours(records), verdict(row, records)
+    public = "–" if row.public is None else f"{row.public}"
+    return row.name, published, public, *_ours(row, records), verdict(row, records)
 
 
-def label(row: paper.Row) -> str:
-    """'CapsNet, 3 routing, decoder', say."""
-    if row.routing is None:
-        return row.name
-    return f"{row.name}, {row.routing} routing" + (", decoder" if row.reconstruction else "")
-
-
-def _ours(records: list[Record]) -> tuple[str, ...]:
-    """Mean, sd and number of seeds; pooled counts and their interval; what was trained on."""
+def _ours(row: paper.Row, records: list[Record]) -> Text:
+    """Mean, sd and number of seeds; counts and interval; what was tested; how long trained."""
     if not records:
         return ("–",) * 5
-    percents = [record.tests["test"].error_percent for record in records]
+    outcomes = [record.tests[row.test] for record in records]
+    percents = [outcome.error_percent for outcome in outcomes]
     spread = f" ± {stdev(percents):.3f} ({len(percents)})" if len(percents) > 1 else ""
-    errors, total = pooled(records)
-    low, high = wilson(errors, total)
+    counts = ", ".join(f"{outcome.errors:,}" for outcome in outcomes)
+    low, high = interval(outcomes)
     return (
         f"{mean(percents):.2f}{spread}",
-        f"{errors} / {total}",
+        f"{counts} / {outcomes[0].total:,}",
         f"{low:.2f}–{high:.2f}",
-        f"{' and '.join(sorted({record.source for record in records}))}, {records[0].recipe}",
-        f"{min(record.steps_done for record in records)} of {records[0].steps_planned}",
+        f"{outcomes[0].source}, {records[0].recipe}",
+        steps(records),
     )
 
 
-def pooled(records: Sequence[Record]) -> tuple[int, int]:
-    """Errors and tests over all seeds."""
-    return sum(record.tests["test"].errors for record in records), sum(
-        record.tests["test"].total for record in records
-    )
+def interval(outcomes: Sequence[Outcome]) -> tuple[float, float]:
+    """95 %, in percent: of one run Wilson's, of several Student's over their seeds, from 0 up."""
+    if len(outcomes) == 1:
+        return outcomes[0].interval_percent
+    low, high = t_interval([outcome.error_percent for outcome in outcomes])
+    return max(0.0, low), high
+
+
+def steps(records: Sequence[Record]) -> str:
+    """Done of planned, and whether validation ended training."""
+    done = sorted({record.steps_done for record in records})
+    told = "–".join(f"{count:,}" for count in (done[0], done[-1])[: len(done)])
+    stopped = ", stopped" if all(record.stopped for record in records) else ""
+    return f"{told} of {records[0].steps_planned:,}{stopped}"
 
 
 def verdict(row: paper.Row, records: Sequence[Record]) -> str:
     """What the runs say of the paper's number, in a few words.
 
-    'reproduced' when the 95 % Wilson interval of the pooled errors holds the paper's number or
-    lies below it. Other digits, narrower networks and shorter schedules get no verdict.
+    'reproduced' when their 95 % interval holds the paper's number or lies below it. Other digits,
+    narrower networks and shorter schedules get no verdict.
     """
     if not records:
         return "not yet run"
-    if any(record.source != "mnist" or record.model["width"] != 1 for record in records):
-        return "demo: none"
-    if any(record.steps_done < paper.STEPS for record in records):
-        return f"none: paper has {paper.STEPS} steps"
-    low, _ = wilson(*pooled(records))
+    if (why := shortcoming(records)) is not None:
+        return f"none: {why}"
+    low, _ = interval([record.tests[row.test] for record in records])
     return "reproduced" if low <= row.error_percent else "not reproduced"
 
 
-def rich_table(rows: Sequence[tuple[str, ...]], title: str) -> Table:
+def runs_table(records: Iterable[Record]) -> list[Text]:
+    """Every run on every test set by itself."""
+    lines = [_run(record, test) for record in records for test in record.tests.values()]
+    return [RUN_COLUMNS, *lines]
+
+
+def _run(record: Record, test: Outcome) -> Text:
+    low, high = test.interval_percent
+    return (
+        f"{record.experiment}, seed {record.seed}",
+        record.recipe,
+        f"{test.errors:,} / {test.total:,}",
+        f"{test.error_percent:.2f}",
+        f"{low:.2f}–{high:.2f}",
+        test.source,
+        steps([record]),
+        f"{record.images_per_second:.0f}",
+        record.device,
+        "–" if record.commit is None else record.commit[:7] + ("" if record.clean else " changed"),
+    )
+
+
+def rich_table(table: Sequence[Text], title: str) -> Table:
     """For the terminal."""
-    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
-    for name in COLUMNS:
-        table.add_column(name, no_wrap=name == "row")
+    columns, *rows = table
+    drawn = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(columns):
+        drawn.add_column(name, no_wrap=place == 0)
     for row in rows:
-        table.add_row(*row)
-    return table
+        drawn.add_row(*row)
+    return drawn
 
 
-def markdown(rows: Sequence[tuple[str, ...]], title: str) -> str:
+def markdown(table: Sequence[Text]) -> str:
     """For a file."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *rows]
-    return f"# {title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    columns, *rows = table
+    lines = [columns, ("---",) * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

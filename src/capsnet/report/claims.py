@@ -1,0 +1,107 @@
+"""What the paper claims, seed by seed: two models, the same test examples, one word."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+
+from capsnet.paper import Claim
+from capsnet.report.groups import shortcoming
+from capsnet.report.statistics import McNemar, mcnemar, t_interval
+from capsnet.report.tables import Text, steps
+from capsnet.results import Record, read_arrays
+
+SEEDS = 3  # as many as the paper's trials; fewer are not enough
+COLUMNS = (
+    "claim",
+    "verdict",
+    "error lower by, % points",
+    "right alone: the better, the other (McNemar's p)",
+    "seeds",
+    "recipe",
+    "steps",
+)
+Pair = tuple[Path, Path]  # records of the better and of the worse model, as the claim has it
+
+
+def claims_table(runs: Mapping[Path, Record], claims: Sequence[Claim]) -> list[Text]:
+    """A line for each claim and each recipe that both of its models were run with."""
+    lines = [_row(claim, runs, found) for claim in claims for found in by_recipe(claim, runs)]
+    return [COLUMNS, *lines]
+
+
+def by_recipe(claim: Claim, runs: Mapping[Path, Record]) -> list[list[Pair]]:
+    """The pairs of each recipe; one empty list if there are none."""
+    found = pairs(claim, runs)
+    recipes = sorted({runs[better].recipe for better, _ in found})
+    return [[pair for pair in found if runs[pair[0]].recipe == name] for name in recipes] or [[]]
+
+
+def pairs(claim: Claim, runs: Mapping[Path, Record]) -> list[Pair]:
+    """Runs of both models that differ in nothing but the model, in the order of their seeds.
+
+    Of several schedules, the longest that both were run with.
+    """
+    found = [
+        (better, worse)
+        for better in _of(claim.better, runs)
+        for worse in _of(claim.worse, runs)
+        if _circumstances(runs[better]) == _circumstances(runs[worse])
+    ]
+    longest = max((runs[better].steps_planned for better, _ in found), default=0)
+    kept = [pair for pair in found if runs[pair[0]].steps_planned == longest]
+    return sorted(kept, key=lambda pair: runs[pair[0]].seed)
+
+
+def _of(experiment: str, runs: Mapping[Path, Record]) -> list[Path]:
+    return [path for path, record in runs.items() if record.experiment == experiment]
+
+
+def _circumstances(record: Record) -> tuple[object, ...]:
+    width, data = record.model["width"], record.identity["data"]
+    return record.seed, record.recipe, record.schedule, record.steps_planned, width, data
+
+
+def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
+    if not found:
+        return claim.words, "not enough runs", "–", "–", "0", "–", "–"
+    gains = gain(claim, runs, found)
+    told = f"{mean(gains):+.2f}"
+    if len(gains) > 1:
+        told += " ({:+.2f} to {:+.2f})".format(*t_interval(gains))
+    apart = ", ".join(_told(test) for test in tests(claim, found)) or "–"
+    records = [runs[path] for pair in found for path in pair]
+    last = apart, str(len(found)), records[0].recipe, steps(records)
+    return claim.words, verdict(claim, runs, found), told, *last
+
+
+def gain(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> list[float]:
+    """By how many percentage points the better model errs less, seed by seed."""
+    errors = [[runs[path].tests[claim.test].error_percent for path in pair] for pair in found]
+    return [worse - better for better, worse in errors]
+
+
+def tests(claim: Claim, found: Sequence[Pair]) -> list[McNemar]:
+    """McNemar's test of each pair whose errors were kept example by example."""
+    name = f"wrong.{claim.test}"
+    kept = [[read_arrays(path) for path in pair] for pair in found]
+    return [
+        mcnemar(better[name], worse[name])
+        for better, worse in kept
+        if name in better and name in worse
+    ]
+
+
+def _told(test: McNemar) -> str:
+    return f"{test.only_first:,} / {test.only_second:,} ({test.p:.2g})"
+
+
+def verdict(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> str:
+    """'reproduced' when the 95 % t-interval of the gain over seeds lies above 0.
+
+    'not enough runs' with fewer than three seeds at the paper's schedule and size.
+    """
+    records = [runs[path] for pair in found for path in pair]
+    if len(found) < SEEDS or shortcoming(records) is not None:
+        return "not enough runs"
+    low, _ = t_interval(gain(claim, runs, found))
+    return "reproduced" if low > 0 else "not reproduced"

@@ -1,0 +1,54 @@
+"""Which runs belong together: the seeds of one experiment under one recipe and schedule."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from capsnet import paper
+from capsnet.results import Record
+
+
+def groups(records: Iterable[Record], experiment: str) -> list[list[Record]]:
+    """The seeds of `experiment`, those of each recipe and schedule together, the longest last.
+
+    Recipes are different models and schedules different trainings: none is ever pooled.
+    """
+    found = sorted((one for one in records if one.experiment == experiment), key=_kind)
+    return [sorted(group, key=lambda one: one.seed) for _, group in groupby(found, _kind)]
+
+
+def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
+    """Of each experiment on the paper's digits at the paper's width, its longest schedule's runs.
+
+    They are what is known so far; the demo's are not among them.
+    """
+    real = {path: record for path, record in runs.items() if not _demo(record)}
+    planned: dict[str, int] = {}
+    for record in real.values():
+        most = planned.get(record.experiment, 0)
+        planned[record.experiment] = max(most, record.steps_planned)
+    return {
+        path: record
+        for path, record in real.items()
+        if record.steps_planned == planned[record.experiment]
+    }
+
+
+def _demo(record: Record) -> bool:
+    return record.source != "mnist" or record.model["width"] != 1
+
+
+def _kind(record: Record) -> tuple[int, str, str, str, float]:
+    model = record.model
+    return record.steps_planned, record.schedule, record.recipe, record.source, model["width"]
+
+
+def shortcoming(records: Sequence[Record]) -> str | None:
+    """Why runs cannot speak for or against the paper, in a few words; None when they can."""
+    if any(_demo(record) for record in records):
+        return "demo"
+    if any(record.steps_done < paper.STEPS and not record.stopped for record in records):
+        return "short schedule"
+    if any(record.stop_at and not record.stopped for record in records):
+        return "accuracy not reached"
+    return None

@@ -1,0 +1,113 @@
+"""Trained weights, by themselves: the same answers, other test sets, and files that lie."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from capsnet import results
+from capsnet.errors import Mistake
+from capsnet.evaluate import evaluate
+from capsnet.prepare import prepare
+from capsnet.saving import read_weights
+from capsnet.train import train
+from running import output, tiny
+
+SHORT = ("schedule.steps=40", "schedule.decay_steps=100", "schedule.batch=32", "logger=csv")
+
+
+@pytest.fixture(scope="module")
+def root(data_root: Path) -> Path:
+    prepare("expanded-digits", data_root / "expanded-digits")
+    prepare("affnist-digits", data_root / "affnist-digits", copies=3)
+    return data_root
+
+
+@pytest.fixture(scope="module")
+def affine(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that was tested on expanded digits and on affine ones."""
+    folder = tmp_path_factory.mktemp("runs") / "affine"
+    train(tiny(root, *SHORT, "schedule.validate_every=20", experiment="affnist_capsnet"), folder)
+    return folder
+
+
+def test_the_weights_answer_as_the_run_did(affine: Path) -> None:
+    record = results.read(affine / "record.json")
+    assert evaluate(affine, []) == record.tests
+    assert evaluate(affine / "weights.safetensors", []) == record.tests
+    assert record.tests["affnist"].total == 3 * record.tests["test"].total == 1500
+
+
+def test_they_are_those_of_the_last_checkpoint(affine: Path) -> None:
+    checkpoint = torch.load(affine / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    run, weights = read_weights(affine)
+    assert {f"network.{name}" for name in weights} == set(checkpoint)
+    assert all(torch.equal(checkpoint[f"network.{name}"], weights[name]) for name in weights)
+    assert (run.name, run.schedule.stop_at) == ("affnist_capsnet", 0.9923)
+
+
+def test_other_data_and_changed_weights_give_other_numbers(affine: Path, tmp_path: Path) -> None:
+    tests = results.read(affine / "record.json").tests
+    assert evaluate(affine, ["data=expanded"]) == {"test": tests["test"]}
+    shutil.copytree(affine, tmp_path / "copy")
+    file = tmp_path / "copy" / "weights.safetensors"
+    save_file({name: 0 * tensor for name, tensor in load_file(file).items()}, file)
+    assert evaluate(tmp_path / "copy", ["data=expanded"])["test"].errors > tests["test"].errors
+
+
+def test_on_the_command_line(affine: Path, tmp_path: Path) -> None:
+    arguments = (str(affine), "data=expanded", "--json", "out/numbers.json")
+    code, printed = output("evaluate", *arguments, cwd=tmp_path)
+    assert code == 0, printed
+    test = results.read(affine / "record.json").tests["test"]
+    assert f"test: {test.errors} errors in 500 uci-digits: {test.error_percent:.2f} %" in printed
+    written = json.loads((tmp_path / "out" / "numbers.json").read_text())
+    assert (written["test"]["errors"], list(written)) == (test.errors, ["test"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model.width=2"], r"model\.width=2: only data=SET and data\.key=value"),
+        (["data=nothing"], "data=nothing is not possible: it must be one of affnist, .*shifted"),
+        (["data.nothing=1"], "nothing"),
+        (["data=shifted"], "not those of this network for 1×28×28 images"),
+        (["data.source=mnist"], "run `python -m capsnet.prepare mnist`"),
+    ],
+)
+def test_what_cannot_be_tested_gets_a_sentence(
+    overrides: list[str], message: str, affine: Path
+) -> None:
+    with pytest.raises(Mistake, match=message):
+        evaluate(affine, overrides)
+
+
+def test_a_device_that_is_not_here_gets_a_sentence(affine: Path) -> None:
+    with pytest.raises(Mistake, match="--device nonsense is not here"):
+        evaluate(affine, [], "nonsense")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("weights.safetensors", b"PK not tensors", "holds no weights of a run"),
+        ("config.yaml", b"{not yaml", "holds no weights of a run"),
+        ("config.yaml", b"a: 1\n", "holds no weights of a run"),
+        ("config.yaml", None, r"config\.yaml does not exist"),
+        ("weights.safetensors", None, r"weights\.safetensors does not exist"),
+    ],
+)
+def test_broken_weights_get_a_sentence(
+    file: str, content: bytes | None, message: str, affine: Path, tmp_path: Path
+) -> None:
+    for name in ("weights.safetensors", "config.yaml"):
+        shutil.copy(affine / name, tmp_path / name)
+    if content is None:
+        (tmp_path / file).unlink()
+    else:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(Mistake, match=message):
+        evaluate(tmp_path, [])
