@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from omegaconf import OmegaConf
 
 from capsnet import build, results
 from capsnet.config import Run
 from capsnet.data.prepared import read_digits
 from capsnet.errors import Mistake
 from capsnet.modules import Optimisation
-from capsnet.train import train
+from capsnet.train import CONF, train
 from offline_wandb import read_runs
 from running import TINY, output, tiny
 
@@ -287,3 +288,31 @@ def test_two_processes_train_as_one_does(data_root: Path, tmp_path: Path) -> Non
     records = [results.read(tmp_path / name / "record.json") for name in ("1", "2")]
     assert [record.tests["test"].total for record in records] == [500, 500]
     assert records[0].identity == records[1].identity
+
+
+def test_the_routing_sweep_is_one_command_and_its_jobs_may_run_side_by_side(
+    data_root: Path, tmp_path: Path
+) -> None:
+    code, printed = output(
+        "train",
+        "+sweep=routing_iterations",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        *TINY,
+        "schedule.steps=2",
+        "model.routing_iterations=1,5",
+        "seed=1",
+        "logger=csv",
+        f"data.root={data_root}",
+        cwd=tmp_path,
+    )
+    assert code == 0, printed
+    folder = tmp_path / "runs" / "sweeps" / "routing_iterations"
+    records = [results.read(path) for path in folder.glob("*/record.json")]
+    told = sorted((one.experiment, one.model["routing_iterations"], one.seed) for one in records)
+    assert told == [("mnist_capsnet_r3_recon", 1, 1), ("mnist_capsnet_r3_recon", 5, 1)]
+
+
+def test_the_routing_sweep_is_the_one_that_is_documented() -> None:
+    sweep = OmegaConf.load(CONF / "sweep" / "routing_iterations.yaml")
+    assert sweep.hydra.sweeper.params == {"model.routing_iterations": "1,2,3,5,10", "seed": "0,1,2"}

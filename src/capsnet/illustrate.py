@@ -12,7 +12,7 @@ from capsnet.functional import agreement, lengths, routing_trace
 from capsnet.networks import CapsNet, one_hot
 
 RIGHT, WRONG = 10, 6  # how many examples of either kind figures 3 and 5 choose from
-OFFSETS = torch.linspace(-0.25, 0.25, 11)  # [P] figure 4
+OFFSETS = torch.arange(-5, 6) / 20  # [P] figure 4: −0.25 to 0.25 in steps of 0.05
 ITERATIONS = 10  # [P] figure A.1, right
 
 
