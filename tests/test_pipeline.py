@@ -2,44 +2,22 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[1]
+from copies import tiny_copy
+
 DVC = Path(sys.executable).with_name("dvc")
-PARTS = ("src", "conf", "demo/dvc.yaml", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore")
-TINY_PROFILE = """\
-# @package _global_
-data: {source: digits}
-model: {width: 0.03}
-schedule: {name: demo, steps: 3, decay_steps: 10, batch: 16}
-logger: {wandb: false}
-trainer: {progress: false}
-"""
 EXPERIMENTS = ("mnist_baseline", "mnist_capsnet_r1")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy with two experiments of three steps."""
-    copy = tmp_path_factory.mktemp("project")
-    for part in PARTS:
-        source, target = PROJECT / part, copy / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    (copy / "conf/profile/demo.yaml").write_text(TINY_PROFILE)
-    pipeline = copy / "demo/dvc.yaml"
-    lines = pipeline.read_text().splitlines(keepends=True)
-    dropped = re.compile(r"      - mnist_(?!baseline$|capsnet_r1$)")
-    pipeline.write_text("".join(line for line in lines if not dropped.match(line)))
-    subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
+    copy = tiny_copy(tmp_path_factory.mktemp("project"))
     repro(copy)
     return copy
 

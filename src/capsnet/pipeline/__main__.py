@@ -1,0 +1,116 @@
+"""`python -m capsnet.pipeline [FILE] [--devices 0,1]`: the stages of a dvc.yaml side by side.
+
+One stage at a time on each device, each by `dvc repro -s`. The same command carries on after a
+failure, Ctrl-C or kill -9: what is finished is skipped, and training resumes where it was.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from capsnet.errors import Mistake, told_plainly
+from capsnet.pipeline.display import shown
+from capsnet.pipeline.jobs import TICK, Pipeline
+from capsnet.pipeline.schedule import State
+from capsnet.pipeline.stages import collected
+
+INTERRUPTED = 130  # what a shell makes of Ctrl-C
+
+
+def main() -> None:
+    """Run the stages that the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m capsnet.pipeline", description=__doc__)
+    parser.add_argument("file", nargs="?", type=Path, default=Path("dvc.yaml"))
+    parser.add_argument(
+        "--devices", help="as in CUDA_VISIBLE_DEVICES; all visible ones if not given"
+    )
+    asked = parser.parse_args()
+    signals = watched()
+    with told_plainly():
+        devices = listed(visible() if asked.devices is None else asked.devices)
+        stages, needs, root = collected(asked.file)
+        with alone(root):
+            raise SystemExit(run(Pipeline(stages, needs, root, devices), signals))
+
+
+def run(pipeline: Pipeline, signals: list[int]) -> int:
+    """Run all stages, or until a signal arrives; the exit code. Raises Mistake when some failed."""
+    began = time.monotonic()
+    with shown(list(pipeline.stages.values())) as show:
+        while not (signals or pipeline.over()):
+            pipeline.step()
+            show()
+            time.sleep(TICK)
+        interrupted = not pipeline.over()
+        if interrupted:
+            pipeline.stop(lambda: len(signals) > 1, show)
+    if interrupted:
+        names = ", ".join(stage.name for stage in pipeline.named(State.STOPPED))
+        print(f"stopped: {names or 'nothing ran'}; the same command carries on")
+        return INTERRUPTED
+    tell_failures(pipeline)
+    done = pipeline.named(State.DONE)
+    ran = sum(not stage.line for stage in done)
+    print(f"{len(done)} stages done, {ran} of them run, in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def tell_failures(pipeline: Pipeline) -> None:
+    """Raises Mistake when a stage failed: which, where to look, and what was not run for it."""
+    failed = [
+        f"{stage.name} (see {os.path.relpath(stage.log)})" for stage in pipeline.named(State.FAILED)
+    ]
+    without = [stage.name for stage in pipeline.named(State.NOT_RUN)]
+    because = f"; not run because of that: {', '.join(without)}" if without else ""
+    if failed:
+        raise Mistake(f"failed: {', '.join(failed)}{because}; the same command carries on")
+
+
+def watched() -> list[int]:
+    """A list that grows by every Ctrl-C or SIGTERM from now on."""
+    signals: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: signals.append(number))
+    return signals
+
+
+def visible() -> str:
+    """All devices that CUDA would show to a program started here; one place where there is none."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return os.environ["CUDA_VISIBLE_DEVICES"] or "-1"
+    try:
+        gpus = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
+    except FileNotFoundError:
+        gpus = ""
+    return ",".join(str(k) for k in range(gpus.count("GPU "))) or "0"
+
+
+def listed(devices: str) -> list[str]:
+    """One name a device. Raises Mistake when there is none, or one twice."""
+    names = [name.strip() for name in devices.split(",")]
+    if not all(names) or len(set(names)) < len(names):
+        raise Mistake(f"devices {devices!r}: list each device once, as in --devices 0,1")
+    return names
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Raises Mistake when another pipeline runs in the project; a dead one's does not count."""
+    path = root / "runs" / "pipeline" / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout:
+        raise Mistake(f"another pipeline runs in {root}: wait for it or stop it") from None
+
+
+if __name__ == "__main__":
+    main()

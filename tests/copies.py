@@ -1,0 +1,35 @@
+"""The project with two experiments of three steps, for tests that change it."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+PARTS = ("src", "conf", "demo/dvc.yaml", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+TINY_PROFILE = """\
+# @package _global_
+data: {source: digits}
+model: {width: 0.03}
+schedule: {name: demo, steps: 3, decay_steps: 10, batch: 16}
+logger: {wandb: false}
+trainer: {progress: false}
+"""
+
+
+def tiny_copy(copy: Path) -> Path:
+    """Filled with what a checkout holds, as a git repository."""
+    for part in PARTS:
+        source, target = PROJECT / part, copy / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    (copy / "conf/profile/demo.yaml").write_text(TINY_PROFILE)
+    pipeline = copy / "demo/dvc.yaml"
+    lines = pipeline.read_text().splitlines(keepends=True)
+    dropped = re.compile(r"      - mnist_(?!baseline$|capsnet_r1$)")
+    pipeline.write_text("".join(line for line in lines if not dropped.match(line)))
+    subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
+    return copy
