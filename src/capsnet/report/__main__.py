@@ -1,4 +1,4 @@
-"""`python -m capsnet.report [table | data]`: what the records say, what the data look like."""
+"""`python -m capsnet.report`: what the records say, in tables and figures, and the data."""
 
 import argparse
 import sys
@@ -15,20 +15,39 @@ WIDTH = 140  # columns, where no terminal says how many it has
 
 
 def main() -> None:
-    """Print Table 1 and write it as Markdown, or draw contact sheets of the data."""
+    """Do what the first word of the command line says; `table` where there is none."""
+    arguments = _parser().parse_args(sys.argv[1:] or ["table"])
+    with told_plainly():
+        match arguments.what:
+            case "table":
+                table(Path("results") / arguments.profile)
+            case "data":
+                folder = Path("results") / f"{arguments.profile}-data"
+                data(arguments.root, arguments.source, folder)
+            case "figures":
+                figures(Path("results") / arguments.profile)
+            case "sweep":
+                sweep(arguments.folder)
+            case "readme":
+                readme(Path("README.md"), Path("results"))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="capsnet.report", description=__doc__)
-    parser.add_argument("what", nargs="?", default="table", choices=["table", "data"])
-    parser.add_argument("--profile", default="paper", help="reads and writes results/PROFILE…")
-    parser.add_argument(
+    commands = parser.add_subparsers(dest="what", required=True)
+    profile = argparse.ArgumentParser(add_help=False)
+    profile.add_argument("--profile", default="paper", help="reads and writes results/PROFILE…")
+    commands.add_parser("table", parents=[profile], help="the paper's table; what runs by default")
+    commands.add_parser("figures", parents=[profile], help="the paper's figures, of our runs")
+    sheets = commands.add_parser("data", parents=[profile], help="contact sheets of the data")
+    sheets.add_argument(
         "--source", default="mnist", choices=["mnist", "digits"], help="of the data"
     )
-    parser.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
-    arguments = parser.parse_args()
-    with told_plainly():
-        if arguments.what == "table":
-            table(Path("results") / arguments.profile)
-        else:
-            data(arguments.root, arguments.source, Path("results") / f"{arguments.profile}-data")
+    sheets.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
+    commands.add_parser("readme", help="bring the tables in README.md up to date")
+    swept = commands.add_parser("sweep", help="a sweep over the routing iterations")
+    swept.add_argument("folder", type=Path, help="above the runs' folders; written to as well")
+    return parser
 
 
 def table(folder: Path) -> None:
@@ -55,6 +74,22 @@ def data(root: Path, source: str, folder: Path) -> None:
     from capsnet.report import sheets
 
     for path in sheets.draw(root, source, folder):
+        print(f"Drawn: {path}")
+
+
+def figures(folder: Path) -> None:
+    """The paper's figures of the runs in `folder`, as PNG and SVG beside it."""
+    from capsnet.report.figures import draw
+
+    for path in draw(folder, folder.with_name(f"{folder.name}-figures")):
+        print(f"Drawn: {path}")
+
+
+def sweep(folder: Path) -> None:
+    """Test error and training loss over the routing iterations of the runs below `folder`."""
+    from capsnet.report.figures import draw_sweep
+
+    for path in draw_sweep(folder, folder):
         print(f"Drawn: {path}")
 
 

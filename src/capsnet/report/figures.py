@@ -1,0 +1,89 @@
+"""The paper's figures from the arrays beside our records: which runs each one shows."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from capsnet.errors import Mistake
+from capsnet.report import lines, pictures, sweep
+from capsnet.report.look import files
+from capsnet.report.runs import Run, read_runs
+
+
+def draw(folder: Path, target: Path) -> Iterator[Path]:
+    """Every figure that the runs in `folder` have arrays for, into `target`.
+
+    Raises Mistake when there are no runs or none has arrays.
+    """
+    runs = [run for run in read_runs(folder) if run.arrays]
+    if not runs:
+        raise Mistake(f"no record in {folder} has its arrays (.npz) beside it: train again")
+    for name, wanted in FIGURES.items():
+        if wanted(target / name, runs):
+            yield from files(target / name)
+
+
+def draw_sweep(folder: Path, target: Path) -> Iterator[Path]:
+    """The sweep's figure and numbers, from every run folder below `folder`, into `target`.
+
+    Raises Mistake when there are none that route.
+    """
+    runs = [run for run in read_runs(folder, "**/record.json") if run.iterations is not None]
+    if not runs:
+        raise Mistake(f"no run in {folder} is a CapsNet's: there are no routing iterations")
+    sweep.figure_sweep(target / "figure_sweep", runs)
+    yield from files(target / "figure_sweep")
+    sweep.write_numbers(target / "sweep.md", runs)
+    yield target / "sweep.md"
+
+
+def _picture(draw: Callable[[Path, Run], None], array: str, digits: str) -> "Figure":
+    """Drawn of one run, the lowest seed; of three iterations if there is one, as in the paper."""
+
+    def drawn(stem: Path, runs: Sequence[Run]) -> bool:
+        able = [run for run in runs if array in run.arrays and run.set == digits]
+        if able:
+            draw(stem, min(able, key=lambda run: (run.iterations != 3, run.record.seed)))
+        return bool(able)
+
+    return drawn
+
+
+def _a1(stem: Path, runs: Sequence[Run]) -> bool:
+    """While training: all seeds of 3 iterations on MNIST, or of the first experiment there is."""
+    able = [run for run in runs if "routing_changes" in run.arrays]
+    if able:
+        first = min(able, key=lambda run: (run.iterations != 3, run.set != "mnist", -run.decoder))
+        same = [run for run in able if run.record.experiment == first.record.experiment]
+        lines.figure_a1(stem, same, able)
+    return bool(able)
+
+
+def _a2(stem: Path, runs: Sequence[Run]) -> bool:
+    """Only sets of digits that both, 1 and 3 iterations, were trained on with a decoder."""
+    able = [run for run in runs if run.decoder and len(run.curve("train/loss"))]
+    pairs = [
+        [run for run in able if run.set == digits and run.iterations in (1, 3)]
+        for digits in ("mnist", "multimnist")
+    ]
+    whole = [pair for pair in pairs if {run.iterations for run in pair} == {1, 3}]
+    if whole:
+        lines.figure_a2(stem, whole)
+    return bool(whole)
+
+
+def _losses(stem: Path, runs: Sequence[Run]) -> bool:
+    able = [run for run in runs if any(len(run.curve(metric)) for metric in lines.METRICS)]
+    if able:
+        lines.losses(stem, able)
+    return bool(able)
+
+
+Figure = Callable[[Path, Sequence[Run]], bool]  # whether there was anything to draw
+FIGURES: dict[str, Figure] = {
+    "figure_3": _picture(pictures.figure_3, "images", "mnist"),
+    "figure_4": _picture(pictures.figure_4, "perturbed", "mnist"),
+    "figure_5": _picture(pictures.figure_5, "images", "multimnist"),
+    "figure_a1": _a1,
+    "figure_a2": _a2,
+    "curves": _losses,
+}

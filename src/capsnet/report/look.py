@@ -1,0 +1,119 @@
+"""How every figure looks, and how it is stored: as PNG and as SVG, the same bytes every time."""
+
+import io
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.transforms import offset_copy
+
+from capsnet.results import write_atomically
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#666666"
+COLOURS = (BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE, BLACK, GREY)
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # it comes with matplotlib, so all machines measure alike
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "figure.dpi": 200,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "capsnet",
+}
+LEFT = 0.012  # where titles begin, as a share of the width
+
+
+@contextmanager
+def drawing(
+    stem: Path, size: tuple[float, float], title: str, caption: str, marks: Sequence[str] = ()
+) -> Iterator[Figure]:
+    """A figure of `size` inches to draw on, stored as stem.png and stem.svg at the end.
+
+    `marks` are the words that nobody may overlook; they stand at the top right.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(size, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.055))
+        figure.suptitle(title, x=LEFT, ha="left", fontsize=11, fontweight="bold")
+        figure.supxlabel(_folded(caption, size[0]), x=LEFT, ha="left", fontsize=8, color=GREY)
+        if marks:
+            _stamp(figure, " · ".join(marks))
+        yield figure
+        _settle(figure)
+        for path in files(stem):
+            _store(figure, path)
+
+
+def files(stem: Path) -> tuple[Path, Path]:
+    """What `drawing` leaves. The stem's own dots stay: 'figure_a.1' has no suffix."""
+    return stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
+
+
+def _folded(caption: str, inches: float) -> str:
+    """Its lines broken where they would leave the figure: about 17 letters stand on an inch."""
+    lines = (textwrap.fill(line, int(16 * inches)) for line in caption.splitlines())
+    return "\n".join(lines)
+
+
+def _stamp(figure: Figure, words: str) -> None:
+    """In the corner opposite to the title, whatever the figure's height."""
+    corner = offset_copy(figure.transFigure, figure, -6, -4, units="points")
+    style = {"fontsize": 11, "fontweight": "bold", "color": VERMILION, "ha": "right", "va": "top"}
+    figure.text(1, 1, words, transform=corner, **style)
+
+
+def _settle(figure: Figure) -> None:
+    """Lay it out once, for both files, and round the places.
+
+    The layout's solver differs in the last bit from call to call, and names in an SVG are digests
+    of such numbers.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = axes.get_position(original=True).bounds
+        axes.set_position((round(left, 5), round(bottom, 5), round(width, 5), round(height, 5)))
+
+
+def _store(figure: Figure, path: Path) -> None:
+    """Without a date, so that what did not change stays the same file.
+
+    An SVG keeps each pixel of a picture once, for the viewer to enlarge: the PNG, stored before it,
+    has them resampled.
+    """
+    buffer, metadata = io.BytesIO(), None
+    if path.suffix == ".svg":
+        metadata = {"Date": None}
+        for image in figure.findobj(AxesImage):
+            image.set_interpolation("none")
+    figure.savefig(buffer, format=path.suffix[1:], metadata=metadata)
+    write_atomically(path, buffer.getvalue())
+
+
+def framed(axes: Axes) -> None:
+    """For a picture: no ticks, no grid, a hair line around it, as paper is white on white."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set(visible=True, linewidth=0.4, color="#BBBBBB")

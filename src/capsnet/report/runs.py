@@ -1,0 +1,114 @@
+"""Runs as figures need them: a record and its arrays, what to call it and what to say of it."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capsnet import paper
+from capsnet.errors import Mistake
+from capsnet.report.look import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
+from capsnet.results import Record, read_all, read_arrays
+
+OTHER = "other"
+SETS = {"mnist": "MNIST", "multimnist": "MultiMNIST", "affnist": "affNIST", OTHER: "other digits"}
+COLOURS = {(1, False): SKY, (1, True): BLUE, (3, False): ORANGE, (3, True): VERMILION}
+
+
+class Run(NamedTuple):
+    """A training that is over, and the arrays beside its record; none where they were not kept."""
+
+    record: Record
+    arrays: dict[str, NDArray[Any]]
+
+    @property
+    def iterations(self) -> int | None:
+        """Of routing; None for baselines."""
+        return self.record.model.get("routing_iterations")
+
+    @property
+    def decoder(self) -> bool:
+        """Whether it reconstructs."""
+        return bool(self.record.model.get("decoder", False))
+
+    @property
+    def set(self) -> str:
+        """Which of SETS it was trained on, by the first word of its experiment's name."""
+        word = self.record.experiment.split("_")[0]
+        return word if word in SETS else OTHER
+
+    @property
+    def colour(self) -> str:
+        """The same in every figure: by what kind of network it is."""
+        if self.iterations is None:
+            return BLACK
+        return COLOURS.get((self.iterations, self.decoder), GREEN)
+
+    @property
+    def kind(self) -> str:
+        """'3 iterations, decoder', say."""
+        if self.iterations is None:
+            return "baseline"
+        return counted(self.iterations, "iteration") + (", decoder" if self.decoder else "")
+
+    def curve(self, metric: str) -> NDArray[np.float64]:
+        """[points, 2]: step and value; no points where it was not logged."""
+        return self.arrays.get(f"curve.{metric}", np.empty((0, 2)))
+
+
+def read_runs(folder: Path, pattern: str = "*/*.json") -> list[Run]:
+    """All runs below `folder`, the lowest seeds first. Raises Mistake where there is nothing."""
+    runs = [Run(record, read_arrays(path)) for path, record in read_all(folder, pattern).items()]
+    if not runs:
+        raise Mistake(f"there are no results in {folder}")
+    return sorted(runs, key=lambda run: (run.record.experiment, run.record.seed))
+
+
+def caption(runs: Sequence[Run], *remarks: str) -> str:
+    """Who was trained on what, how, and for how long; `remarks` a line each below it."""
+    records = [run.record for run in runs]
+    experiments = _unique(record.experiment for record in records)
+    facts = (
+        " and ".join(experiments) if len(experiments) < 3 else f"{len(experiments)} experiments",
+        f"trained on {_told(record.source for record in records)}",
+        f"recipe {_told(record.recipe for record in records)}",
+        steps(records),
+        seeds(records),
+    )
+    return "\n".join((" · ".join(facts), *remarks))
+
+
+def steps(records: Sequence[Record]) -> str:
+    """Done of planned: '400 of 400 steps', or each that differs."""
+    pairs = sorted({(record.steps_done, record.steps_planned) for record in records})
+    return _told(f"{done:,} of {planned:,}" for done, planned in pairs) + " steps"
+
+
+def seeds(records: Sequence[Record]) -> str:
+    """'seed 0', 'seeds 0, 1'."""
+    numbers = sorted({record.seed for record in records})
+    return f"seed{'s' * (len(numbers) > 1)} " + ", ".join(map(str, numbers))
+
+
+def marks(runs: Iterable[Run]) -> list[str]:
+    """What no reader may overlook: other digits or a narrower network, fewer steps."""
+    records = [run.record for run in runs]
+    demo = any(one.source != "mnist" or one.model["width"] != 1 for one in records)
+    short = any(one.steps_done < paper.STEPS and one.stopped is None for one in records)
+    return ["demo"] * demo + ["short schedule"] * short
+
+
+def counted(number: int, noun: str) -> str:
+    """'1 iteration', '3 iterations'."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _unique(words: Iterable[str]) -> list[str]:
+    """In the order in which they come."""
+    return list(dict.fromkeys(words))
+
+
+def _told(words: Iterable[str]) -> str:
+    return ", ".join(_unique(words))

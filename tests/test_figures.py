@@ -1,0 +1,385 @@
+"""Figures, read back: every picture stands in its place, every number and warning is told."""
+
+import base64
+import io
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from numpy.typing import NDArray
+
+from capsnet import paper, results
+from capsnet.errors import Mistake
+from capsnet.report import figures, lines, pictures, sweep
+from capsnet.report.look import BLUE, VERMILION
+from capsnet.report.runs import Run, caption, marks
+from running import output
+
+RNG = np.random.default_rng(0)
+SVG = "{http://www.w3.org/2000/svg}"
+LINK = "{http://www.w3.org/1999/xlink}href"
+
+
+def record(**changes: Any) -> results.Record:
+    values: dict[str, Any] = {
+        "experiment": "mnist_capsnet_r3_recon",
+        "seed": 0,
+        "recipe": "released",
+        "schedule": "paper",
+        "steps_done": paper.STEPS,
+        "steps_planned": paper.STEPS,
+        "stop_at": None,
+        "stopped": None,
+        "batch": 128,
+        "tests": {"test": results.outcome("mnist", 25, 10_000)},
+        "training_examples": 60_000,
+        "parameters": 8_215_728,
+        "model": {"name": "capsnet", "width": 1.0, "routing_iterations": 3, "decoder": True},
+        "train_seconds": 300.0,
+        "images_per_second": 128_000.0,
+        "device": "none: made up by a test",
+        "identity": {},
+        "commit": None,
+        "clean": None,
+        "versions": {},
+        "wandb_id": None,
+    }
+    return results.Record(**(values | changes))
+
+
+def routed(iterations: int, **changes: Any) -> results.Record:
+    model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations, "decoder": True}
+    return record(experiment=f"mnist_capsnet_r{iterations}_recon", model=model, **changes)
+
+
+def noise(*shape: int) -> NDArray[np.uint8]:
+    """No two pictures of it are the same."""
+    return RNG.integers(0, 256, shape, np.uint8)
+
+
+def shown(targets: list[list[list[int]]]) -> dict[str, NDArray[Any]]:
+    """Arrays for targets [n, 3, digits]."""
+    count, digits = len(targets), len(targets[0][0])
+    return {
+        "images": noise(count, 12, 12),
+        "parts": noise(count, digits, 12, 12),
+        "targets": np.array(targets),
+        "reconstructions": noise(count, 3, digits, 12, 12),
+    }
+
+
+def curve(*values: float) -> NDArray[np.float64]:
+    return np.column_stack([10 * np.arange(1, len(values) + 1), values]).astype(float)
+
+
+def trained(iterations: int = 3) -> dict[str, NDArray[Any]]:
+    """What every CapsNet leaves."""
+    falling = np.exp(-np.arange(100) / 30)
+    logged = {f"curve.routing/change_{k}": curve(*falling) for k in range(1, iterations + 1)}
+    losses = {"curve.train/loss": curve(*falling), "curve.train/margin": curve(*falling / 2)}
+    return logged | losses | {"routing_changes": 10.0 ** -np.arange(1, 11)}
+
+
+def leave(folder: Path, one: results.Record, arrays: dict[str, NDArray[Any]]) -> None:
+    path = folder / one.experiment / f"seed{one.seed}.json"
+    results.write(one, path)
+    results.write_arrays(path, arrays)
+
+
+class Placed(NamedTuple):
+    down: float
+    right: float
+    pixels: NDArray[np.uint8]
+
+
+def placed(path: Path) -> list[Placed]:
+    """The pictures of an SVG, row by row, and where they stand, in points."""
+    found: list[Placed] = []
+    for image in ElementTree.parse(path).iter(f"{SVG}image"):
+        pixels = imread(io.BytesIO(base64.b64decode(image.attrib[LINK].split(",")[1])))
+        right, down = map(float, image.attrib["transform"].rstrip(")").split()[-2:])
+        colours = (pixels[..., :3] * 255).round().astype(np.uint8)
+        found.append(Placed(round(down), round(right), colours))
+    return sorted(found, key=lambda one: one[:2])
+
+
+def words(path: Path) -> str:
+    """All text of an SVG, a space where its lines break."""
+    texts = ElementTree.parse(path).iter(f"{SVG}text")
+    return " ".join("".join(text.itertext()) for text in texts)
+
+
+def triples(path: Path) -> list[str]:
+    return re.findall(r"\(\d, \d, \d\)", words(path))
+
+
+def ink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As it stands on paper, dark on light, in three channels."""
+    return np.repeat(255 - picture[..., None], 3, axis=-1)
+
+
+RIGHT_AND_WRONG = [[[4], [4], [9]], [[7], [7], [1]], [[5], [3], [8]]]
+
+
+def test_figure_3_shows_failures_from_both_capsules(tmp_path: Path) -> None:
+    arrays = shown(RIGHT_AND_WRONG)
+    pictures.figure_3(tmp_path / "figure", Run(record(), arrays))
+    assert triples(tmp_path / "figure.svg") == ["(4, 4, 4)", "(7, 7, 7)", "(5, 3, 5)", "(5, 3, 3)"]
+    found = placed(tmp_path / "figure.svg")
+    above, below = found[:4], found[4:]
+    assert {one.down for one in above} != {one.down for one in below}
+    assert [one.right for one in above] == [one.right for one in below]
+    for one, example in zip(above, (0, 1, 2, 2), strict=True):
+        np.testing.assert_array_equal(one.pixels, ink(arrays["images"][example]))
+    drawn = arrays["reconstructions"][[0, 1, 2, 2], [1, 1, 0, 1], 0]
+    for one, expected in zip(below, drawn, strict=True):
+        np.testing.assert_array_equal(one.pixels, ink(expected))
+
+
+def test_the_png_shows_the_same_pictures_where_the_svg_does(tmp_path: Path) -> None:
+    arrays = shown(RIGHT_AND_WRONG)
+    for name in ("images", "reconstructions"):
+        arrays[name][:] = 0
+    pictures.figure_3(tmp_path / "before", Run(record(), arrays))
+    arrays["reconstructions"][2, 0] = 255
+    pictures.figure_3(tmp_path / "after", Run(record(), arrays))
+    before, after = (imread(tmp_path / f"{name}.png")[..., 0] for name in ("before", "after"))
+    rows, columns = np.nonzero(before - after > 0.5)
+    corner = placed(tmp_path / "after.svg")[6]  # below (5, 3, 5)
+    assert (corner.pixels == 0).all()
+    dots = 200 / 72
+    top, left = rows.min(), columns.min()
+    assert (top, left) == pytest.approx((corner.down * dots, corner.right * dots), abs=4)
+    assert len(rows) == (rows.max() - top + 1) * (columns.max() - left + 1)
+
+
+def test_no_wrong_answers_are_said_and_do_no_harm(tmp_path: Path) -> None:
+    pictures.figure_3(tmp_path / "figure", Run(record(), shown(RIGHT_AND_WRONG[:2])))
+    assert triples(tmp_path / "figure.svg") == ["(4, 4, 4)", "(7, 7, 7)"]
+    assert "No answer on the test set is wrong." in words(tmp_path / "figure.svg")
+    pictures.figure_3(tmp_path / "figure", Run(record(), shown(RIGHT_AND_WRONG[2:])))
+    assert triples(tmp_path / "figure.svg") == ["(5, 3, 5)", "(5, 3, 3)"]
+    assert "No answer on the test set is right." in words(tmp_path / "figure.svg")
+
+
+def test_figure_4_has_a_row_a_dimension_and_a_column_an_offset(tmp_path: Path) -> None:
+    arrays = {"perturbed": noise(10, 16, 11, 6, 6)}
+    pictures.figure_4(tmp_path / "figure", Run(record(), arrays))
+    blocks = placed(tmp_path / "figure.svg")
+    assert len({block.down for block in blocks}) == 2
+    for digit, block in enumerate(blocks):
+        assert block.pixels.shape == (16 * 6, 11 * 6, 3)
+        for dim, offset in ((0, 0), (0, 10), (15, 0), (7, 5)):
+            here = block.pixels[dim * 6 : dim * 6 + 6, offset * 6 : offset * 6 + 6]
+            np.testing.assert_array_equal(here, ink(arrays["perturbed"][digit, dim, offset]))
+    assert words(tmp_path / "figure.svg").count("+0.25") == 10
+    assert imread(tmp_path / "figure.png").shape[1] == 2400
+
+
+PAIRS = [[[2, 7], [7, 2], [2, 0]], [[6, 1], [6, 1], [6, 9]], [[8, 3], [8, 5], [8, 4]]]
+
+
+def test_figure_5_overlays_red_and_green(tmp_path: Path) -> None:
+    arrays = shown(PAIRS)
+    one = record(experiment="multimnist_capsnet_r3_recon")
+    pictures.figure_5(tmp_path / "figure", Run(one, arrays))
+    told = words(tmp_path / "figure.svg")
+    assert re.findall(r"R:\(.*?\)", told) == [
+        *("R:(2, 7)", "R:(6, 1)"),  # the first predicted as (7, 2): right in any order
+        *("R:(2, 0*)", "R:(6, 9*)"),
+        *("R:(8, 5)", "R:(8, 3)"),
+    ]
+    assert re.findall(r"L:\((\d, \d)\)", told) == ["2, 7", "6, 1", "2, 7", "6, 1", "8, 3", "8, 3"]
+    found = placed(tmp_path / "figure.svg")
+    shown_here = [(0, 0), (1, 0), (0, 2), (1, 2), (2, 1), (2, 0)]
+    columns = zip(shown_here, found[:6], found[6:12], found[12:], strict=True)
+    for (example, which), above, middle, below in columns:
+        red, green = arrays["reconstructions"][example, which]
+        assert (above.pixels == arrays["images"][example][..., None]).all()
+        np.testing.assert_array_equal(middle.pixels, np.dstack([red, green, 0 * red]))
+        assert (below.pixels[1:-1, 1:11] == red[1:-1, 1:-1, None]).all()
+        assert (below.pixels[1:-1, 13:-1] == green[1:-1, 1:-1, None]).all()
+        assert below.pixels[0, [0, -1]].tolist() == [[255, 0, 0], [0, 255, 0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"tests": {"test": results.outcome("uci-digits", 1, 500)}}, ["demo"]),
+        ({"model": {"width": 0.25}}, ["demo"]),
+        ({"steps_done": 400}, ["short schedule"]),
+        ({"steps_done": 400, "stopped": 400}, []),
+        ({"steps_done": 400, "model": {"width": 0.5}}, ["demo", "short schedule"]),
+    ],
+)
+def test_marks(changes: dict[str, Any], expected: list[str]) -> None:
+    assert marks([Run(record(), {}), Run(record(**changes), {})]) == expected
+
+
+def test_marks_and_caption_stand_in_the_figure(tmp_path: Path) -> None:
+    small = record(tests={"test": results.outcome("uci-digits", 1, 500)}, steps_done=400, seed=7)
+    pictures.figure_3(tmp_path / "small", Run(small, shown(RIGHT_AND_WRONG)))
+    told = words(tmp_path / "small.svg")
+    assert "demo · short schedule" in told
+    for fact in ("mnist_capsnet_r3_recon", "uci-digits", "released", "seed 7"):
+        assert fact in told
+    assert "400 of 300,000 steps" in told
+    pictures.figure_3(tmp_path / "whole", Run(record(), shown(RIGHT_AND_WRONG)))
+    assert not re.search("demo|short", words(tmp_path / "whole.svg"))
+
+
+def test_captions_tell_all_that_differs() -> None:
+    runs = [Run(record(seed=2), {}), Run(record(recipe="text", steps_done=5), {})]
+    told = "recipe released, text · 5 of 300,000, 300,000 of 300,000 steps · seeds 0, 2"
+    assert caption(runs).endswith(told)
+
+
+def test_smoothing_is_a_running_mean() -> None:
+    values = np.arange(200.0) ** 2
+    steps, means = lines.smoothed(curve(*values)).T  # over 200 / 50 = 4 points
+    where = int(np.flatnonzero(steps == 1000)[0])  # the point at place 99 of the curve
+    assert means[where] == pytest.approx(values[97:101].mean())
+    assert lines.smoothed(curve(1, 1, 1))[:, 1].tolist() == [1, 1, 1]
+
+
+def heights(path: Path, colour: str) -> list[list[float]]:
+    """How far down each line of a colour goes through its points, in an SVG."""
+    found = ElementTree.parse(path).iter(f"{SVG}path")
+    drawn = [one.attrib["d"] for one in found if f"stroke: {colour.lower()}" in styled(one)]
+    return [[float(pair) for pair in re.findall(r"[ML] \S+ (\S+)", line)] for line in drawn]
+
+
+def styled(element: ElementTree.Element) -> str:
+    return element.attrib.get("style", "").lower()
+
+
+def test_figure_a1_is_straight_where_changes_fall_tenfold(tmp_path: Path) -> None:
+    run = Run(record(), trained())
+    lines.figure_a1(tmp_path / "figure", [run], [run])
+    told = words(tmp_path / "figure.svg")
+    assert "iteration 3" in told
+    assert "iteration 4" not in told
+    final = [line for line in heights(tmp_path / "figure.svg", run.colour) if len(line) == 10]
+    assert np.diff(final[0]) == pytest.approx(np.diff(final[0]).mean(), abs=0.01)
+    assert np.diff(final[0]).mean() > 0  # downwards
+
+
+def test_losses_keep_baselines_and_capsnets_apart(tmp_path: Path) -> None:
+    model = {"name": "mnist_baseline", "width": 1.0}
+    entropy = {"curve.train/cross_entropy": curve(3, 2, 1), "curve.train/loss": curve(3, 2, 1)}
+    baseline = Run(record(experiment="mnist_baseline", model=model), entropy)
+    affnist = Run(
+        record(experiment="affnist_capsnet"), trained() | {"curve.validation/error": curve(0.5)}
+    )
+    lines.losses(tmp_path / "figure", [baseline, Run(record(), trained()), affnist])
+    told = words(tmp_path / "figure.svg")
+    dots = ElementTree.parse(tmp_path / "figure.svg").iter(f"{SVG}use")
+    assert any(affnist.colour.lower() in styled(dot) for dot in dots)  # a line has two points
+    for text in ("MNIST", "affNIST", "baselines: cross-entropy", "CapsNets: margin loss", "50%"):
+        assert text in told
+    assert "not comparable with cross-entropy" in told
+    assert "not comparable with margin loss" in told
+    assert "MultiMNIST" not in told
+    assert told.count("not logged") == 2  # of affNIST no baseline, of MNIST no validation
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of which all figures can be drawn."""
+    folder = tmp_path_factory.mktemp("project") / "results" / "small"
+    pictured = {"perturbed": noise(10, 16, 11, 4, 4)} | shown(RIGHT_AND_WRONG)
+    for seed in (3, 1):
+        leave(folder, routed(3, seed=seed), trained() | pictured | shown(RIGHT_AND_WRONG))
+    leave(folder, routed(1), trained(1) | pictured)
+    pairs = record(experiment="multimnist_capsnet_r3_recon")
+    leave(folder, pairs, trained() | shown(PAIRS))
+    return folder
+
+
+NAMES = ("curves", "figure_3", "figure_4", "figure_5", "figure_a1", "figure_a2")
+
+
+def test_the_command_draws_every_figure_and_twice_the_same(profile: Path, tmp_path: Path) -> None:
+    code, printed = output("report", "figures", "--profile", "small", cwd=profile.parents[1])
+    assert code == 0, printed
+    drawn = profile.with_name("small-figures")
+    assert sorted(path.stem for path in drawn.glob("*.svg")) == [*NAMES]
+    assert len(printed.splitlines()) == 2 * len(NAMES)
+    again = list(figures.draw(profile, tmp_path))
+    assert sorted(path.name for path in again) == sorted(path.name for path in drawn.iterdir())
+    for path in again:
+        assert path.read_bytes() == (drawn / path.name).read_bytes(), path.name
+    assert "seed 1" in words(tmp_path / "figure_3.svg")  # the lowest of three iterations
+    assert "MultiMNIST" not in words(tmp_path / "figure_a2.svg")  # it has no pair
+    assert "seeds 0, 1, 3" in words(tmp_path / "figure_a2.svg")
+
+
+def test_figures_without_arrays_are_left_out(tmp_path: Path) -> None:
+    leave(tmp_path / "some", record(), {"routing_changes": np.ones(10)})
+    drawn = figures.draw(tmp_path / "some", tmp_path / "drawn")
+    assert [path.name for path in drawn] == ["figure_a1.png", "figure_a1.svg"]
+    results.write(record(), tmp_path / "bare" / "experiment" / "seed0.json")
+    with pytest.raises(Mistake, match=r"no record in .*bare has its arrays"):
+        list(figures.draw(tmp_path / "bare", tmp_path / "drawn"))
+
+
+@pytest.mark.parametrize("arguments", [("figures", "--profile", "none"), ("sweep", "results/none")])
+def test_nothing_to_draw_gets_a_sentence(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    code, printed = output("report", *arguments, cwd=tmp_path)
+    assert (code, printed) == (1, "error: there are no results in results/none\n")
+
+
+def test_a_sweep_s_numbers(tmp_path: Path) -> None:
+    for iterations, seed, errors in ((1, 0, 40), (1, 1, 60), (3, 0, 30)):
+        model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations}
+        tests = {"test": results.outcome("mnist", errors, 10_000)}
+        path = tmp_path / f"model.routing_iterations={iterations},seed={seed}" / "record.json"
+        results.write(record(model=model, seed=seed, tests=tests), path)
+        values = [9.0] * 18 + [0.25 * iterations, 0.75 * iterations]  # the last tenth: two points
+        results.write_arrays(path, {"curve.train/loss": curve(*values)})
+    baseline = record(experiment="mnist_baseline", model={"name": "mnist_baseline", "width": 1.0})
+    results.write(baseline, tmp_path / "baseline" / "record.json")
+    code, printed = output("report", "sweep", str(tmp_path), cwd=tmp_path)
+    assert code == 0, printed
+    series = "mnist_capsnet_r3_recon, released, mnist, width 1, 300,000 steps of 128"
+    told = (tmp_path / "sweep.md").read_text().splitlines()
+    assert [line for line in told if line.startswith(f"| {series}")] == [
+        f"| {series} | 1 | 2 | 0.500 ± 0.141 | 0.5 |",
+        f"| {series} | 3 | 1 | 0.300 | 1.5 |",
+        f"| {series} | 1 | 0 | 40 / 10000 | 0.400 | 0.294–0.544 | 0.5 | 300000 of 300000 |",
+        f"| {series} | 1 | 1 | 60 / 10000 | 0.600 | 0.466–0.771 | 0.5 | 300000 of 300000 |",
+        f"| {series} | 3 | 0 | 30 / 10000 | 0.300 | 0.210–0.428 | 1.5 | 300000 of 300000 |",
+    ]
+    assert "baseline" not in "".join(told)
+    drawn = words(tmp_path / "figure_sweep.svg")
+    assert "routing iterations" in drawn
+    assert "seeds 0, 1" in drawn
+
+
+def test_what_differs_in_more_than_iterations_is_another_series() -> None:
+    runs = [Run(record(), {}), Run(record(recipe="text"), {}), Run(routed(3, seed=1), {})]
+    runs.append(Run(record(batch=64), {}))
+    assert [len(group) for group in sweep.series(runs).values()] == [2, 1, 1]
+
+
+def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:
+    many = {"test": results.outcome("mnist", 900, 10_000)}
+    runs = [Run(record(), {}), Run(record(recipe="text", tests=many), {})]
+    sweep.figure_sweep(tmp_path / "figure", runs)
+    bars = [heights(tmp_path / "figure.svg", colour) for colour in (BLUE, VERMILION)]
+    few, more = (max(abs(np.ptp(line)) for line in lines) for lines in bars)
+    low, high = runs[0].record.tests["test"].interval_percent
+    lower, higher = many["test"].interval_percent
+    assert more / few == pytest.approx((higher - lower) / (high - low), rel=0.01)
+
+
+def test_a_sweep_of_baselines_gets_a_sentence(tmp_path: Path) -> None:
+    model = {"name": "mnist_baseline", "width": 1.0}
+    results.write(record(model=model), tmp_path / "one" / "record.json")
+    with pytest.raises(Mistake, match=r"no run in .* is a CapsNet's"):
+        list(figures.draw_sweep(tmp_path, tmp_path))
