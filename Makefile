@@ -16,7 +16,7 @@ test: .venv/installed
 	ruff format --check .
 	ruff check .
 	basedpyright
-	pytest
+	pytest --numprocesses auto --dist loadfile
 
 # Exactly the packages of requirements.lock, checked by hash, and this project in editable form.
 .venv/installed: requirements.lock pyproject.toml

@@ -471,8 +471,8 @@ def test_a_killed_pipeline_of_real_trainings_ends_in_the_table(tmp_path: Path) -
     tiny_copy(tmp_path)
     pipeline, profile = tmp_path / "demo/dvc.yaml", tmp_path / "conf/profile/demo.yaml"
     read_yaml = yaml.safe_load(pipeline.read_text())
-    for unrelated in ("multimnist", "expanded", "affnist", "contact-sheets"):
-        del read_yaml["stages"][unrelated]
+    kept = ("digits", "compose", "train", "report")
+    read_yaml["stages"] = {name: read_yaml["stages"][name] for name in kept}
     pipeline.write_text(yaml.safe_dump(read_yaml))
     long = profile.read_text().replace("steps: 3,", "steps: 150,")
     profile.write_text(long.replace("progress: false", "progress: false, checkpoint_every: 7"))
