@@ -16,6 +16,7 @@ from capsnet.config import Run
 from capsnet.data.prepared import read_digits
 from capsnet.errors import Mistake
 from capsnet.modules import Optimisation
+from capsnet.prepare import prepare
 from capsnet.train import CONF, train
 from offline_wandb import read_runs
 from running import TINY, output, tiny
@@ -267,13 +268,16 @@ def test_a_sweep_over_runs_of_several_devices_is_refused(data_root: Path, tmp_pa
     assert "trainer.devices = 2 does not go with a sweep" in printed
 
 
-def test_two_processes_train_as_one_does(data_root: Path, tmp_path: Path) -> None:
+def test_two_processes_train_and_stop_as_one_does(data_root: Path, tmp_path: Path) -> None:
+    prepare("expanded-digits", data_root / "expanded-digits")
+    prepare("affnist-digits", data_root / "affnist-digits", copies=2)
     for devices in (1, 2):
         arguments = (
-            "experiment=mnist_capsnet_r3_recon",
+            "experiment=affnist_capsnet",
             *TINY,
             *SHORT,
-            "schedule.steps=20",
+            "schedule.validate_every=20",
+            "schedule.stop_at=0.01",  # at the first validation, of 60 steps
             "trainer.accelerator=cpu",
             f"trainer.devices={devices}",
             f"data.root={data_root}",
@@ -286,7 +290,10 @@ def test_two_processes_train_as_one_does(data_root: Path, tmp_path: Path) -> Non
     for name in one:  # gradients are summed in another order: float32 rounding over 20 steps
         torch.testing.assert_close(one[name], two[name], rtol=0, atol=2e-6)
     records = [results.read(tmp_path / name / "record.json") for name in ("1", "2")]
-    assert [record.tests["test"].total for record in records] == [500, 500]
+    assert [record.stopped for record in records] == [20, 20]
+    for record in records:  # every test example is counted once
+        totals = {name: test.total for name, test in record.tests.items()}
+        assert totals == {"test": 500, "affnist": 1000}
     assert records[0].identity == records[1].identity
 
 

@@ -13,6 +13,7 @@ from capsnet.networks import CapsNet, one_hot
 
 RIGHT, WRONG = 10, 6  # how many examples of either kind figures 3 and 5 choose from
 OFFSETS = torch.arange(-5, 6) / 20  # [P] figure 4: −0.25 to 0.25 in steps of 0.05
+MNIST = (1, 28, 28)  # of what size figure 4 is
 ITERATIONS = 10  # [P] figure A.1, right
 
 
@@ -35,8 +36,8 @@ def illustrations(network: CapsNet, test: Split, wrong: Tensor) -> dict[str, NDA
     """All of it by name, of a test set; `wrong` [n] says which of its examples are.
 
     `routing_changes` [10]: figure A.1. With a decoder, the fields of Shown, of the examples
-    `chosen`: figures 3 and 5. Where there is one digit a picture, `perturbed` uint8 [classes, dim,
-    offsets, height, width], of the first of the first 1,000 examples of each class: figure 4.
+    `chosen`: figures 3 and 5. On MNIST, `perturbed` uint8 [classes, dim, offsets, height, width] of
+    the first of the first 1,000 examples of each class: figure 4.
     """
     device = network.digits.weight.device
     here = test.to(device)
@@ -45,7 +46,7 @@ def illustrations(network: CapsNet, test: Split, wrong: Tensor) -> dict[str, NDA
         drawn = {"routing_changes": routing_changes(network, some.images[:128], ITERATIONS).cpu()}
     if network.decoder is not None:
         drawn |= shown(network, here, chosen(wrong))._asdict()
-        if some.labels.shape[1] == 1:
+        if some.images.shape[1:] == MNIST:
             drawn["perturbed"] = perturbed(network, some.images, some.labels[:, 0])
     return {name: array.numpy() for name, array in drawn.items()}
 
