@@ -12,43 +12,17 @@ import pytest
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from capsnet import paper, results
+from capsnet import results
 from capsnet.errors import Mistake
 from capsnet.report import figures, lines, pictures, sweep
 from capsnet.report.look import BLUE, VERMILION
 from capsnet.report.runs import Run, caption, marks
+from records import record
 from running import output
 
 RNG = np.random.default_rng(0)
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
-
-
-def record(**changes: Any) -> results.Record:
-    values: dict[str, Any] = {
-        "experiment": "mnist_capsnet_r3_recon",
-        "seed": 0,
-        "recipe": "released",
-        "schedule": "paper",
-        "steps_done": paper.STEPS,
-        "steps_planned": paper.STEPS,
-        "stop_at": None,
-        "stopped": None,
-        "batch": 128,
-        "tests": {"test": results.outcome("mnist", 25, 10_000)},
-        "training_examples": 60_000,
-        "parameters": 8_215_728,
-        "model": {"name": "capsnet", "width": 1.0, "routing_iterations": 3, "decoder": True},
-        "train_seconds": 300.0,
-        "images_per_second": 128_000.0,
-        "device": "none: made up by a test",
-        "identity": {},
-        "commit": None,
-        "clean": None,
-        "versions": {},
-        "wandb_id": None,
-    }
-    return results.Record(**(values | changes))
 
 
 def routed(iterations: int, **changes: Any) -> results.Record:

@@ -18,37 +18,10 @@ from capsnet.report.groups import longest
 from capsnet.report.statistics import mcnemar, t_interval
 from capsnet.report.tables import markdown, paper_table, verdict
 from capsnet.results import Record
+from records import record
 from running import output
 
 R3 = paper.MNIST[-1]
-
-
-def record(errors: int = 25, total: int = 10_000, **changes: object) -> Record:
-    test = results.outcome("mnist", errors, total)
-    values: dict[str, object] = {
-        "experiment": R3.experiment,
-        "seed": 0,
-        "recipe": "released",
-        "schedule": "paper",
-        "steps_done": paper.STEPS,
-        "steps_planned": paper.STEPS,
-        "stop_at": None,
-        "stopped": None,
-        "batch": 128,
-        "tests": {"test": test},
-        "training_examples": 60_000,
-        "parameters": 8_215_728,
-        "model": {"name": "capsnet", "width": 1.0},
-        "train_seconds": 300.0,
-        "images_per_second": 128_000.0,
-        "device": "none: made up by a test",
-        "identity": {"data": "the same"},
-        "commit": None,
-        "clean": None,
-        "versions": {},
-        "wandb_id": None,
-    }
-    return Record(**(values | changes))  # pyright: ignore[reportArgumentType]
 
 
 def demo(errors: int = 25) -> Record:
