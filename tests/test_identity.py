@@ -56,7 +56,6 @@ def test_every_module_that_training_imports_decides_or_is_known_not_to() -> None
         "__init__.py": "no code",
         "compose.py": "writes configurations",
         "config.py": "its values are digested",
-        "benchmark.py": "measures",
         "curves.py": "reads logs",
         "evaluate.py": "trains nothing",
         "illustrate.py": "pictures",

@@ -1,6 +1,6 @@
 """Tables and claims: counts in, percentages, intervals, paired tests and verdicts out."""
 
-import math
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -187,15 +187,15 @@ def test_the_readme_shows_the_longest_runs_and_no_demo() -> None:
     short = record(90, schedule="short", steps_planned=500, steps_done=500)
     runs = {Path("a"): short, Path("b"): record(25), Path("c"): demo(), Path("d"): record(seed=1)}
     assert list(longest(runs)) == [Path("b"), Path("d")]
-    text = in_readme(f"before\n{BEGIN}old{END}\nafter\n", runs)
+    text = in_readme(f"before\n{BEGIN}old{END}\nafter\n", runs, [])
     assert text.startswith(f"before\n{BEGIN}")
     assert text.endswith(f"{END}\nafter\n")
     assert "old" not in text
     assert "25, 25 / 10,000" in text
     assert "90" not in text
-    assert in_readme(text, runs) == text
+    assert in_readme(text, runs, []) == text
     with pytest.raises(Mistake, match="has lost its marks"):
-        in_readme("no marks", runs)
+        in_readme("no marks", runs, [])
 
 
 def test_the_readme_is_in_step_with_the_records() -> None:
@@ -206,14 +206,26 @@ def test_the_readme_is_in_step_with_the_records() -> None:
     paths = [project / name for name in listed.stdout.decode().split()]
     text = (project / "README.md").read_text()
     runs = {path: results.read(path) for path in paths if path.match("results/*/*/*.json")}
-    assert in_readme(text, runs) == text, "run `python -m capsnet.report readme`"
+    benchmarks = [path for path in paths if path.match("results/benchmark/*.json")]
+    assert in_readme(text, runs, benchmarks) == text, "run `python -m capsnet.report readme`"
 
 
-def test_costs_are_hours_at_the_measured_speed() -> None:
-    speeds = [100.0, 400.0, 200.0]
-    runs = [record(seed=seed, images_per_second=speed) for seed, speed in enumerate(speeds)]
-    [line] = costs_table([*runs, record(model={"width": 0.25}, images_per_second=1e9)])[1:]
-    assert line[2:] == ("200", f"{math.floor(300_000 * 128 / 200 / 3600 + 0.5)}", "3")
+def test_costs_are_hours_at_the_measured_speed(tmp_path: Path) -> None:
+    def timing(step: float, evaluation: float) -> dict[str, float]:
+        parts = {"data": 0.1 * step, "forward": 0.2 * step, "backward": 0.6 * step}
+        return parts | {"optimiser": 0.1 * step, "evaluation": evaluation}
+
+    timings = [timing(0.5, 0.064), timing(9.0, 0.01), timing(0.25, 9.0)]
+    told = {
+        "processor": "Abacus",
+        "threads": 2,
+        "rows": {"multimnist_baseline": {"timings": timings}},
+    }
+    (tmp_path / "abacus.json").write_text(json.dumps(told))
+    (tmp_path / "older.json").write_text(json.dumps({"processor": "Slide rule", "threads": 1}))
+    [line] = costs_table(tmp_path.glob("*.json"))[1:]
+    # 128 images in 0.5 s; 300,000 · 0.5 s; 10 million tests at 128 in 0.064 s.
+    assert line == ("multimnist_baseline", "Abacus, 2 threads", "256", "42", "1.4")
 
 
 def test_markdown_is_a_table() -> None:

@@ -64,7 +64,8 @@ def table(folder: Path) -> None:
 
 def readme(path: Path, results: Path) -> None:
     """Bring the tables in the README at `path` up to date with the records below `results`."""
-    written = in_readme(path.read_text(), read_all(results, "*/*/*.json"))
+    runs, benchmarks = read_all(results, "*/*/*.json"), results.glob("benchmark/*.json")
+    written = in_readme(path.read_text(), runs, benchmarks)
     write_atomically(path, written.encode())
     print(f"Written to {path}")
 

@@ -57,8 +57,8 @@ def _of(experiment: str, runs: Mapping[Path, Record]) -> list[Path]:
 
 
 def _circumstances(record: Record) -> tuple[object, ...]:
-    width, data = record.model["width"], record.identity["data"]
-    return record.seed, record.recipe, record.schedule, record.steps_planned, width, data
+    schedule = record.schedule, record.steps_planned, record.batch
+    return record.seed, record.recipe, schedule, record.model["width"], record.identity["data"]
 
 
 def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:

@@ -1,26 +1,42 @@
-"""What a row of the paper costs, from the speeds that its runs had."""
+"""What a row of the paper costs, from what the benchmark measured."""
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 from capsnet import paper
 from capsnet.report.tables import Text
-from capsnet.results import Record
 
-COLUMNS = ("experiment", "device", "images/s", "hours for 300,000 steps", "runs measured")
+COLUMNS = ("experiment", "machine", "images/s", "hours to train", "hours to test")
 HOUR = 3600  # seconds
+TESTS = {"mnist": 10_000, "multimnist": 10_000_000, "affnist": 10_000 + 320_000}  # examples
 
 
-def costs_table(records: Iterable[Record]) -> list[Text]:
-    """A line for each experiment and device, at the paper's width."""
-    speeds: dict[tuple[str, str], list[float]] = {}
-    for record in records:
-        if record.model["width"] == 1:
-            key = record.experiment, record.device
-            speeds.setdefault(key, []).append(record.images_per_second)
-    return [COLUMNS, *(_row(*key, speeds[key]) for key in sorted(speeds))]
+def costs_table(files: Iterable[Path]) -> list[Text]:
+    """A line for each experiment and each of the benchmark's `files`: at most 300,000 steps.
+
+    affNIST's experiments stop earlier, at their accuracy.
+    """
+    machines = [json.loads(file.read_text()) for file in sorted(files)]
+    measured = [
+        (name, told["processor"] + f", {told['threads']} threads", rounds["timings"])
+        for told in machines
+        for name, rounds in told.get("rows", {}).items()
+    ]
+    return [COLUMNS, *(_row(*one) for one in sorted(measured, key=lambda one: one[:2]))]
 
 
-def _row(experiment: str, device: str, speeds: list[float]) -> Text:
-    hours = paper.STEPS * paper.BATCH / median(speeds) / HOUR
-    return experiment, device, f"{median(speeds):.0f}", f"{hours:.0f}", str(len(speeds))
+def _row(experiment: str, machine: str, timings: list[dict[str, Any]]) -> Text:
+    parts = ("data", "forward", "backward", "optimiser")
+    step = median(sum(timing[part] for part in parts) for timing in timings)
+    tested = median(timing["evaluation"] for timing in timings) / paper.BATCH
+    tests = TESTS[experiment.split("_")[0]]
+    return (
+        experiment,
+        machine,
+        f"{paper.BATCH / step:.0f}",
+        f"{paper.STEPS * step / HOUR:.0f}",
+        f"{tests * tested / HOUR:.2g}",
+    )

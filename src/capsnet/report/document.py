@@ -1,6 +1,6 @@
 """The tables of a set of runs, in the order in which one reads them; for terminals and files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from capsnet import paper
@@ -33,9 +33,10 @@ def _sections(every: Mapping[str, list[Text]], mark: str) -> str:
     return "\n".join(f"{mark} {title}\n\n{markdown(table)}" for title, table in every.items())
 
 
-def in_readme(text: str, runs: Mapping[Path, Record]) -> str:
+def in_readme(text: str, runs: Mapping[Path, Record], benchmarks: Iterable[Path]) -> str:
     """The README with what is known so far between its marks: the longest runs of each experiment.
 
+    And what they cost, from the JSON files of `benchmarks`.
     Raises Mistake when the marks are not there.
     """
     before, begin, rest = text.partition(BEGIN)
@@ -43,5 +44,5 @@ def in_readme(text: str, runs: Mapping[Path, Record]) -> str:
     if not begin or not end:
         raise Mistake(f"README.md has lost its marks: a line {BEGIN.strip()}, later {END}")
     known = longest(runs)
-    cost = {"Cost, from the speed of these runs": costs_table(known.values())}
+    cost = {"Cost of one run, at the measured speed": costs_table(benchmarks)}
     return f"{before}{begin}\n{_sections(tables(known) | cost, '###')}\n{end}{after}"

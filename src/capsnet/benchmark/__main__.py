@@ -1,0 +1,135 @@
+"""`python -m capsnet.benchmark [paths] [rows] [growth] [--output FILE]`: measured in turn.
+
+`paths`: the MNIST CapsNet computed three ways; `rows`: every experiment of the paper as training
+takes it; `growth`: time and memory over batch, input and iterations. All three by default.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch.profiler import profile
+
+from capsnet import results
+from capsnet.benchmark import growth, paths, rows
+from capsnet.benchmark.turns import Measured, measured
+from capsnet.errors import told_plainly
+
+WIDTH = 150  # of the tables, where no terminal says how much there is
+FEW = 3  # rounds of each point of growth, and of the warm-up before them 1
+
+
+def main() -> None:
+    """Measure what is asked for, show a table of each, and write the JSON."""
+    asked = arguments()
+    torch.set_num_threads(asked.threads)
+    if asked.trace:
+        trace(asked.trace)
+        return
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    report = about()
+    for what in asked.what or MEASURE:
+        with Progress(console=console) as progress:
+            report[what] = MEASURE[what](asked, progress, console)
+    if asked.output:
+        with told_plainly():
+            content = json.dumps(report, indent=1) + "\n"
+            results.write_atomically(asked.output, content.encode())
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m capsnet.benchmark", description=__doc__)
+    parser.add_argument("what", nargs="*", help=", ".join(MEASURE))
+    parser.add_argument("--batch", type=int, default=128, help="of paths")
+    parser.add_argument("--rounds", type=int, default=9, help="of paths and rows, at least 2")
+    parser.add_argument("--warmup", type=int, default=2, help="rounds before these")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--output", type=Path, help="every round, as JSON")
+    parser.add_argument("--trace", type=Path, help="a folder for a profiler's trace; no table")
+    asked = parser.parse_args()
+    if unknown := set(asked.what) - set(MEASURE):
+        parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(MEASURE)}")
+    return asked
+
+
+def measure_paths(asked: argparse.Namespace, progress: Progress, console: Console) -> object:
+    """The table of the paths."""
+    candidates = paths.candidates(asked.batch)
+    found, sgemm = measured(candidates, asked.rounds, asked.warmup, progress, "paths")
+    flops = paths.nominal_flops(asked.batch)
+    console.print(paths.table(found, sgemm, flops, asked.batch))
+    told = {"batch": asked.batch, "flops": flops, "sgemm": sgemm}
+    return told | {"measured": as_json(found)}
+
+
+def measure_rows(asked: argparse.Namespace, progress: Progress, console: Console) -> object:
+    """The table of the experiments."""
+    found, _ = measured(rows.candidates(), asked.rounds, asked.warmup, progress, "rows")
+    console.print(rows.table(found, asked.rounds))
+    return as_json(found)
+
+
+def measure_growth(asked: argparse.Namespace, progress: Progress, console: Console) -> object:
+    """The table of growth: each point's processes end before the next one's start."""
+    found = {
+        (varied, value): measured(
+            growth.candidates(varied, value), FEW, 1, progress, f"{varied} {value}"
+        )[0]
+        for varied, values in growth.POINTS.items()
+        for value in values
+    }
+    console.print(growth.table(found))
+    return [
+        {"varied": varied, "value": value, "measured": as_json(one)}
+        for (varied, value), one in found.items()
+    ]
+
+
+MEASURE = {"paths": measure_paths, "rows": measure_rows, "growth": measure_growth}
+
+
+def as_json(found: Mapping[str, Measured]) -> dict[str, object]:
+    """Every round of every candidate."""
+    return {name: asdict(one) for name, one in found.items()}
+
+
+def about() -> dict[str, Any]:
+    """The machine and what runs on it."""
+    return {
+        "processor": processor(),
+        "threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "versions": results.versions(),
+    }
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def trace(folder: Path) -> None:
+    """One step of the fast path, for chrome://tracing or Perfetto."""
+    bench = paths.Path("fast")
+    bench.round()
+    with profile() as profiler:
+        bench.round()
+    folder.mkdir(parents=True, exist_ok=True)
+    profiler.export_chrome_trace(str(folder / "fast.json"))
+    print(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=20))
+
+
+if __name__ == "__main__":
+    main()

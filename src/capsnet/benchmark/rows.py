@@ -1,0 +1,107 @@
+"""A training step of every experiment, as training takes it: its data, its loss, its optimiser.
+
+On noise in the shape of MNIST, so that nothing needs to be prepared; what the digits show does not
+change how long they take.
+"""
+
+import time
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from rich.table import Table
+
+from capsnet import build, config
+from capsnet.benchmark.turns import Candidate, Measured, Timing
+from capsnet.compose import names
+from capsnet.data.datamodule import batch_indices
+from capsnet.data.examples import Split
+from capsnet.data.expanded import ExpandedDigits
+from capsnet.data.multimnist import MultiMnist, pairs
+from capsnet.data.shifted import ShiftedDigits
+from capsnet.train import CONF
+
+DIGITS = 10_000  # in the noise: a table of indices for more would only take longer to make
+COLUMNS = (
+    "experiment",
+    "step ms",
+    "images/s",
+    "data/fwd/bwd/Adam %",
+    "evaluation images/s",
+    "peak MiB",
+)
+
+
+class Row:
+    """An experiment of the paper at its full width."""
+
+    def __init__(self, experiment: str) -> None:
+        self.run = composed(experiment)
+        self.data = noise(self.run)
+        self.step, image = 0, self.data.examples(torch.tensor([0]), None).images.shape[1:]
+        self.module: Any = build.module(self.run, (image[0], image[1], image[2]))
+        self.adam = self.module.configure_optimizers()["optimizer"]
+
+    def round(self) -> Timing:
+        """A training step and an evaluation, timed."""
+        clock = [time.perf_counter()]
+        indices = batch_indices(len(self.data), self.run.schedule.batch, 0, self.step)
+        examples = self.data.examples(indices, self.step)
+        clock.append(time.perf_counter())
+        self.adam.zero_grad()
+        loss = torch.stack(list(self.module.losses(examples).values())).sum()
+        clock.append(time.perf_counter())
+        loss.backward()
+        clock.append(time.perf_counter())
+        self.adam.step()
+        clock.append(time.perf_counter())
+        with torch.inference_mode():
+            self.module.scores(examples.images)
+        clock.append(time.perf_counter())
+        self.step += 1
+        return Timing(*(after - before for before, after in pairwise(clock)))
+
+
+def composed(experiment: str) -> config.Run:
+    """The experiment as the paper runs it."""
+    config.register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return config.validated(compose("config", [f"experiment={experiment}", "profile=paper"]))
+
+
+def noise(run: config.Run) -> Split:
+    """Data of the run's kind."""
+    random = np.random.default_rng(0)
+    images = torch.from_numpy(random.integers(0, 256, (DIGITS, 28, 28), np.uint8))
+    labels = torch.arange(DIGITS) % 10
+    match run.data.name:
+        case "multimnist":
+            tables = [torch.from_numpy(table) for table in pairs(labels.numpy(), count=2)]
+            return MultiMnist(images, labels, *tables, reach=4)
+        case "affnist":
+            return ExpandedDigits(images, labels, torch.zeros(DIGITS, 2, dtype=torch.int8), 0)
+        case _:
+            return ShiftedDigits(images, labels, run.data.shift, 0)
+
+
+def candidates() -> dict[str, Candidate]:
+    """Every experiment of the paper."""
+    return {name: Candidate(partial(Row, name)) for name in names("experiment")}
+
+
+def table(found: dict[str, Measured], rounds: int) -> Table:
+    """What a person looks at."""
+    shown = Table(*COLUMNS, title=f"The paper's experiments, batch 128: medians of {rounds} rounds")
+    for name, one in found.items():
+        shown.add_row(
+            name,
+            f"{1000 * one.seconds():.0f}",
+            f"{128 / one.seconds():.0f}",
+            "/".join(f"{100 * share:.1f}" for share in one.shares().values()),
+            f"{128 / one.seconds('evaluation'):.0f}",
+            f"{one.peak_mib:.0f}",
+        )
+    return shown

@@ -1,0 +1,106 @@
+"""What the benchmark compares and how; how long anything takes is not tested."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from capsnet.benchmark import growth, paths, rows
+from capsnet.benchmark.turns import Candidate, Measured, Timing, measured, ratios, spread
+from capsnet.compose import names
+from running import output
+
+
+class Noted:
+    """A bench that notes its turns."""
+
+    def __init__(self, file: Path, name: str) -> None:
+        self.file, self.name, self.count = file, name, 0
+
+    def round(self) -> Timing:
+        self.count += 1
+        with self.file.open("a") as notes:
+            notes.write(f"{self.name}{self.count} ")
+        return Timing(0.0, 1.0 * self.count, 2.0, 3.0, 4.0)
+
+
+def timings(*steps: float) -> Measured:
+    return Measured([Timing(0.1 * s, 0.2 * s, 0.4 * s, 0.3 * s, 1.0) for s in steps], 5.0)
+
+
+def test_candidates_take_turns_and_warm_up_unseen(tmp_path: Path) -> None:
+    file = tmp_path / "notes"
+    candidates = {name: Candidate(partial(Noted, file, name), keep=name == "a") for name in "ab"}
+    with Progress(console=Console(quiet=True)) as progress:
+        found, sgemm = measured(candidates, 3, 2, progress, "")
+    assert file.read_text().split() == [f"{name}{turn}" for turn in range(1, 6) for name in "ab"]
+    assert [timing.forward for timing in found["a"].timings] == [3, 4, 5]
+    assert [timing.step for timing in found["b"].timings] == [8, 9, 10]
+    assert len(sgemm) == 3
+    assert min(found["a"].peak_mib, *sgemm) > 0
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    slow, quick = timings(2, 30, 4), timings(1, 10, 1)
+    assert ratios(slow, quick) == pytest.approx([2, 3, 4])
+    assert spread(ratios(slow, quick)) == "3.00 (2.00–4.00)"
+    assert slow.seconds() == pytest.approx(4)
+    assert slow.shares() == pytest.approx(
+        {"data": 0.1, "forward": 0.2, "backward": 0.4, "optimiser": 0.3}
+    )
+
+
+def test_all_paths_come_to_the_same_loss() -> None:
+    losses = [paths.Path(path, batch=2, iterations=2).loss().item() for path in paths.NETWORKS]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
+
+
+def test_the_nominal_step_is_the_convolutions_and_the_votes() -> None:
+    # Multiply-adds of one example, forward: both convolutions, and a vote once.
+    forward = 20**2 * 256 * 81 + 36 * 256 * 256 * 81 + 1152 * 10 * 8 * 16
+    decoder = 160 * 512 + 512 * 1024 + 1024 * 784
+    # Twice again backward; but no gradient is needed for the image.
+    expected = 2 * (3 * (forward + decoder) - 20**2 * 256 * 81)
+    assert paths.nominal_flops(1) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("experiment", names("experiment"))
+def test_every_experiment_has_noise_of_its_shape(experiment: str) -> None:
+    run = rows.composed(experiment)
+    data = rows.noise(run)
+    examples = data.examples(torch.arange(4), 0)
+    side = {"mnist": 28, "multimnist": 36, "affnist": 40}[experiment.split("_")[0]]
+    assert examples.images.shape == (4, 1, side, side)
+    assert examples.labels.shape == (4, 2 if experiment.startswith("multimnist") else 1)
+    assert set(rows.candidates()) == set(names("experiment"))
+
+
+def test_growth_varies_one_thing_at_a_time() -> None:
+    made = growth.candidates("side", 36)
+    benches = {path: candidate.make() for path, candidate in made.items()}
+    assert list(benches) == ["textbook", "fast"]
+    for bench in benches.values():
+        assert isinstance(bench, paths.Path)
+        assert bench.network.digits.weight.shape[0] == 3200  # of 36×36
+        assert (len(bench.images), bench.network.digits.iterations) == (128, 3)
+        assert bench.network.decoder is None
+
+
+def test_the_command_writes_every_round(tmp_path: Path) -> None:
+    arguments = ("paths", "--batch", "2", "--rounds", "2", "--warmup", "0", "--output", "out.json")
+    code, printed = output("benchmark", *arguments, cwd=tmp_path)
+    assert code == 0, printed
+    assert "MNIST CapsNet, batch 2" in printed
+    told = json.loads((tmp_path / "out.json").read_text())["paths"]
+    assert list(told["measured"]) == list(paths.candidates(2))
+    assert all(len(one["timings"]) == 2 for one in told["measured"].values())
+
+
+def test_unknown_words_are_answered_with_the_known_ones(tmp_path: Path) -> None:
+    code, printed = output("benchmark", "speed", cwd=tmp_path)
+    assert code == 2
+    assert "speed: choose from paths, rows, growth" in printed
