@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from capsnet.benchmark import growth, paths, rows
-from capsnet.benchmark.turns import Candidate, Measured, Timing, measured, ratios, spread
+from capsnet.benchmark.turns import Candidate, Timing, measured
 from capsnet.compose import names
 from running import output
 
@@ -28,10 +28,6 @@ class Noted:
         return Timing(0.0, 1.0 * self.count, 2.0, 3.0, 4.0)
 
 
-def timings(*steps: float) -> Measured:
-    return Measured([Timing(0.1 * s, 0.2 * s, 0.4 * s, 0.3 * s, 1.0) for s in steps], 5.0)
-
-
 def test_candidates_take_turns_and_warm_up_unseen(tmp_path: Path) -> None:
     file = tmp_path / "notes"
     candidates = {name: Candidate(partial(Noted, file, name), keep=name == "a") for name in "ab"}
@@ -39,19 +35,8 @@ def test_candidates_take_turns_and_warm_up_unseen(tmp_path: Path) -> None:
         found, sgemm = measured(candidates, 3, 2, progress, "")
     assert file.read_text().split() == [f"{name}{turn}" for turn in range(1, 6) for name in "ab"]
     assert [timing.forward for timing in found["a"].timings] == [3, 4, 5]
-    assert [timing.step for timing in found["b"].timings] == [8, 9, 10]
     assert len(sgemm) == 3
     assert min(found["a"].peak_mib, *sgemm) > 0
-
-
-def test_ratios_are_taken_within_a_round() -> None:
-    slow, quick = timings(2, 30, 4), timings(1, 10, 1)
-    assert ratios(slow, quick) == pytest.approx([2, 3, 4])
-    assert spread(ratios(slow, quick)) == "3.00 (2.00–4.00)"
-    assert slow.seconds() == pytest.approx(4)
-    assert slow.shares() == pytest.approx(
-        {"data": 0.1, "forward": 0.2, "backward": 0.4, "optimiser": 0.3}
-    )
 
 
 def test_all_paths_come_to_the_same_loss() -> None:
@@ -94,7 +79,7 @@ def test_the_command_writes_every_round(tmp_path: Path) -> None:
     arguments = ("paths", "--batch", "2", "--rounds", "2", "--warmup", "0", "--output", "out.json")
     code, printed = output("benchmark", *arguments, cwd=tmp_path)
     assert code == 0, printed
-    assert "MNIST CapsNet, batch 2" in printed
+    assert "MNIST CapsNet with decoder, training step" in printed
     told = json.loads((tmp_path / "out.json").read_text())["paths"]
     assert list(told["measured"]) == list(paths.candidates(2))
     assert all(len(one["timings"]) == 2 for one in told["measured"].values())

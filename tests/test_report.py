@@ -13,8 +13,9 @@ from capsnet import paper, results
 from capsnet.errors import Mistake
 from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table
-from capsnet.report.document import BEGIN, END, in_readme
+from capsnet.report.document import in_readme
 from capsnet.report.groups import longest
+from capsnet.report.speed import speed_tables
 from capsnet.report.statistics import mcnemar, t_interval
 from capsnet.report.tables import markdown, paper_table, verdict
 from capsnet.results import Record
@@ -116,10 +117,14 @@ def test_recipes_and_schedules_are_never_pooled() -> None:
         record(40, recipe="text"),
         record(22, seed=1),
         record(90, schedule="short", steps_planned=500, steps_done=500),
+        record(91, schedule="short", steps_planned=500, steps_done=500, batch=32),
     ]
     rows = paper_table(records, [R3])[1:]
-    assert [row[4] for row in rows] == ["90 / 10,000", "20, 22 / 10,000", "40 / 10,000"]
-    assert [row[-1] for row in rows] == ["none: short schedule", "reproduced", "not reproduced"]
+    counts = ["91 / 10,000", "90 / 10,000", "20, 22 / 10,000", "40 / 10,000"]
+    assert [row[4] for row in rows] == counts
+    assert [row[7] for row in rows[:2]] == ["500 of 500, batch 32", "500 of 500"]
+    verdicts = [row[-1] for row in rows]
+    assert verdicts == [*["none: short schedule"] * 2, "reproduced", "not reproduced"]
 
 
 def test_one_run_speaks_for_several_test_sets() -> None:
@@ -187,9 +192,10 @@ def test_the_readme_shows_the_longest_runs_and_no_demo() -> None:
     short = record(90, schedule="short", steps_planned=500, steps_done=500)
     runs = {Path("a"): short, Path("b"): record(25), Path("c"): demo(), Path("d"): record(seed=1)}
     assert list(longest(runs)) == [Path("b"), Path("d")]
-    text = in_readme(f"before\n{BEGIN}old{END}\nafter\n", runs, [])
-    assert text.startswith(f"before\n{BEGIN}")
-    assert text.endswith(f"{END}\nafter\n")
+    mark = "<!-- {}: `python -m capsnet.report readme` -->\nold<!-- end of {} -->\n"
+    page = f"before\n{mark.format(*['tables'] * 2)}between\n{mark.format(*['speed'] * 2)}after\n"
+    text = in_readme(page, runs, [])
+    assert [word in text for word in ("before", "between", "after")] == [True] * 3
     assert "old" not in text
     assert "25, 25 / 10,000" in text
     assert "90" not in text
@@ -210,11 +216,60 @@ def test_the_readme_is_in_step_with_the_records() -> None:
     assert in_readme(text, runs, benchmarks) == text, "run `python -m capsnet.report readme`"
 
 
-def test_costs_are_hours_at_the_measured_speed(tmp_path: Path) -> None:
-    def timing(step: float, evaluation: float) -> dict[str, float]:
-        parts = {"data": 0.1 * step, "forward": 0.2 * step, "backward": 0.6 * step}
-        return parts | {"optimiser": 0.1 * step, "evaluation": evaluation}
+def timing(step: float, evaluation: float = 1.0) -> dict[str, float]:
+    parts = {"data": 0.1 * step, "forward": 0.2 * step, "backward": 0.6 * step}
+    return parts | {"optimiser": 0.1 * step, "evaluation": evaluation}
 
+
+def test_speed_is_told_with_ratios_within_rounds() -> None:
+    def rounds(*steps: float) -> dict[str, object]:
+        return {"timings": [timing(step) for step in steps], "peak_mib": 100.4}
+
+    measured = {
+        "textbook": rounds(2, 30, 4),
+        "textbook + keep": rounds(2, 20, 4),
+        "fast": rounds(1, 10, 1),
+    }
+    told = {
+        "processor": "Abacus",
+        "threads": 2,
+        "paths": {"batch": 64, "flops": 8e9, "sgemm": [1e9, 2e9, 3e9], "measured": measured},
+        "rows": {"mnist_capsnet_r1": rounds(0.5, 0.5)},
+        "growth": [{"varied": "batch", "value": 32, "measured": measured}],
+    }
+    path, row, growth = (table[1:] for table in speed_tables(told).values())
+    assert path[2] == (
+        *("fast", "1000", "64"),
+        *("3.0 (2.0–4.0)", "2.0 (2.0–4.0)"),
+        "4.0",  # 8·10⁹ operations in 1 s, sgemm's median 2·10⁹
+        "20.0 / 60.0 / 10.0",
+        *("64", "100"),
+    )
+    assert row == [("mnist_capsnet_r1", "500", "256", "10.0 / 20.0 / 60.0 / 10.0", "128", "100")]
+    assert growth == [("batch 32", "4000", "1000", "4.0", "100", "100")]
+
+
+def test_growth_is_drawn_from_the_benchmark_s_file(tmp_path: Path) -> None:
+    one = {path: {"timings": [timing(2.0)], "peak_mib": 2048} for path in ("textbook", "fast")}
+    values = {"batch": (32, 1024), "side": (28, 64), "iterations": (1, 10)}
+    points = [
+        {"varied": varied, "value": value, "measured": one}
+        for varied, some in values.items()
+        for value in some
+    ]
+    told = {"processor": "Abacus", "threads": 2, "growth": points}
+    (tmp_path / "abacus.json").write_text(json.dumps(told))
+    (tmp_path / "other.json").write_text("{}")
+    code, printed = output("report", "growth", "abacus.json", cwd=tmp_path)
+    assert code == 0, printed
+    drawn = (tmp_path / "abacus-growth.svg").read_text()
+    words = ("Abacus, 2 threads", "batch", "image side", "routing iterations", "textbook", "1024")
+    assert all(word in drawn for word in words)
+    code, printed = output("report", "growth", "other.json", cwd=tmp_path)
+    assert (code, printed.split(":")[:2]) == (1, ["error", " other.json holds no growth"])
+
+
+def test_costs_are_hours_at_the_measured_speed(tmp_path: Path) -> None:
     timings = [timing(0.5, 0.064), timing(9.0, 0.01), timing(0.25, 9.0)]
     told = {
         "processor": "Abacus",

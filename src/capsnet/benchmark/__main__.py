@@ -22,6 +22,8 @@ from capsnet import results
 from capsnet.benchmark import growth, paths, rows
 from capsnet.benchmark.turns import Measured, measured
 from capsnet.errors import told_plainly
+from capsnet.report.speed import speed_tables
+from capsnet.report.tables import rich_table
 
 WIDTH = 150  # of the tables, where no terminal says how much there is
 FEW = 3  # rounds of each point of growth, and of the warm-up before them 1
@@ -38,7 +40,9 @@ def main() -> None:
     report = about()
     for what in asked.what or MEASURE:
         with Progress(console=console) as progress:
-            report[what] = MEASURE[what](asked, progress, console)
+            report[what] = MEASURE[what](asked, progress)
+    for title, lines in speed_tables(report).items():
+        console.print(rich_table(lines, title))
     if asked.output:
         with told_plainly():
             content = json.dumps(report, indent=1) + "\n"
@@ -61,37 +65,31 @@ def arguments() -> argparse.Namespace:
     return asked
 
 
-def measure_paths(asked: argparse.Namespace, progress: Progress, console: Console) -> object:
-    """The table of the paths."""
+def measure_paths(asked: argparse.Namespace, progress: Progress) -> object:
+    """The MNIST CapsNet in turn by every path, and sgemm."""
     candidates = paths.candidates(asked.batch)
     found, sgemm = measured(candidates, asked.rounds, asked.warmup, progress, "paths")
-    flops = paths.nominal_flops(asked.batch)
-    console.print(paths.table(found, sgemm, flops, asked.batch))
-    told = {"batch": asked.batch, "flops": flops, "sgemm": sgemm}
+    told = {"batch": asked.batch, "flops": paths.nominal_flops(asked.batch), "sgemm": sgemm}
     return told | {"measured": as_json(found)}
 
 
-def measure_rows(asked: argparse.Namespace, progress: Progress, console: Console) -> object:
-    """The table of the experiments."""
-    found, _ = measured(rows.candidates(), asked.rounds, asked.warmup, progress, "rows")
-    console.print(rows.table(found, asked.rounds))
-    return as_json(found)
+def measure_rows(asked: argparse.Namespace, progress: Progress) -> object:
+    """Every experiment by itself: all at once they would not fit into memory."""
+    found: dict[str, object] = {}
+    for name, candidate in rows.candidates().items():
+        one, _ = measured({name: candidate}, asked.rounds, asked.warmup, progress, name)
+        found |= as_json(one)
+    return found
 
 
-def measure_growth(asked: argparse.Namespace, progress: Progress, console: Console) -> object:
-    """The table of growth: each point's processes end before the next one's start."""
-    found = {
-        (varied, value): measured(
-            growth.candidates(varied, value), FEW, 1, progress, f"{varied} {value}"
-        )[0]
-        for varied, values in growth.POINTS.items()
-        for value in values
-    }
-    console.print(growth.table(found))
-    return [
-        {"varied": varied, "value": value, "measured": as_json(one)}
-        for (varied, value), one in found.items()
-    ]
+def measure_growth(asked: argparse.Namespace, progress: Progress) -> object:
+    """Both paths at every point; its processes end before the next point's start."""
+    found: list[object] = []
+    for varied, value in growth.points():
+        candidates = growth.candidates(varied, value)
+        both, _ = measured(candidates, FEW, 1, progress, f"{varied} {value}")
+        found.append({"varied": varied, "value": value, "measured": as_json(both)})
+    return found
 
 
 MEASURE = {"paths": measure_paths, "rows": measure_rows, "growth": measure_growth}

@@ -5,31 +5,18 @@
 import time
 from functools import partial
 from itertools import pairwise
-from statistics import median
 
 import torch
-from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from capsnet.benchmark.turns import Candidate, Measured, Timing, ratios, spread
+from capsnet.benchmark.turns import Candidate, Timing
 from capsnet.functional import lengths, margin_loss, reconstruction_loss
 from capsnet.kernels.networks import FastCapsNet
 from capsnet.kernels.textbook import TextbookCapsNet
 from capsnet.networks import CapsNet, one_hot
 
 NETWORKS = {"textbook": TextbookCapsNet, "reference": CapsNet, "fast": FastCapsNet}
-COLUMNS = (
-    "path",
-    "step ms",
-    "images/s",
-    "× textbook",
-    "× textbook + keep",
-    "× sgemm",  # nominal operations a second, of the direct algorithm, over those of sgemm
-    "fwd/bwd/Adam %",
-    "evaluation images/s",
-    "peak MiB",
-)
 
 
 class Path:
@@ -81,23 +68,3 @@ def nominal_flops(batch: int) -> int:
     with FlopCounterMode(display=False) as counter:
         bench.loss().backward()
     return batch * counter.get_total_flops()
-
-
-def table(found: dict[str, Measured], sgemm: list[float], flops: int, batch: int) -> Table:
-    """What a person looks at; a reader of the JSON gets every round."""
-    rounds = f"medians of {len(sgemm)} rounds, (quartiles)"
-    shown = Table(*COLUMNS, title=f"MNIST CapsNet, batch {batch}: {rounds}")
-    for name, one in found.items():
-        parts = [f"{100 * share:.0f}" for part, share in one.shares().items() if part != "data"]
-        shown.add_row(
-            name,
-            f"{1000 * one.seconds():.0f}",
-            f"{batch / one.seconds():.0f}",
-            spread(ratios(found["textbook"], one)),
-            spread(ratios(found["textbook + keep"], one)),
-            f"{flops / one.seconds() / median(sgemm):.2f}",
-            "/".join(parts),
-            f"{batch / one.seconds('evaluation'):.0f}",
-            f"{one.peak_mib:.0f}",
-        )
-    return shown

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
-from rich.table import Table
 
 from capsnet import build, config
-from capsnet.benchmark.turns import Candidate, Measured, Timing
+from capsnet.benchmark.turns import Candidate, Timing
 from capsnet.compose import names
 from capsnet.data.datamodule import batch_indices
 from capsnet.data.examples import Split
@@ -25,14 +24,6 @@ from capsnet.data.shifted import ShiftedDigits
 from capsnet.train import CONF
 
 DIGITS = 10_000  # in the noise: a table of indices for more would only take longer to make
-COLUMNS = (
-    "experiment",
-    "step ms",
-    "images/s",
-    "data/fwd/bwd/Adam %",
-    "evaluation images/s",
-    "peak MiB",
-)
 
 
 class Row:
@@ -90,18 +81,3 @@ def noise(run: config.Run) -> Split:
 def candidates() -> dict[str, Candidate]:
     """Every experiment of the paper."""
     return {name: Candidate(partial(Row, name)) for name in names("experiment")}
-
-
-def table(found: dict[str, Measured], rounds: int) -> Table:
-    """What a person looks at."""
-    shown = Table(*COLUMNS, title=f"The paper's experiments, batch 128: medians of {rounds} rounds")
-    for name, one in found.items():
-        shown.add_row(
-            name,
-            f"{1000 * one.seconds():.0f}",
-            f"{128 / one.seconds():.0f}",
-            "/".join(f"{100 * share:.1f}" for share in one.shares().values()),
-            f"{128 / one.seconds('evaluation'):.0f}",
-            f"{one.peak_mib:.0f}",
-        )
-    return shown

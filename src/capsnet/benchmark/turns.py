@@ -8,10 +8,9 @@ import platform
 import resource
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from statistics import median, quantiles
 from typing import Protocol, cast
 
 import torch
@@ -31,11 +30,6 @@ class Timing:
     backward: float
     optimiser: float
     evaluation: float
-
-    @property
-    def step(self) -> float:
-        """All but the evaluation."""
-        return self.data + self.forward + self.backward + self.optimiser
 
 
 class Bench(Protocol):
@@ -60,18 +54,6 @@ class Measured:
 
     timings: list[Timing]
     peak_mib: float
-
-    def seconds(self, part: str = "step") -> float:
-        """The median of a part."""
-        return median(getattr(timing, part) for timing in self.timings)
-
-    def shares(self) -> dict[str, float]:
-        """Of a step's time, what each part takes: medians, so that they need not add up to 1."""
-        parts = [field.name for field in fields(Timing) if field.name != "evaluation"]
-        return {
-            part: median(getattr(timing, part) / timing.step for timing in self.timings)
-            for part in parts
-        }
 
 
 def measured(
@@ -135,15 +117,3 @@ def sgemm_rate() -> float:
     start = time.perf_counter()
     torch.mm(a, a)
     return 2 * SGEMM**3 / (time.perf_counter() - start)
-
-
-def ratios(slow: Measured, quick: Measured) -> list[float]:
-    """How many times faster, round by round."""
-    pairs = zip(slow.timings, quick.timings, strict=True)
-    return [one.step / other.step for one, other in pairs]
-
-
-def spread(values: list[float]) -> str:
-    """Median and quartiles."""
-    low, _, high = quantiles(values, n=4)
-    return f"{median(values):.2f} ({low:.2f}–{high:.2f})"

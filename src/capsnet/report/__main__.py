@@ -1,6 +1,7 @@
 """`python -m capsnet.report`: what the records say, in tables and figures, and the data."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def main() -> None:
                 figures(Path("results") / arguments.profile)
             case "sweep":
                 sweep(arguments.folder)
+            case "growth":
+                growth(arguments.file)
             case "readme":
                 readme(Path("README.md"), Path("results"))
 
@@ -45,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     sheets.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
     commands.add_parser("readme", help="bring the tables in README.md up to date")
+    grown = commands.add_parser("growth", help="how a step grows, from a benchmark")
+    grown.add_argument("file", type=Path, help="its JSON; the figure is drawn beside it")
     swept = commands.add_parser("sweep", help="a sweep over the routing iterations")
     swept.add_argument("folder", type=Path, help="above the runs' folders; written to as well")
     return parser
@@ -64,7 +69,7 @@ def table(folder: Path) -> None:
 
 def readme(path: Path, results: Path) -> None:
     """Bring the tables in the README at `path` up to date with the records below `results`."""
-    runs, benchmarks = read_all(results, "*/*/*.json"), results.glob("benchmark/*.json")
+    runs, benchmarks = read_all(results, "*/*/*.json"), sorted(results.glob("benchmark/*.json"))
     written = in_readme(path.read_text(), runs, benchmarks)
     write_atomically(path, written.encode())
     print(f"Written to {path}")
@@ -83,6 +88,20 @@ def figures(folder: Path) -> None:
     from capsnet.report.figures import draw
 
     for path in draw(folder, folder.with_name(f"{folder.name}-figures")):
+        print(f"Drawn: {path}")
+
+
+def growth(file: Path) -> None:
+    """How time and memory of a step grow. Raises Mistake when `file` did not measure that."""
+    from capsnet.report.growth import figure_growth
+    from capsnet.report.look import files
+
+    told = json.loads(file.read_text())
+    if "growth" not in told:
+        raise Mistake(f"{file} holds no growth: run `python -m capsnet.benchmark growth` for it")
+    stem = file.with_name(f"{file.stem}-growth")
+    figure_growth(stem, told)
+    for path in files(stem):
         print(f"Drawn: {path}")
 
 

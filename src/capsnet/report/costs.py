@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from capsnet import paper
+from capsnet.report.speed import seconds, step_seconds
 from capsnet.report.tables import Text
 
 COLUMNS = ("experiment", "machine", "images/s", "hours to train", "hours to test")
@@ -29,9 +29,7 @@ def costs_table(files: Iterable[Path]) -> list[Text]:
 
 
 def _row(experiment: str, machine: str, timings: list[dict[str, Any]]) -> Text:
-    parts = ("data", "forward", "backward", "optimiser")
-    step = median(sum(timing[part] for part in parts) for timing in timings)
-    tested = median(timing["evaluation"] for timing in timings) / paper.BATCH
+    step, tested = step_seconds(timings), seconds(timings, "evaluation") / paper.BATCH
     tests = TESTS[experiment.split("_")[0]]
     return (
         experiment,

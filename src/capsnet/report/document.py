@@ -1,6 +1,7 @@
 """The tables of a set of runs, in the order in which one reads them; for terminals and files."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from capsnet import paper
@@ -8,10 +9,9 @@ from capsnet.errors import Mistake
 from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table
 from capsnet.report.groups import longest
+from capsnet.report.speed import speed_tables
 from capsnet.report.tables import Text, markdown, paper_table, runs_table
 from capsnet.results import Record
-
-BEGIN, END = "<!-- tables: `python -m capsnet.report readme` -->\n", "<!-- end of tables -->"
 
 
 def tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
@@ -33,16 +33,24 @@ def _sections(every: Mapping[str, list[Text]], mark: str) -> str:
     return "\n".join(f"{mark} {title}\n\n{markdown(table)}" for title, table in every.items())
 
 
-def in_readme(text: str, runs: Mapping[Path, Record], benchmarks: Iterable[Path]) -> str:
-    """The README with what is known so far between its marks: the longest runs of each experiment.
+def in_readme(text: str, runs: Mapping[Path, Record], benchmarks: Sequence[Path]) -> str:
+    """The README with what is known so far between its marks.
 
-    And what they cost, from the JSON files of `benchmarks`.
-    Raises Mistake when the marks are not there.
+    `tables`: the longest runs of each experiment, and their costs; `speed`: what the JSON files of
+    `benchmarks` say. Raises Mistake when the marks are not there.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise Mistake(f"README.md has lost its marks: a line {BEGIN.strip()}, later {END}")
     known = longest(runs)
     cost = {"Cost of one run, at the measured speed": costs_table(benchmarks)}
-    return f"{before}{begin}\n{_sections(tables(known) | cost, '###')}\n{end}{after}"
+    text = between(text, "tables", _sections(tables(known) | cost, "###"))
+    speeds = [_sections(speed_tables(json.loads(path.read_text())), "###") for path in benchmarks]
+    return between(text, "speed", "\n".join(speeds))
+
+
+def between(text: str, mark: str, content: str) -> str:
+    """`text` with `content` between the lines that name `mark`. Raises Mistake without them."""
+    begin, end = f"<!-- {mark}: `python -m capsnet.report readme` -->\n", f"<!-- end of {mark} -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise Mistake(f"README.md has lost its marks: a line {begin.strip()}, later {end}")
+    return f"{before}{begin}\n{content}\n{end}{after}"

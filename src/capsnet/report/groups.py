@@ -38,9 +38,9 @@ def _demo(record: Record) -> bool:
     return record.source != "mnist" or record.model["width"] != 1
 
 
-def _kind(record: Record) -> tuple[int, str, str, str, float]:
-    model = record.model
-    return record.steps_planned, record.schedule, record.recipe, record.source, model["width"]
+def _kind(record: Record) -> tuple[int, str, int, str, str, float]:
+    schedule = record.steps_planned, record.schedule, record.batch
+    return *schedule, record.recipe, record.source, record.model["width"]
 
 
 def shortcoming(records: Sequence[Record]) -> str | None:

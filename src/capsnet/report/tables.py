@@ -82,11 +82,12 @@ def interval(outcomes: Sequence[Outcome]) -> tuple[float, float]:
 
 
 def steps(records: Sequence[Record]) -> str:
-    """Done of planned, and whether validation ended training."""
+    """Done of planned, whether validation ended training, and the batch where it is not 128."""
     done = sorted({record.steps_done for record in records})
     told = "–".join(f"{count:,}" for count in (done[0], done[-1])[: len(done)])
     stopped = ", stopped" if all(record.stopped for record in records) else ""
-    return f"{told} of {records[0].steps_planned:,}{stopped}"
+    batch = "" if records[0].batch == paper.BATCH else f", batch {records[0].batch}"
+    return f"{told} of {records[0].steps_planned:,}{stopped}{batch}"
 
 
 def verdict(row: paper.Row, records: Sequence[Record]) -> str:

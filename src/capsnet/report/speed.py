@@ -1,0 +1,143 @@
+"""What the benchmark measured, as tables: from the JSON that it writes, so that README, files and
+terminal say the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import median, quantiles
+from typing import Any
+
+from capsnet.paper import BATCH
+from capsnet.report.tables import Text
+
+PARTS = ("data", "forward", "backward", "optimiser")  # of a training step
+Rounds = Sequence[Mapping[str, float]]  # seconds of each part and of evaluating a batch
+PATH_COLUMNS = (
+    "path",
+    "step, ms",
+    "images/s",
+    "× textbook",
+    "× textbook + keep",
+    "× sgemm",  # nominal operations a second, of the direct algorithm, over those of sgemm
+    "forward / backward / Adam, %",
+    "evaluation, images/s",
+    "peak, MiB",
+)
+ROW_COLUMNS = (
+    "experiment",
+    "step, ms",
+    "images/s",
+    "data / forward / backward / Adam, %",
+    "evaluation, images/s",
+    "peak, MiB",
+)
+GROWTH_COLUMNS = (
+    "",
+    "textbook, ms",
+    "fast, ms",
+    "times faster",
+    "textbook, MiB",
+    "fast, MiB",
+)
+
+
+def speed_tables(told: Mapping[str, Any]) -> dict[str, list[Text]]:
+    """The tables of whatever `told`, a benchmark's JSON, holds, by title."""
+    makers = {"paths": paths_table, "rows": rows_table, "growth": growth_table}
+    titles = {
+        "paths": "MNIST CapsNet with decoder, training step",
+        "rows": "Every experiment, as training takes it",
+        "growth": "Growth, without decoder",
+    }
+    machine = f"{told['processor']}, {told['threads']} threads, fp32"
+    return {
+        f"{titles[what]} ({machine})": makers[what](told[what]) for what in makers if what in told
+    }
+
+
+def paths_table(told: Mapping[str, Any]) -> list[Text]:
+    """Ratios are medians of those within a round, with their quartiles."""
+    rounds = {name: one["timings"] for name, one in told["measured"].items()}
+    peaks = {name: one["peak_mib"] for name, one in told["measured"].items()}
+    sgemm = median(told["sgemm"])
+    return [
+        PATH_COLUMNS,
+        *(
+            (
+                name,
+                f"{1000 * step_seconds(some):.0f}",
+                f"{told['batch'] / step_seconds(some):.0f}",
+                spread(ratios(rounds["textbook"], some)),
+                spread(ratios(rounds["textbook + keep"], some)),
+                f"{told['flops'] / step_seconds(some) / sgemm:.1f}",
+                shares(some, PARTS[1:]),
+                f"{told['batch'] / seconds(some, 'evaluation'):.0f}",
+                f"{peaks[name]:.0f}",
+            )
+            for name, some in rounds.items()
+        ),
+    ]
+
+
+def rows_table(told: Mapping[str, Any]) -> list[Text]:
+    """A line for each experiment at the paper's batch."""
+    lines = (_row(name, one["timings"], one["peak_mib"]) for name, one in told.items())
+    return [ROW_COLUMNS, *lines]
+
+
+def _row(name: str, rounds: Rounds, peak: float) -> Text:
+    return (
+        name,
+        f"{1000 * step_seconds(rounds):.0f}",
+        f"{BATCH / step_seconds(rounds):.0f}",
+        shares(rounds, PARTS),
+        f"{BATCH / seconds(rounds, 'evaluation'):.0f}",
+        f"{peak:.0f}",
+    )
+
+
+def growth_table(told: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """A line for each point: one of batch, side and iterations is not the paper's."""
+    return [GROWTH_COLUMNS, *(_point(point, point["measured"]) for point in told)]
+
+
+def _point(point: Mapping[str, Any], measured: Mapping[str, Any]) -> Text:
+    slow, quick = (step_seconds(measured[path]["timings"]) for path in ("textbook", "fast"))
+    peaks = (f"{measured[path]['peak_mib']:.0f}" for path in ("textbook", "fast"))
+    called = f"{point['varied']} {point['value']}"
+    return called, f"{1000 * slow:.0f}", f"{1000 * quick:.0f}", f"{slow / quick:.1f}", *peaks
+
+
+def seconds(rounds: Rounds, part: str) -> float:
+    """The median of a part."""
+    return median(one[part] for one in rounds)
+
+
+def steps_seconds(rounds: Rounds) -> list[float]:
+    """Of the training step of each round."""
+    return [sum(one[part] for part in PARTS) for one in rounds]
+
+
+def step_seconds(rounds: Rounds) -> float:
+    """The median of the training step."""
+    return median(steps_seconds(rounds))
+
+
+def ratios(slow: Rounds, quick: Rounds) -> list[float]:
+    """How many times faster, round by round."""
+    pairs = zip(steps_seconds(slow), steps_seconds(quick), strict=True)
+    return [one / other for one, other in pairs]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median and quartiles."""
+    low, _, high = quantiles(values, n=4)
+    return f"{median(values):.1f} ({low:.1f}–{high:.1f})"
+
+
+def shares(rounds: Rounds, parts: Sequence[str]) -> str:
+    """Of a step's time, what each part takes, in percent: medians."""
+    whole = steps_seconds(rounds)
+    medians = (
+        median(one[part] / step for one, step in zip(rounds, whole, strict=True)) for part in parts
+    )
+    return " / ".join(f"{100 * share:.1f}" for share in medians)
