@@ -1,6 +1,7 @@
 """What the benchmark compares and how; how long anything takes is not tested."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from capsnet.benchmark import growth, paths, rows
+from capsnet.benchmark import growth, loop, paths, rows
 from capsnet.benchmark.turns import Candidate, Timing, measured
 from capsnet.compose import names
 from running import output
@@ -75,6 +76,25 @@ def test_growth_varies_one_thing_at_a_time() -> None:
         assert bench.network.decoder is None
 
 
+def test_the_loop_is_a_run_s_own_and_its_parts_fit_into_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = rows.composed("mnist_capsnet_r3_recon", "model.width=0.03", "trainer.progress=false")
+    steps = [f"schedule.steps={loop.WARMUP + 20}", "trainer.accelerator=cpu"]
+    asked: list[tuple[str, ...]] = []
+
+    def composed(experiment: str, *overrides: str) -> object:
+        asked.append((experiment, *overrides))
+        schedule = replace(small.schedule, steps=loop.WARMUP + 20, batch=8)
+        return replace(small, schedule=schedule)
+
+    monkeypatch.setattr(loop, "composed", composed)
+    told = loop.shares(20)
+    assert asked == [("mnist_capsnet_r3_recon", *steps)]
+    assert told.steps == 20
+    assert 0 < told.data < told.step < told.seconds
+
+
 def test_the_command_writes_every_round(tmp_path: Path) -> None:
     arguments = ("paths", "--batch", "2", "--rounds", "2", "--warmup", "0", "--output", "out.json")
     code, printed = output("benchmark", *arguments, cwd=tmp_path)
@@ -88,4 +108,4 @@ def test_the_command_writes_every_round(tmp_path: Path) -> None:
 def test_unknown_words_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     code, printed = output("benchmark", "speed", cwd=tmp_path)
     assert code == 2
-    assert "speed: choose from paths, rows, growth" in printed
+    assert "speed: choose from paths, rows, loop, growth" in printed

@@ -137,7 +137,7 @@ def wait_for(there: Callable[[], bool], process: subprocess.Popen[str] | None = 
 
 def ps(column: str, pid: int) -> str:
     return subprocess.run(
-        ["ps", "-o", f"{column}=", "-p", str(pid)], capture_output=True, text=True
+        ["ps", "-ww", "-o", f"{column}=", "-p", str(pid)], capture_output=True, text=True
     ).stdout.strip()
 
 

@@ -235,9 +235,10 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
         "threads": 2,
         "paths": {"batch": 64, "flops": 8e9, "sgemm": [1e9, 2e9, 3e9], "measured": measured},
         "rows": {"mnist_capsnet_r1": rounds(0.5, 0.5)},
+        "loop": {"steps": 100, "seconds": 40.0, "step": 38.0, "data": 0.1},
         "growth": [{"varied": "batch", "value": 32, "measured": measured}],
     }
-    path, row, growth = (table[1:] for table in speed_tables(told).values())
+    path, row, within, growth = (table[1:] for table in speed_tables(told).values())
     assert path[2] == (
         *("fast", "1000", "64"),
         *("3.0 (2.0–4.0)", "2.0 (2.0–4.0)"),
@@ -246,6 +247,7 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
         *("64", "100"),
     )
     assert row == [("mnist_capsnet_r1", "500", "256", "10.0 / 20.0 / 60.0 / 10.0", "128", "100")]
+    assert within == [("100", "320", "95.0", "0.25")]
     assert growth == [("batch 32", "4000", "1000", "4.0", "100", "100")]
 
 

@@ -1,7 +1,8 @@
-"""`python -m capsnet.benchmark [paths] [rows] [growth] [--output FILE]`: measured in turn.
+"""`python -m capsnet.benchmark [paths] [rows] [loop] [growth] [--output FILE]`: measured in turn.
 
 `paths`: the MNIST CapsNet computed three ways; `rows`: every experiment of the paper as training
-takes it; `growth`: time and memory over batch, input and iterations. All three by default.
+takes it; `loop`: what Lightning, data and logging add to a step; `growth`: time and memory over
+batch, input and iterations. All four by default.
 """
 
 import argparse
@@ -19,13 +20,14 @@ from rich.progress import Progress
 from torch.profiler import profile
 
 from capsnet import results
-from capsnet.benchmark import growth, paths, rows
+from capsnet.benchmark import growth, loop, paths, rows
 from capsnet.benchmark.turns import Measured, measured
 from capsnet.errors import told_plainly
 from capsnet.report.speed import speed_tables
 from capsnet.report.tables import rich_table
 
 WIDTH = 150  # of the tables, where no terminal says how much there is
+STEPS = 100  # of the loop
 FEW = 3  # rounds of each point of growth, and of the warm-up before them 1
 
 
@@ -92,7 +94,18 @@ def measure_growth(asked: argparse.Namespace, progress: Progress) -> object:
     return found
 
 
-MEASURE = {"paths": measure_paths, "rows": measure_rows, "growth": measure_growth}
+def measure_loop(asked: argparse.Namespace, progress: Progress) -> object:
+    """A short training by Lightning; it brings a progress bar of its own."""
+    progress.stop()
+    return asdict(loop.shares(STEPS))
+
+
+MEASURE = {
+    "paths": measure_paths,
+    "rows": measure_rows,
+    "loop": measure_loop,
+    "growth": measure_growth,
+}
 
 
 def as_json(found: Mapping[str, Measured]) -> dict[str, object]:

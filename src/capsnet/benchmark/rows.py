@@ -56,11 +56,12 @@ class Row:
         return Timing(*(after - before for before, after in pairwise(clock)))
 
 
-def composed(experiment: str) -> config.Run:
-    """The experiment as the paper runs it."""
+def composed(experiment: str, *overrides: str) -> config.Run:
+    """The experiment as the paper runs it, but for `overrides`."""
     config.register()
+    choices = [f"experiment={experiment}", "profile=paper", *overrides]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return config.validated(compose("config", [f"experiment={experiment}", "profile=paper"]))
+        return config.validated(compose("config", choices))
 
 
 def noise(run: config.Run) -> Split:

@@ -30,6 +30,7 @@ ROW_COLUMNS = (
     "evaluation, images/s",
     "peak, MiB",
 )
+LOOP_COLUMNS = ("steps", "images/s", "forward, backward and Adam, %", "choosing examples, %")
 GROWTH_COLUMNS = (
     "",
     "textbook, ms",
@@ -42,10 +43,11 @@ GROWTH_COLUMNS = (
 
 def speed_tables(told: Mapping[str, Any]) -> dict[str, list[Text]]:
     """The tables of whatever `told`, a benchmark's JSON, holds, by title."""
-    makers = {"paths": paths_table, "rows": rows_table, "growth": growth_table}
+    makers = {"paths": paths_table, "rows": rows_table, "loop": loop_table, "growth": growth_table}
     titles = {
         "paths": "MNIST CapsNet with decoder, training step",
         "rows": "Every experiment, as training takes it",
+        "loop": "MNIST CapsNet with decoder, in Lightning's loop",
         "growth": "Growth, without decoder",
     }
     machine = f"{told['processor']}, {told['threads']} threads, fp32"
@@ -93,6 +95,19 @@ def _row(name: str, rounds: Rounds, peak: float) -> Text:
         f"{BATCH / seconds(rounds, 'evaluation'):.0f}",
         f"{peak:.0f}",
     )
+
+
+def loop_table(told: Mapping[str, float]) -> list[Text]:
+    """What of the loop's time the bare step is, and what its data."""
+    return [
+        LOOP_COLUMNS,
+        (
+            f"{told['steps']:.0f}",
+            f"{told['steps'] * BATCH / told['seconds']:.0f}",
+            f"{100 * told['step'] / told['seconds']:.1f}",
+            f"{100 * told['data'] / told['seconds']:.2f}",
+        ),
+    ]
 
 
 def growth_table(told: Sequence[Mapping[str, Any]]) -> list[Text]:

@@ -1,0 +1,62 @@
+"""What Lightning's loop, data and logging add to a training step, in a run as users start it."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.profilers import SimpleProfiler
+
+from capsnet import build
+from capsnet.benchmark.rows import composed, noise
+from capsnet.build import DataSet, TestSet
+from capsnet.kernels.allocator import keep_memory
+
+EXPERIMENT = "mnist_capsnet_r3_recon"
+WARMUP = 10  # steps that are not counted
+ACTIONS = {  # Lightning's names for what a loop does with a step
+    "step": "run_training_batch",  # forward, backward and Adam
+    "data": "[_TrainingEpochLoop].train_dataloader_next",
+}
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Of a run's time from its first counted step to its last: seconds, and seconds of parts."""
+
+    steps: int
+    seconds: float
+    step: float
+    data: float
+
+
+class Clock(Callback):
+    """Notes when every step ended."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        """The last callback: what the others do is counted to the step."""
+        self.ends.append(time.perf_counter())
+
+
+def shares(steps: int) -> Shares:
+    """Train for `steps` steps on noise, with CSV files, a progress bar and all callbacks."""
+    keep_memory()
+    run = composed(EXPERIMENT, f"schedule.steps={WARMUP + steps}", "trainer.accelerator=cpu")
+    split, clock, profiler = noise(run), Clock(), SimpleProfiler()
+    data = DataSet(split, None, {"test": TestSet(split, "noise")}, "")
+    with TemporaryDirectory() as folder:
+        trainer: Any = build.trainer(run, Path(folder), [CSVLogger(folder)])
+        trainer.profiler = profiler
+        trainer.callbacks.append(clock)
+        trainer.fit(build.module(run, data.image), build.datamodule(run, data))
+    parts = {
+        part: sum(profiler.recorded_durations[action][-steps:]) for part, action in ACTIONS.items()
+    }
+    return Shares(steps, clock.ends[-1] - clock.ends[-1 - steps], **parts)
