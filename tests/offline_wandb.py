@@ -24,6 +24,8 @@ class OfflineRun:
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     step_metrics: dict[str, str] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    artifacts: dict[str, list[str]] = field(default_factory=dict)  # "type/name": its files
     exit_code: int | None = None
 
 
@@ -55,6 +57,12 @@ def _read(path: Path) -> OfflineRun:
             case "metric":
                 name = record.metric.name or record.metric.glob_name
                 run.step_metrics[name] = record.metric.step_metric
+            case "summary":
+                run.summary.update(_values(record.summary.update))
+            case "artifact":
+                about = record.artifact
+                files = [entry.path for entry in about.manifest.contents]
+                run.artifacts[f"{about.type}/{about.name}"] = sorted(files)
             case "exit":
                 run.exit_code = record.exit.exit_code
     return run

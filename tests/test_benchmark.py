@@ -1,6 +1,8 @@
 """What the benchmark compares and how; how long anything takes is not tested."""
 
 import json
+import os
+import signal
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +39,28 @@ def test_candidates_take_turns_and_warm_up_unseen(tmp_path: Path) -> None:
     assert file.read_text().split() == [f"{name}{turn}" for turn in range(1, 6) for name in "ab"]
     assert [timing.forward for timing in found["a"].timings] == [3, 4, 5]
     assert len(sgemm) == 3
-    assert min(found["a"].peak_mib, *sgemm) > 0
+    assert min(found["a"].peak_mib or 0, *sgemm) > 0
+
+
+class Doomed(Noted):
+    """A bench whose process is killed in its second round, as by a system without memory."""
+
+    def round(self) -> Timing:
+        if self.count == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().round()
+
+
+def test_a_process_that_dies_spoils_nothing_but_its_own_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "notes"
+    candidates = {
+        "doomed": Candidate(partial(Doomed, file, "d")),
+        "other": Candidate(partial(Noted, file, "o")),
+    }
+    with Progress(console=Console(quiet=True)) as progress:
+        found, _ = measured(candidates, 3, 0, progress, "")
+    assert (found["doomed"].timings, found["doomed"].peak_mib) == ([], None)
+    assert [timing.forward for timing in found["other"].timings] == [1, 2, 3]
 
 
 def test_all_paths_come_to_the_same_loss() -> None:

@@ -59,6 +59,7 @@ def test_every_module_that_training_imports_decides_or_is_known_not_to() -> None
         "curves.py": "reads logs",
         "evaluate.py": "trains nothing",
         "illustrate.py": "pictures",
+        "page.py": "pictures",
         "errors.py": "messages",
         "identity.py": "the digest itself",
         "paper.py": "published numbers",

@@ -16,6 +16,7 @@ from capsnet.illustrate import (
     grey,
     illustrations,
     perturbed,
+    routed,
     routing_changes,
     shown,
 )
@@ -54,6 +55,21 @@ def test_routing_changes_are_the_oracle_s() -> None:
     moved = [np.abs(b.logits - a.logits).mean() for a, b in itertools.pairwise(steps)]
     assert changes.tolist() == pytest.approx(moved, rel=1e-10)
     assert len(routing_changes(network, images)) == network.digits.iterations
+
+
+def test_lengths_and_couplings_are_the_oracle_s() -> None:
+    network = small().double()
+    images = torch.rand(2, 1, 28, 28, dtype=torch.float64)
+    told = routed(network, images)
+    with torch.no_grad():
+        u = network.primary(network.conv1(images).relu())
+    weight, bias = network.digits.weight, network.digits.bias
+    assert bias is not None
+    u, weight, bias = (array.detach().numpy() for array in (u, weight, bias))
+    last = oracle.routing(u, weight, 3, bias)[-1]
+    assert np.allclose(told["lengths"], np.linalg.norm(last.v, axis=-1), atol=1e-10)
+    counts, _ = np.histogram(last.couplings, 50, (0, 1))
+    assert told["couplings"].tolist() == counts.tolist()
 
 
 def test_the_first_right_and_the_first_wrong_ones_are_shown() -> None:
@@ -114,5 +130,5 @@ def test_what_a_network_has_decides_what_is_kept(split: ShiftedDigits) -> None:
     assert with_decoder["perturbed"].shape == (3, 16, 11, 28, 28)
     assert np.isfinite(with_decoder["routing_changes"]).all()
     without = illustrations(small(decoder=False), split, wrong)
-    assert list(without) == ["routing_changes"]
+    assert set(without) == {"routing_changes", "lengths", "couplings"}
     assert len(without["routing_changes"]) == 10

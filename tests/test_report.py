@@ -190,15 +190,17 @@ def test_a_claim_is_judged_on_runs_that_differ_in_the_model_alone(tmp_path: Path
 
 def test_the_readme_shows_the_longest_runs_and_no_demo() -> None:
     short = record(90, schedule="short", steps_planned=500, steps_done=500)
-    runs = {Path("a"): short, Path("b"): record(25), Path("c"): demo(), Path("d"): record(seed=1)}
-    assert list(longest(runs)) == [Path("b"), Path("d")]
+    text = record(91, recipe="text", schedule="short", steps_planned=500, steps_done=500)
+    kinds = [short, record(25), demo(), record(seed=1), text]
+    runs = {Path(name): one for name, one in zip("abcde", kinds, strict=True)}
+    assert list(longest(runs)) == [Path("b"), Path("d"), Path("e")]
     mark = "<!-- {}: `python -m capsnet.report readme` -->\nold<!-- end of {} -->\n"
     page = f"before\n{mark.format(*['tables'] * 2)}between\n{mark.format(*['speed'] * 2)}after\n"
     text = in_readme(page, runs, [])
     assert [word in text for word in ("before", "between", "after")] == [True] * 3
     assert "old" not in text
     assert "25, 25 / 10,000" in text
-    assert "90" not in text
+    assert "90 / 10,000" not in text
     assert in_readme(text, runs, []) == text
     with pytest.raises(Mistake, match="has lost its marks"):
         in_readme("no marks", runs, [])
@@ -230,13 +232,17 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
         "textbook + keep": rounds(2, 20, 4),
         "fast": rounds(1, 10, 1),
     }
+    dead = {"timings": [], "peak_mib": None}
     told = {
         "processor": "Abacus",
         "threads": 2,
         "paths": {"batch": 64, "flops": 8e9, "sgemm": [1e9, 2e9, 3e9], "measured": measured},
         "rows": {"mnist_capsnet_r1": rounds(0.5, 0.5)},
         "loop": {"steps": 100, "seconds": 40.0, "step": 38.0, "data": 0.1},
-        "growth": [{"varied": "batch", "value": 32, "measured": measured}],
+        "growth": [
+            {"varied": "batch", "value": 32, "measured": measured},
+            {"varied": "batch", "value": 64, "measured": measured | {"textbook": dead}},
+        ],
     }
     path, row, within, growth = (table[1:] for table in speed_tables(told).values())
     assert path[2] == (
@@ -248,7 +254,10 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
     )
     assert row == [("mnist_capsnet_r1", "500", "256", "10.0 / 20.0 / 60.0 / 10.0", "128", "100")]
     assert within == [("100", "320", "95.0", "0.25")]
-    assert growth == [("batch 32", "4000", "1000", "4.0", "100", "100")]
+    assert growth == [
+        ("batch 32", "4000", "1000", "4.0", "100", "100"),
+        ("batch 64", "out of memory", "1000", "–", "out of memory", "100"),
+    ]
 
 
 def test_growth_is_drawn_from_the_benchmark_s_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from filelock import FileLock
 from omegaconf import OmegaConf
+from PIL import Image
 
 from capsnet import build, results
 from capsnet.config import Run
@@ -168,9 +169,15 @@ def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> 
     assert "validation/error" in (tmp_path / "logs/version_0/metrics.csv").read_text()
 
 
-def test_more_held_out_than_there_is_gets_a_sentence(data_root: Path, tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match=r"data\.holdout = 297\.0 .* below 1"):
-        train(tiny(data_root, *SHORT, "data.holdout=297"), tmp_path)
+@pytest.mark.parametrize(
+    ("share", "message"),
+    [("297", r"data\.holdout = 297\.0 .* below 1"), ("0.9999", "leaves no digit of uci-digits")],
+)
+def test_more_held_out_than_there_is_gets_a_sentence(
+    share: str, message: str, data_root: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Mistake, match=message):
+        train(tiny(data_root, *SHORT, f"data.holdout={share}"), tmp_path)
 
 
 @pytest.mark.parametrize("experiment", ["mnist_baseline", "mnist_capsnet_r1"])
@@ -215,6 +222,37 @@ def test_wandb_shows_the_run_offline(
         assert math.isclose(row["train/loss"], parts, rel_tol=1e-6)
     [tested] = [row["test/error"] for row in page.history if "test/error" in row]
     assert tested == record.tests["test"].errors / 500
+    assert {name: page.summary[name] for name in ("test/error", "test/errors", "test/total")} == {
+        "test/error": tested,
+        "test/errors": record.tests["test"].errors,
+        "test/total": 500,
+    }
+    assert page.artifacts == {
+        "dataset/data-digits": ["manifest.json"],
+        "model/mnist_capsnet_r3_recon-seed0": ["config.yaml", "weights.safetensors"],
+    }
+
+
+def test_wandb_shows_what_the_decoder_draws_and_how_routing_goes(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    train(tiny(data_root, *SHORT, "logger=wandb"), tmp_path)
+    [page] = read_runs(tmp_path)
+    kept = results.read_arrays(tmp_path / "record.json")
+    [shown] = [row for row in page.history if "reconstructions" in row]
+    true, predicted = kept["targets"][0, :2, 0]
+    captions = shown["reconstructions"]["captions"]
+    assert captions[0] == f"true {true}, predicted {predicted}"
+    assert len(captions) == len(kept["images"])
+    first = tmp_path / "wandb" / "latest-run" / "files" / shown["reconstructions"]["filenames"][0]
+    drawn = [kept["images"][0], kept["parts"][0, 0], kept["reconstructions"][0, 0, 0]]
+    assert np.array_equal(np.array(Image.open(first).convert("L")), np.hstack(drawn))
+    couplings, lengths = (shown[f"capsules/{name}"] for name in ("couplings", "lengths"))
+    assert couplings["values"] == kept["couplings"].tolist()
+    assert sum(couplings["values"]) == 128 * 36 * 10  # examples, capsules below and above
+    assert sum(lengths["values"]) == 128 * 10
+    assert shown["images_seen"] == 60 * 32
 
 
 def test_a_failed_run_ends_as_failed_in_wandb(

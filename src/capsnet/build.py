@@ -26,6 +26,7 @@ from capsnet.data.datamodule import DigitsDataModule
 from capsnet.data.examples import Split
 from capsnet.data.prepared import Digits
 from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
+from capsnet.errors import Mistake
 from capsnet.functional import Balance
 from capsnet.kernels.networks import FastCapsNet
 from capsnet.modules import BaselineModule, CapsNetModule, DigitsModule, Optimisation
@@ -67,6 +68,10 @@ def dataset(run: config.Run) -> DataSet:
     data, root = run.data, Path(run.data.root)
     digits = prepared.read_digits(root / data.source)
     held = round(data.holdout * len(digits.train_labels))
+    if held == len(digits.train_labels):
+        raise Mistake(
+            f"data.holdout = {data.holdout} leaves no digit of {digits.source} to train on"
+        )
     match data.name:
         case "shifted":
             return _singles(digits, data.shift, held, partial(ShiftedDigits, seed=run.seed))
@@ -79,6 +84,18 @@ def dataset(run: config.Run) -> DataSet:
             folder = root / f"expanded-{data.source}"
             framed = _tabled(folder, digits, expanded.read(folder, digits, run.seed, held))
             return framed if data.name == "expanded" else with_affnist(framed, data, digits)
+
+
+def manifests(data: config.Data) -> list[Path]:
+    """Of all that was prepared for the run: its digits and the tables made for them."""
+    made = {
+        "multimnist": [f"multimnist-{data.source}"],
+        "expanded": [f"expanded-{data.source}"],
+        "affnist": [f"expanded-{data.source}", f"affnist-{data.source}"],
+        "affnist_official": [f"expanded-{data.source}", "affnist-official"],
+    }
+    folders = [data.source, *made.get(data.name, [])]
+    return [Path(data.root) / folder / prepared.MANIFEST for folder in folders]
 
 
 def _singles(digits: Digits, reach: int, held: int, train: Callable[..., Split]) -> DataSet:

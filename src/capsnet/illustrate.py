@@ -35,20 +35,39 @@ class Shown(NamedTuple):
 def illustrations(network: CapsNet, test: Split, wrong: Tensor) -> dict[str, NDArray[Any]]:
     """All of it by name, of a test set; `wrong` [n] says which of its examples are.
 
-    `routing_changes` [10]: figure A.1. With a decoder, the fields of Shown, of the examples
+    What `routed` gives, for figure A.1. With a decoder, the fields of Shown, of the examples
     `chosen`: figures 3 and 5. On MNIST, `perturbed` uint8 [classes, dim, offsets, height, width] of
     the first of the first 1,000 examples of each class: figure 4.
     """
     device = network.digits.weight.device
     here = test.to(device)
     some = here.examples(torch.arange(min(len(wrong), 1000), device=device), None)
-    with torch.inference_mode():
-        drawn = {"routing_changes": routing_changes(network, some.images[:128], ITERATIONS).cpu()}
+    drawn = routed(network, some.images[:128])
     if network.decoder is not None:
         drawn |= shown(network, here, chosen(wrong))._asdict()
         if some.images.shape[1:] == MNIST:
             drawn["perturbed"] = perturbed(network, some.images, some.labels[:, 0])
     return {name: array.numpy() for name, array in drawn.items()}
+
+
+@torch.inference_mode()
+def routed(
+    network: CapsNet, images: Float[Tensor, "batch channels height width"]
+) -> dict[str, Tensor]:
+    """How routing goes, on the CPU.
+
+    `routing_changes` [10] as `routing_changes` gives them; `lengths` [batch, classes] of the
+    capsules; `couplings` int64 [50], how many c_ij of the last iteration lie in each fiftieth of
+    [0, 1].
+    """
+    layer = network.digits
+    u = network.primary(network.conv1(images).relu())
+    last = routing_trace(u, layer.weight, layer.iterations, layer.bias)[-1]
+    return {
+        "routing_changes": routing_changes(network, images, ITERATIONS).cpu(),
+        "lengths": lengths(last.v).cpu(),
+        "couplings": last.couplings.float().histc(50, 0, 1).long().cpu(),
+    }
 
 
 def chosen(wrong: Tensor) -> Int[Tensor, "n"]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from capsnet import config, illustrate, results, saving, tracking
-from capsnet.build import DataSet
+from capsnet import config, illustrate, page, results, saving, tracking
+from capsnet.build import DataSet, manifests
 from capsnet.callbacks import StopAt
 from capsnet.curves import curves
 from capsnet.data.examples import Split
@@ -45,8 +45,11 @@ def judge(
     }
     record = summary(run, data, trainer, counts(data, answers), about)
     saving.save_weights(module.network, run, folder)
-    results.write_arrays(path, arrays(module, data, answers, folder))
+    kept = arrays(module, data, answers, folder)
+    results.write_arrays(path, kept)
     tracking.log(trainer, {f"{name}/error": errors(test) for name, test in record.tests.items()})
+    for shown in tracking.pages(trainer):
+        page.complete(shown, record, kept, folder, manifests(run.data))
     results.write(record, path)
     return record
 

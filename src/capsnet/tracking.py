@@ -5,7 +5,7 @@ import netrc
 import os
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.rank_zero import rank_zero_only
@@ -14,6 +14,9 @@ from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 from capsnet.config import Run
 from capsnet.results import write_atomically
+
+if TYPE_CHECKING:
+    import wandb
 
 HOST = "api.wandb.ai"
 
@@ -99,7 +102,12 @@ def training_seconds(trainer: pl.Trainer) -> float:
     return sum(timer.time_elapsed("train") for timer in callbacks if isinstance(timer, Timer))
 
 
+def pages(trainer: pl.Trainer) -> list["wandb.Run"]:
+    """The run's W&B page, if it has one."""
+    found: list[Any] = [one for one in trainer.loggers if isinstance(one, WandbLogger)]
+    return [logger.experiment for logger in found]
+
+
 def wandb_id(trainer: pl.Trainer) -> str | None:
     """The id of the run's W&B page, if it has one."""
-    pages = [logger.version for logger in trainer.loggers if isinstance(logger, WandbLogger)]
-    return pages[0] if pages else None
+    return next((page.id for page in pages(trainer)), None)

@@ -32,7 +32,7 @@ FEW = 3  # rounds of each point of growth, and of the warm-up before them 1
 
 
 def main() -> None:
-    """Measure what is asked for, show a table of each, and write the JSON."""
+    """Measure what is asked for, write the JSON after each part, and show the tables."""
     asked = arguments()
     torch.set_num_threads(asked.threads)
     if asked.trace:
@@ -43,12 +43,12 @@ def main() -> None:
     for what in asked.what or MEASURE:
         with Progress(console=console) as progress:
             report[what] = MEASURE[what](asked, progress)
+        if asked.output:
+            with told_plainly():
+                content = json.dumps(report, indent=1) + "\n"
+                results.write_atomically(asked.output, content.encode())
     for title, lines in speed_tables(report).items():
         console.print(rich_table(lines, title))
-    if asked.output:
-        with told_plainly():
-            content = json.dumps(report, indent=1) + "\n"
-            results.write_atomically(asked.output, content.encode())
 
 
 def arguments() -> argparse.Namespace:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from rich.progress import Progress
@@ -50,10 +50,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """All rounds of one candidate, and its process's peak of resident memory."""
+    """All rounds of one candidate, and its process's peak of resident memory.
+
+    No rounds and no peak where the process died, which is what too little memory does to it.
+    """
 
     timings: list[Timing]
-    peak_mib: float
+    peak_mib: float | None
 
 
 def measured(
@@ -66,14 +69,19 @@ def measured(
     sgemm: list[float] = []
     for _ in range(rounds + warmup):
         sgemm.append(sgemm_rate())
-        for name, worker in workers.items():
-            worker.send(True)
-            timings[name].append(worker.recv())
+        for name in list(workers):
+            if (timing := answered(workers[name], True)) is None:
+                del workers[name]
+            else:
+                timings[name].append(timing)
             progress.advance(task)
-    results = {
-        name: Measured(timings[name][warmup:], finished(worker)) for name, worker in workers.items()
-    }
-    return results, sgemm[warmup:]
+    peaks = {name: answered(worker, False) for name, worker in workers.items()}
+    found = {name: _measured(timings[name][warmup:], peaks.get(name)) for name in timings}
+    return found, sgemm[warmup:]
+
+
+def _measured(timings: list[Timing], peak: float | None) -> Measured:
+    return Measured([] if peak is None else timings, peak)
 
 
 def started(candidate: Candidate) -> Connection:
@@ -99,10 +107,13 @@ def serve(pipe: Connection, candidate: Candidate, threads: int) -> None:
     pipe.send(peak_mib())
 
 
-def finished(pipe: Connection) -> float:
-    """End a worker: its peak of memory."""
-    pipe.send(False)
-    return pipe.recv()
+def answered(pipe: Connection, go_on: bool) -> Any:
+    """A round, or at the end the peak of memory; None from a worker that has died."""
+    try:
+        pipe.send(go_on)
+        return pipe.recv()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return None
 
 
 def peak_mib() -> float:

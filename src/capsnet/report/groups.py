@@ -18,19 +18,19 @@ def groups(records: Iterable[Record], experiment: str) -> list[list[Record]]:
 
 
 def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
-    """Of each experiment on the paper's digits at the paper's width, its longest schedule's runs.
+    """Of each experiment and recipe, on the paper's digits at its width, the longest runs.
 
     They are what is known so far; the demo's are not among them.
     """
     real = {path: record for path, record in runs.items() if not _demo(record)}
-    planned: dict[str, int] = {}
+    planned: dict[tuple[str, str], int] = {}
     for record in real.values():
-        most = planned.get(record.experiment, 0)
-        planned[record.experiment] = max(most, record.steps_planned)
+        model = record.experiment, record.recipe
+        planned[model] = max(planned.get(model, 0), record.steps_planned)
     return {
         path: record
         for path, record in real.items()
-        if record.steps_planned == planned[record.experiment]
+        if record.steps_planned == planned[record.experiment, record.recipe]
     }
 
 

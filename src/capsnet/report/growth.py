@@ -11,7 +11,10 @@ from capsnet.report.speed import step_seconds
 
 NAMES = {"batch": "batch", "side": "image side, pixels", "iterations": "routing iterations"}
 PATHS = {"textbook": VERMILION, "fast": BLUE}
-REMARK = "Without decoder. What is not varied is the paper's: batch 128, 28 pixels, 3 iterations."
+REMARK = (
+    "Without decoder. What is not varied is the paper's: batch 128, 28 pixels, 3 iterations. "
+    "A point that is missing did not fit into memory."
+)
 
 
 def figure_growth(stem: Path, told: Mapping[str, Any]) -> None:
@@ -32,7 +35,8 @@ def figure_growth(stem: Path, told: Mapping[str, Any]) -> None:
 def _lines(axes: Axes, points: Sequence[Mapping[str, Any]], value: Any) -> None:
     places = [point["value"] for point in points]
     for path, colour in PATHS.items():
-        values = [value(point["measured"][path]) for point in points]
-        axes.plot(places, values, marker=".", color=colour, label=path)
+        fit = [point for point in points if point["measured"][path]["peak_mib"] is not None]
+        values = [value(point["measured"][path]) for point in fit]
+        axes.plot([point["value"] for point in fit], values, marker=".", color=colour, label=path)
     axes.set_ylim(bottom=0)
     axes.set_xticks(places if places[-1] < 100 else places[-3:])

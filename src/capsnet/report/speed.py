@@ -30,6 +30,7 @@ ROW_COLUMNS = (
     "evaluation, images/s",
     "peak, MiB",
 )
+PATHS, NOT_FIT = ("textbook", "fast"), "out of memory"
 LOOP_COLUMNS = ("steps", "images/s", "forward, backward and Adam, %", "choosing examples, %")
 GROWTH_COLUMNS = (
     "",
@@ -116,10 +117,20 @@ def growth_table(told: Sequence[Mapping[str, Any]]) -> list[Text]:
 
 
 def _point(point: Mapping[str, Any], measured: Mapping[str, Any]) -> Text:
-    slow, quick = (step_seconds(measured[path]["timings"]) for path in ("textbook", "fast"))
-    peaks = (f"{measured[path]['peak_mib']:.0f}" for path in ("textbook", "fast"))
-    called = f"{point['varied']} {point['value']}"
+    called, paths = f"{point['varied']} {point['value']}", [measured[path] for path in PATHS]
+    if any(path["peak_mib"] is None for path in paths):
+        told = [_alone(path) for path in paths]
+        return called, told[0][0], told[1][0], "–", told[0][1], told[1][1]
+    slow, quick = (step_seconds(path["timings"]) for path in paths)
+    peaks = (f"{path['peak_mib']:.0f}" for path in paths)
     return called, f"{1000 * slow:.0f}", f"{1000 * quick:.0f}", f"{slow / quick:.1f}", *peaks
+
+
+def _alone(path: Mapping[str, Any]) -> Text:
+    """Time and memory of one path, where the other one, or this, did not fit into memory."""
+    if path["peak_mib"] is None:
+        return NOT_FIT, NOT_FIT
+    return f"{1000 * step_seconds(path['timings']):.0f}", f"{path['peak_mib']:.0f}"
 
 
 def seconds(rounds: Rounds, part: str) -> float:
