@@ -240,18 +240,18 @@ def test_wandb_shows_what_the_decoder_draws_and_how_routing_goes(
     train(tiny(data_root, *SHORT, "logger=wandb"), tmp_path)
     [page] = read_runs(tmp_path)
     kept = results.read_arrays(tmp_path / "record.json")
-    [shown] = [row for row in page.history if "reconstructions" in row]
+    [shown] = [row for row in page.history if "reconstructions.captions" in row]
     true, predicted = kept["targets"][0, :2, 0]
-    captions = shown["reconstructions"]["captions"]
+    captions = shown["reconstructions.captions"]
     assert captions[0] == f"true {true}, predicted {predicted}"
     assert len(captions) == len(kept["images"])
-    first = tmp_path / "wandb" / "latest-run" / "files" / shown["reconstructions"]["filenames"][0]
+    first = tmp_path / "wandb" / "latest-run" / "files" / shown["reconstructions.filenames"][0]
     drawn = [kept["images"][0], kept["parts"][0, 0], kept["reconstructions"][0, 0, 0]]
     assert np.array_equal(np.array(Image.open(first).convert("L")), np.hstack(drawn))
-    couplings, lengths = (shown[f"capsules/{name}"] for name in ("couplings", "lengths"))
-    assert couplings["values"] == kept["couplings"].tolist()
-    assert sum(couplings["values"]) == 128 * 36 * 10  # examples, capsules below and above
-    assert sum(lengths["values"]) == 128 * 10
+    couplings, lengths = (shown[f"capsules/{name}.values"] for name in ("couplings", "lengths"))
+    assert couplings == kept["couplings"].tolist()
+    assert sum(couplings) == 128 * 36 * 10  # examples, capsules below and above
+    assert sum(lengths) == 128 * 10
     assert shown["images_seen"] == 60 * 32
 
 
