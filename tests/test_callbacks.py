@@ -8,6 +8,7 @@ import torch
 from capsnet import results
 from capsnet.curves import curves
 from capsnet.illustrate import routing_changes
+from capsnet.modules import CapsNetModule
 from capsnet.prepare import prepare
 from capsnet.results import Record
 from capsnet.train import train
@@ -52,6 +53,54 @@ def test_training_ends_at_the_first_validation_that_is_good_enough(
     expected = 20 * (errors.index(best) + 1)
     reached = trained(root, tmp_path / "stops", accuracy=1 - best)
     assert (reached.steps_done, reached.stopped, reached.steps_planned) == (expected, expected, 60)
+
+
+def test_a_run_killed_while_it_validates_stops_where_an_undisturbed_one_does(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny(
+        root,
+        *SHORT,
+        *("trainer.checkpoint_every=20", "schedule.stop_at=0.01"),
+        experiment="affnist_capsnet",
+    )
+
+    def killed(*_: object) -> None:
+        raise SystemError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CapsNetModule, "validation_step", killed)
+        with pytest.raises(SystemError, match="killed"):
+            train(run, tmp_path)
+    record = train(run, tmp_path)
+    assert record is not None
+    assert (record.stopped, record.steps_done) == (20, 20)
+
+
+def test_a_run_killed_after_a_validation_ends_in_the_weights_of_an_undisturbed_one(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny(
+        root,
+        *SHORT,
+        *("trainer.checkpoint_every=20", "schedule.stop_at=1.0"),
+        experiment="affnist_capsnet",
+    )
+    train(run, tmp_path / "undisturbed")
+
+    def killed(module: CapsNetModule, *_: object) -> None:
+        if module.global_step == 45:
+            raise SystemError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CapsNetModule, "on_train_batch_end", killed)
+        with pytest.raises(SystemError, match="killed"):
+            train(run, tmp_path / "killed")
+    train(run, tmp_path / "killed")
+    before, after = weights(tmp_path / "undisturbed"), weights(tmp_path / "killed")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    told = [curves(tmp_path / name)["validation/error"] for name in ("undisturbed", "killed")]
+    assert told[0].tolist() == told[1].tolist()
 
 
 def test_a_run_that_has_stopped_stays_stopped(root: Path, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import (
     Callback,
-    ModelCheckpoint,
     RichModelSummary,
     Timer,
     TQDMProgressBar,
@@ -20,7 +19,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from capsnet import config, networks
-from capsnet.callbacks import RoutingChange, StopAt
+from capsnet.callbacks import CheckpointAfterValidation, RoutingChange, StopAt
 from capsnet.data import affnist, affnist_official, expanded, multimnist, prepared
 from capsnet.data.datamodule import DigitsDataModule
 from capsnet.data.examples import Split
@@ -221,7 +220,7 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
         warnings.filterwarnings("ignore", f".*{message}")
     log_every = min(run.trainer.log_every, run.schedule.steps)
     callbacks: list[Callback] = [
-        ModelCheckpoint(
+        CheckpointAfterValidation(
             last_checkpoint(folder).parent,
             filename=last_checkpoint(folder).stem,
             every_n_train_steps=run.trainer.checkpoint_every,

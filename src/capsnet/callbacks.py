@@ -4,10 +4,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from capsnet.illustrate import routing_changes
 from capsnet.modules import CapsNetModule
+
+ROUNDING = 1e-6  # of an error in float32; one digit of 60,000 is more
 
 
 class StopAt(Callback):
@@ -27,8 +29,8 @@ class StopAt(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The error is the one over all processes, so all of them stop together."""
-        error = trainer.callback_metrics["validation/error"]
-        if self.step is None and 1 - error >= self.accuracy:
+        error = trainer.callback_metrics["validation/error"].item()
+        if self.step is None and error <= 1 - self.accuracy + ROUNDING:
             self.step, trainer.should_stop = trainer.global_step, True
 
     def state_dict(self) -> dict[str, Any]:
@@ -38,6 +40,31 @@ class StopAt(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As `state_dict` left it."""
         self.step = state_dict["step"]
+
+
+class CheckpointAfterValidation(ModelCheckpoint):
+    """Lightning's, but where a step ends with a validation, written after that.
+
+    Else a run that is killed while it validates resumes behind the validation, and misses what it
+    would have decided.
+    """
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Save, unless a validation is about to begin."""
+        every = int(trainer.val_check_batch or 1)
+        if not trainer.enable_validation or trainer.global_step % every:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, if it is time to: this comes after all other callbacks."""
+        super().on_train_batch_end(trainer, pl_module, None, None, 0)
 
 
 class RoutingChange(Callback):
