@@ -42,6 +42,21 @@ def test_candidates_take_turns_and_warm_up_unseen(tmp_path: Path) -> None:
     assert min(found["a"].peak_mib or 0, *sgemm) > 0
 
 
+class Small:
+    """A bench that needs next to nothing."""
+
+    def round(self) -> Timing:
+        return Timing(1.0, 1.0, 1.0, 1.0, 1.0)
+
+
+def test_a_peak_is_of_the_process_alone() -> None:
+    ballast = torch.ones(2**28)  # a GiB here
+    with Progress(console=Console(quiet=True)) as progress:
+        found, _ = measured({"small": Candidate(Small)}, 1, 0, progress, "")
+    assert found["small"].peak_mib is not None
+    assert found["small"].peak_mib < ballast.nbytes / 2**20
+
+
 class Doomed(Noted):
     """A bench whose process is killed in its second round, as by a system without memory."""
 
