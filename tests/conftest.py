@@ -1,6 +1,10 @@
 """Data prepared once for all tests, by the code that users run."""
 
 import os
+
+# Kernels for GPUs are interpreted here; Triton looks when it is imported, by torchvision at last.
+os.environ["TRITON_INTERPRET"] = "1"
+
 from pathlib import Path
 
 import pytest

@@ -17,7 +17,11 @@ ALLOWED = {
     "layers": {"torch", "jaxtyping", "capsnet.functional"},
     "kernels/allocator": set(),
     "kernels/routing": {"torch", "jaxtyping", "capsnet.functional"},
-    "kernels/networks": {"torch", "jaxtyping", "capsnet.kernels", "capsnet.networks"},
+    "kernels/fused": {"torch", "jaxtyping", "triton", "capsnet.functional"},
+    "kernels/networks": {
+        *("torch", "jaxtyping"),
+        *("capsnet.kernels", "capsnet.layers", "capsnet.networks"),
+    },
     "networks": {"torch", "jaxtyping", "capsnet.layers"},
     "results": {"numpy", "capsnet.errors"},
     "curves": {"numpy"},

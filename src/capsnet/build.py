@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import pytorch_lightning as pl
 import torch
+import torch._functorch.config
 from pytorch_lightning.callbacks import (
     Callback,
     RichModelSummary,
@@ -27,7 +28,7 @@ from capsnet.data.prepared import Digits
 from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
 from capsnet.errors import Mistake
 from capsnet.functional import Balance
-from capsnet.kernels.networks import FastCapsNet
+from capsnet.kernels.networks import FastCapsNet, FusedCapsNet
 from capsnet.modules import BaselineModule, CapsNetModule, DigitsModule, Optimisation
 from capsnet.saving import WholeCheckpoints, last_checkpoint
 
@@ -128,12 +129,14 @@ def with_affnist(expanded: DataSet, data: config.Data, digits: Digits) -> DataSe
 
 
 def network(run: config.Run, image: tuple[int, int, int]) -> nn.Module:
-    """The network of the run for images of that shape, its weights drawn from the run's seed."""
+    """The network of the run for images of that shape, its weights drawn from the run's seed.
+
+    Raises Mistake when the run asks for kernels that need a GPU where there is none.
+    """
     torch.manual_seed(run.seed)
     match run.model:
         case config.CapsNet():
-            kind = FastCapsNet if run.trainer.kernels == "fast" else networks.CapsNet
-            return capsnet(kind, run.model, run.recipe, image)
+            return capsnet(capsnet_kind(run.trainer), run.model, run.recipe, image)
         case config.MnistBaseline():
             return dropout_baseline(networks.MnistBaseline, (328, 192), run.model, image)
         case config.MultiMnistBaseline(width=width):
@@ -143,6 +146,14 @@ def network(run: config.Run, image: tuple[int, int, int]) -> nn.Module:
             return dropout_baseline(networks.AffnistBaseline, (848, 192), run.model, image)
         case _:
             raise AssertionError(run.model)
+
+
+def capsnet_kind(trainer: config.Trainer) -> type[networks.CapsNet]:
+    """How to compute a CapsNet. Raises Mistake when that needs a GPU and there is none."""
+    if trainer.kernels == "fused" and not torch.cuda.is_available():
+        raise Mistake("trainer.kernels = fused needs a CUDA GPU: there is none; use fast")
+    kinds = {"fast": FastCapsNet, "fused": FusedCapsNet, "reference": networks.CapsNet}
+    return kinds[trainer.kernels]
 
 
 def capsnet(
@@ -189,12 +200,25 @@ def module(run: config.Run, image: tuple[int, int, int]) -> DigitsModule[Any]:
     optimisation = Optimisation(
         schedule.learning_rate, schedule.decay_rate, decay_steps, schedule.floor
     )
-    match network(run, image):
-        case networks.CapsNet() as built:
+    built = network(run, image)
+    if run.trainer.compile:
+        compile_(built)
+    match built:
+        case networks.CapsNet():
             balance = cast(Balance, run.recipe.balance)
             return CapsNetModule(built, balance, optimisation, run.seed)
-        case built:
+        case _:
             return BaselineModule(built, optimisation, run.seed)
+
+
+def compile_(network: nn.Module) -> None:
+    """In place, on a GPU into graphs that are replayed; parameters keep their names.
+
+    PyTorch would compute gradients in bf16 wherever a bf16 convolution is in the same network,
+    those of the routing included; uncompiled, gradients are of the type of what they are of.
+    """
+    torch._functorch.config.backward_pass_autocast = "off"
+    network.compile(mode="reduce-overhead")
 
 
 def datamodule(run: config.Run, data: DataSet) -> DigitsDataModule:
@@ -202,6 +226,11 @@ def datamodule(run: config.Run, data: DataSet) -> DigitsDataModule:
     return DigitsDataModule(
         data.train, data.validation, run.schedule.batch, run.schedule.steps, run.seed
     )
+
+
+def arithmetic(run: config.Run, device: torch.device) -> torch.autocast:
+    """In what a trained network is judged: in what it was trained."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16-mixed")
 
 
 NOT_NEWS = (  # what Lightning warns of and this project has seen to
@@ -233,10 +262,12 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
     if isinstance(run.model, config.CapsNet):
         callbacks.append(RoutingChange(log_every))
     if run.trainer.progress:
-        callbacks += [RichModelSummary(max_depth=1), TQDMProgressBar(refresh_rate=10)]
+        callbacks += [RichModelSummary(max_depth=1), TQDMProgressBar(refresh_rate=log_every)]
+    torch.backends.cudnn.allow_tf32 = False  # fp32 is to mean fp32
     return pl.Trainer(
         accelerator=run.trainer.accelerator,
         devices=run.trainer.devices,
+        precision=cast(Any, run.precision),
         max_steps=run.schedule.steps,
         max_epochs=-1,
         val_check_interval=min(run.schedule.validate_every, run.schedule.steps),

@@ -149,18 +149,15 @@ class Trainer(SetOnce):
 
     accelerator: str = "auto"
     devices: int = 1
-    kernels: str = "fast"  # fast | reference: equal to rounding
+    kernels: str = "fast"  # fast | reference | fused (CUDA, by Triton): equal to rounding
+    compile: bool = False  # the network, by torch.compile; on CUDA into graphs
     checkpoint_every: int = 500  # steps
     log_every: int = 50  # steps
     progress: bool = True
 
     def __post_init__(self) -> None:
-        _require(
-            self.kernels in ("fast", "reference"),
-            "trainer.kernels",
-            self.kernels,
-            "fast or reference",
-        )
+        kernels = self.kernels in ("fast", "reference", "fused")
+        _require(kernels, "trainer.kernels", self.kernels, "fast, reference or fused")
         for key in ("devices", "checkpoint_every", "log_every"):
             value = getattr(self, key)
             _require(value >= 1, f"trainer.{key}", value, "1 or more")
@@ -186,6 +183,7 @@ class Run(SetOnce):
     schedule: Schedule = MISSING
     trainer: Trainer = MISSING
     logger: Logger = MISSING
+    precision: str = "32-true"  # bf16-mixed: convolutions multiply in bf16, all else as ever
     record: str | None = None  # where the result goes; by default record.json in the run's folder
     composition: str | None = None  # digest of values and code, in composed configurations
 
@@ -198,6 +196,8 @@ class Run(SetOnce):
             devices,
             f"a divisor of the global batch, schedule.batch = {batch}",
         )
+        known = self.precision in ("32-true", "bf16-mixed")
+        _require(known, "precision", self.precision, "32-true or bf16-mixed")
         stop = self.schedule.stop_at
         _require(
             stop is None or self.data.holdout > 0,

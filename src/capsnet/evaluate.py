@@ -68,7 +68,8 @@ def evaluate(checkpoint: Path, overrides: list[str], device: str = "cpu") -> dic
     module = build.module(run, data.image)
     saving.load_weights(module.network, weights, data.image)
     module = module.to(_device(device))
-    answers = {name: wrong(module, test.split) for name, test in data.tests.items()}
+    with build.arithmetic(run, module.device):
+        answers = {name: wrong(module, test.split) for name, test in data.tests.items()}
     return counts(data, answers)
 
 

@@ -20,6 +20,7 @@ DECIDING = (
     "judge.py",
     "train.py",
     "kernels/convolutions.py",
+    "kernels/fused.py",
     "kernels/networks.py",
     "kernels/products.py",
     "kernels/routing.py",
@@ -56,7 +57,7 @@ def normalised(source: str) -> str:
 def config_digest(run: Run) -> str:
     """Of the values that decide a run's numbers, the seed left out."""
     values = asdict(run)
-    decides = {key: values[key] for key in ("data", "model", "recipe", "schedule")}
+    decides = {key: values[key] for key in ("data", "model", "recipe", "schedule", "precision")}
     del decides["data"]["root"]
     return _digest(json.dumps(decides, sort_keys=True))
 

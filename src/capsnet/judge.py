@@ -13,7 +13,7 @@ from rich.progress import track
 from torch import Tensor
 
 from capsnet import config, illustrate, page, results, saving, tracking
-from capsnet.build import DataSet, manifests
+from capsnet.build import DataSet, arithmetic, manifests
 from capsnet.callbacks import StopAt
 from capsnet.curves import curves
 from capsnet.data.examples import Split
@@ -40,9 +40,11 @@ def judge(
     module: DigitsModule[Any] = trainer.lightning_module  # pyright: ignore[reportAssignmentType]
     module = module.to(trainer.strategy.root_device).eval()
     path = Path(run.record) if run.record else folder / "record.json"
-    answers = {
-        name: wrong(module, test.split, run.trainer.progress) for name, test in data.tests.items()
-    }
+    with arithmetic(run, module.device):
+        answers = {
+            name: wrong(module, test.split, run.trainer.progress)
+            for name, test in data.tests.items()
+        }
     record = summary(run, data, trainer, counts(data, answers), about)
     saving.save_weights(module.network, run, folder)
     kept = arrays(module, data, answers, folder)
@@ -108,6 +110,7 @@ def summary(
         train_seconds=round(seconds, 1),
         images_per_second=round(trainer.global_step * run.schedule.batch / seconds, 1),
         device=results.device_name(trainer.strategy.root_device),
+        precision=run.precision,
         versions=results.versions(),
         wandb_id=tracking.wandb_id(trainer),
         **about,

@@ -9,6 +9,20 @@ from torch import Tensor, nn
 from capsnet.functional import dynamic_routing, squash
 
 
+def full_precision(x: Tensor) -> torch.autocast:
+    """Nothing inside is computed in bf16, whatever `precision` says: that is for convolutions."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
+class Linear(nn.Linear):
+    """PyTorch's, in full precision."""
+
+    def forward(self, input: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
+        """As `nn.Linear`, in the type of its weights."""
+        with full_precision(input):
+            return super().forward(input.to(self.weight.dtype))
+
+
 class PrimaryCapsules(nn.Module):
     """`types` convolutional capsules of `dim` dimensions: a convolution, cut up and squashed [P].
 
@@ -35,7 +49,7 @@ class PrimaryCapsules(nn.Module):
         self, convolved: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
         """What `forward` makes of the convolution's output."""
-        s = convolved * self.scale + self.bias[:, None, None]
+        s = convolved.to(self.bias.dtype) * self.scale + self.bias[:, None, None]
         return squash(s.unflatten(1, (-1, self.dim)).movedim(2, -1).flatten(1, 3))
 
 
@@ -58,7 +72,8 @@ class DigitCapsules(nn.Module):
 
     def forward(self, u: Float[Tensor, "batch in in_dim"]) -> Float[Tensor, "batch classes dim"]:
         """The digit capsules v_j after routing."""
-        return dynamic_routing(u, self.weight, self.iterations, self.bias)
+        with full_precision(u):
+            return dynamic_routing(u, self.weight, self.iterations, self.bias)
 
 
 class Decoder(nn.Sequential):
@@ -69,11 +84,11 @@ class Decoder(nn.Sequential):
     ) -> None:
         first, second = hidden
         super().__init__(
-            nn.Linear(capsules, first),
+            Linear(capsules, first),
             nn.ReLU(),
-            nn.Linear(first, second),
+            Linear(first, second),
             nn.ReLU(),
-            nn.Linear(second, math.prod(image)),
+            Linear(second, math.prod(image)),
             nn.Sigmoid(),
             nn.Unflatten(1, image),
         )

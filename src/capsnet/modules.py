@@ -60,12 +60,21 @@ class DigitsModule(pl.LightningModule, Generic[Network]):
         """The loss at this step's examples."""
         parts = self.losses(examples)
         loss = torch.stack(list(parts.values())).sum()
+        if self._is_logged():
+            self._log(parts, loss, examples)
+        return loss
+
+    def _is_logged(self) -> bool:
+        """Logging costs as much time as a GPU's step: it is left out where nobody would see it."""
+        trainer: Any = self.trainer  # Lightning's own types lack this attribute of its trainer
+        return (self.global_step + 1) % trainer.log_every_n_steps == 0
+
+    def _log(self, parts: dict[str, Tensor], loss: Tensor, examples: Examples) -> None:
         seen = (self.global_step + 1) * len(examples.images) * self.trainer.world_size
         scheduler = cast(LambdaLR, self.lr_schedulers())
         self.log("train/loss", loss, prog_bar=True)
         self.log_dict({f"train/{name}": part for name, part in parts.items()})
         self.log_dict({"images_seen": float(seen), "learning_rate": scheduler.get_last_lr()[0]})
-        return loss
 
     def validation_step(self, examples: Examples, batch_idx: int) -> None:
         """The error on the validation split, which alone may choose anything."""

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
-from capsnet.layers import Decoder, DigitCapsules, PrimaryCapsules
+from capsnet.layers import Decoder, DigitCapsules, Linear, PrimaryCapsules
 
 Initialisation = Literal["released", "text"]
 
@@ -121,9 +121,9 @@ class MultiMnistBaseline(nn.Sequential):
             *_conv_relu(channels[0], channels[1]),
             nn.MaxPool2d(2),
             nn.Flatten(),
-            nn.Linear(channels[1] * (height // 4) * (width // 4), hidden),
+            Linear(channels[1] * (height // 4) * (width // 4), hidden),
             nn.ReLU(),
-            nn.Linear(hidden, classes),
+            Linear(hidden, classes),
         )
 
 
@@ -165,12 +165,12 @@ def _dense(
     first, second = hidden
     return (
         nn.Flatten(),
-        nn.Linear(inputs, first),
+        Linear(inputs, first),
         nn.ReLU(),
-        nn.Linear(first, second),
+        Linear(first, second),
         nn.ReLU(),
         nn.Dropout(dropout),
-        nn.Linear(second, classes),
+        Linear(second, classes),
     )
 
 

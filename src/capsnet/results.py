@@ -66,6 +66,12 @@ class Record:
     clean: bool | None  # whether src/ and conf/ were the commit's
     versions: dict[str, str]
     wandb_id: str | None
+    precision: str = "32-true"  # bf16-mixed: convolutions multiplied in bf16
+
+    @property
+    def way(self) -> str:
+        """The recipe, and the arithmetic where that is not fp32: none is pooled with another."""
+        return self.recipe + (", bf16" if self.precision == "bf16-mixed" else "")
 
     @property
     def source(self) -> str:

@@ -1,24 +1,51 @@
 """CapsNet computed by the fast paths: the same parameters, values and gradients, to rounding."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from capsnet.kernels import routing
 from capsnet.kernels.convolutions import stacked_convolutions
-from capsnet.kernels.routing import dynamic_routing
+from capsnet.layers import full_precision
 from capsnet.networks import CapsNet
 
 
 class FastCapsNet(CapsNet):
-    """A CapsNet whose convolutions and routing are those of `kernels`, on a CPU."""
+    """A CapsNet that routes without votes, and convolves on a CPU by fewer multiplications."""
+
+    route = staticmethod(routing.dynamic_routing)
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes dim"]:
-        """As `CapsNet.forward`; on other devices it is that."""
-        if images.device.type != "cpu":
-            return super().forward(images)
+        """As `CapsNet.forward`."""
+        layer, u = self.digits, self.primary.capsules(self.convolved(images))
+        with full_precision(u):
+            return self.route(u, layer.weight, layer.iterations, layer.bias)
+
+    def convolved(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels2 height2 width2"]:
+        """Both convolutions: on GPUs and in bf16 PyTorch's, fastest there with channels last."""
+        if images.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            images = images.contiguous(memory_format=torch.channels_last)
+            return self.primary.conv(self.conv1(images).relu())
         bias, kernel = self.conv1.bias, self.primary.conv.weight
         assert bias is not None
-        x = stacked_convolutions(images, self.conv1.weight, bias, kernel)
-        u = self.primary.capsules(x)
-        return dynamic_routing(u, self.digits.weight, self.digits.iterations, self.digits.bias)
+        return stacked_convolutions(images, self.conv1.weight, bias, kernel)
+
+
+class FusedCapsNet(FastCapsNet):
+    """A FastCapsNet that routes in one Triton kernel an iteration, on a CUDA GPU."""
+
+    @staticmethod
+    def route(
+        u: Float[Tensor, "batch in in_dim"],
+        weight: Float[Tensor, "in out in_dim out_dim"],
+        iterations: int,
+        bias: Float[Tensor, "out out_dim"] | None = None,
+    ) -> Float[Tensor, "batch out out_dim"]:
+        """`fused.dynamic_routing`; Triton is there on Linux alone."""
+        from capsnet.kernels import fused
+
+        return fused.dynamic_routing(u, weight, iterations, bias)

@@ -1,4 +1,4 @@
-"""Routing by agreement without votes, on the CPU: a cacheful of capsules at a time.
+"""Routing by agreement without votes: on a CPU a cacheful of capsules at a time, on a GPU all.
 
 The logits are linear in the outputs: with V_j the sum of all v_j so far, b_ij = u_i · (W_ij V_j).
 So an iteration is a function of (V, u, W) alone, much like attention,
@@ -24,7 +24,7 @@ from torch.nn.functional import pad
 
 from capsnet.functional import squash
 
-SLAB = 2**21  # numbers in the largest intermediate of a slab: what stays in the cache
+SLAB = 2**21  # numbers in the largest intermediate of a slab, on a CPU: what stays in its cache
 
 
 def dynamic_routing(
@@ -49,7 +49,8 @@ def dynamic_routing(
 def _in_slabs(u: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """u and W as slabs; what the last one lacks is filled with capsules of zeros."""
     batch, capsules, in_dim = u.shape
-    slabs = ceil(capsules / max(1, SLAB // (2 * batch * weight.shape[1] * in_dim)))
+    at_once = max(1, SLAB // (2 * batch * weight.shape[1] * in_dim))
+    slabs = ceil(capsules / at_once) if u.device.type == "cpu" else 1
     missing = -capsules % slabs
     if missing:  # padding with nothing would copy all the same
         u, weight = pad(u, (0, 0, 0, missing)), pad(weight, (0, 0) * 3 + (0, missing))

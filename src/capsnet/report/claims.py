@@ -32,8 +32,8 @@ def claims_table(runs: Mapping[Path, Record], claims: Sequence[Claim]) -> list[T
 def by_recipe(claim: Claim, runs: Mapping[Path, Record]) -> list[list[Pair]]:
     """The pairs of each recipe; one empty list if there are none."""
     found = pairs(claim, runs)
-    recipes = sorted({runs[better].recipe for better, _ in found})
-    return [[pair for pair in found if runs[pair[0]].recipe == name] for name in recipes] or [[]]
+    recipes = sorted({runs[better].way for better, _ in found})
+    return [[pair for pair in found if runs[pair[0]].way == name] for name in recipes] or [[]]
 
 
 def pairs(claim: Claim, runs: Mapping[Path, Record]) -> list[Pair]:
@@ -58,7 +58,7 @@ def _of(experiment: str, runs: Mapping[Path, Record]) -> list[Path]:
 
 def _circumstances(record: Record) -> tuple[object, ...]:
     schedule = record.schedule, record.steps_planned, record.batch
-    return record.seed, record.recipe, schedule, record.model["width"], record.identity["data"]
+    return record.seed, record.way, schedule, record.model["width"], record.identity["data"]
 
 
 def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
@@ -70,7 +70,7 @@ def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Te
         told += " ({:+.2f} to {:+.2f})".format(*t_interval(gains))
     apart = ", ".join(_told(test) for test in tests(claim, found)) or "–"
     records = [runs[path] for pair in found for path in pair]
-    last = apart, str(len(found)), records[0].recipe, steps(records)
+    last = apart, str(len(found)), records[0].way, steps(records)
     return claim.words, verdict(claim, runs, found), told, *last
 
 

@@ -25,12 +25,12 @@ def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
     real = {path: record for path, record in runs.items() if not _demo(record)}
     planned: dict[tuple[str, str], int] = {}
     for record in real.values():
-        model = record.experiment, record.recipe
+        model = record.experiment, record.way
         planned[model] = max(planned.get(model, 0), record.steps_planned)
     return {
         path: record
         for path, record in real.items()
-        if record.steps_planned == planned[record.experiment, record.recipe]
+        if record.steps_planned == planned[record.experiment, record.way]
     }
 
 
@@ -40,7 +40,7 @@ def _demo(record: Record) -> bool:
 
 def _kind(record: Record) -> tuple[int, str, int, str, str, float]:
     schedule = record.steps_planned, record.schedule, record.batch
-    return *schedule, record.recipe, record.source, record.model["width"]
+    return *schedule, record.way, record.source, record.model["width"]
 
 
 def shortcoming(records: Sequence[Record]) -> str | None:

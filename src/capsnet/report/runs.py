@@ -73,7 +73,7 @@ def caption(runs: Sequence[Run], *remarks: str) -> str:
     facts = (
         " and ".join(experiments) if len(experiments) < 3 else f"{len(experiments)} experiments",
         f"trained on {_told(record.source for record in records)}",
-        f"recipe {_told(record.recipe for record in records)}",
+        f"recipe {_told(record.way for record in records)}",
         steps(records),
         seeds(records),
     )

@@ -43,7 +43,7 @@ def name(run: Run) -> str:
     decoder = ", decoder" if run.decoder else ""
     schedule = f"{one.steps_planned:,} steps of {one.batch}"
     return (
-        f"{one.experiment}, {one.recipe}, {one.source}, width {one.model['width']:g}{decoder}, "
+        f"{one.experiment}, {one.way}, {one.source}, width {one.model['width']:g}{decoder}, "
         f"{schedule}"
     )
 
