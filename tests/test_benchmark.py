@@ -79,7 +79,7 @@ def test_a_process_that_dies_spoils_nothing_but_its_own_numbers(tmp_path: Path) 
 
 
 def test_all_paths_come_to_the_same_loss() -> None:
-    losses = [paths.Path(path, batch=2, iterations=2).loss().item() for path in paths.NETWORKS]
+    losses = [paths.Path(path, batch=2, iterations=2).loss().item() for path in paths.ON_CPU]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
 
 
@@ -141,6 +141,22 @@ def test_the_command_writes_every_round(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "out.json").read_text())["paths"]
     assert list(told["measured"]) == list(paths.candidates(2))
     assert all(len(one["timings"]) == 2 for one in told["measured"].values())
+
+
+def test_a_gpu_is_timed_by_every_path_and_where_there_is_none_that_is_said(tmp_path: Path) -> None:
+    assert set(paths.candidates(2, "cuda")) == set(paths.ON_GPU)
+    assert {path.split()[0] for path in paths.ON_GPU} == set(paths.NETWORKS)
+    if not torch.cuda.is_available():
+        code, printed = output("benchmark", "--device", "cuda", cwd=tmp_path)
+        assert code == 2
+        assert "error: --device cuda: there is no CUDA GPU here" in printed
+
+
+def test_experiments_are_measured_as_they_are_set() -> None:
+    row = rows.Row("mnist_capsnet_r1", "cpu", ("model.width=0.03", "precision=bf16-mixed"))
+    assert (row.run.precision, row.run.model.width) == ("bf16-mixed", 0.03)
+    timing = row.round()
+    assert min(timing.data, timing.forward, timing.backward, timing.optimiser) > 0
 
 
 def test_unknown_words_are_answered_with_the_known_ones(tmp_path: Path) -> None:

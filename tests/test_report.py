@@ -291,7 +291,7 @@ def test_costs_are_hours_at_the_measured_speed(tmp_path: Path) -> None:
     (tmp_path / "older.json").write_text(json.dumps({"processor": "Slide rule", "threads": 1}))
     [line] = costs_table(tmp_path.glob("*.json"))[1:]
     # 128 images in 0.5 s; 300,000 · 0.5 s; 10 million tests at 128 in 0.064 s.
-    assert line == ("multimnist_baseline", "Abacus, 2 threads", "256", "42", "1.4")
+    assert line == ("multimnist_baseline", "Abacus, 2 threads, fp32", "256", "42", "1.4")
 
 
 def test_markdown_is_a_table() -> None:

@@ -1,8 +1,9 @@
-"""`python -m capsnet.benchmark [paths] [rows] [loop] [growth] [--output FILE]`: measured in turn.
+"""`python -m capsnet.benchmark [paths] [rows] [loop] [growth] [--device cuda] [--output FILE]`.
 
 `paths`: the MNIST CapsNet computed three ways; `rows`: every experiment of the paper as training
 takes it; `loop`: what Lightning, data and logging add to a step; `growth`: time and memory over
-batch, input and iterations. All four by default.
+batch, input and iterations. All four by default. For `rows` and `loop` values may be set as for
+training: `rows loop precision=bf16-mixed trainer.compile=true`.
 """
 
 import argparse
@@ -36,10 +37,10 @@ def main() -> None:
     asked = arguments()
     torch.set_num_threads(asked.threads)
     if asked.trace:
-        trace(asked.trace)
+        trace(asked.trace, asked.device)
         return
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    report = about()
+    report = about(asked)
     for what in asked.what or MEASURE:
         with Progress(console=console) as progress:
             report[what] = MEASURE[what](asked, progress)
@@ -54,7 +55,8 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m capsnet.benchmark", description=__doc__)
-    parser.add_argument("what", nargs="*", help=", ".join(MEASURE))
+    parser.add_argument("what", nargs="*", help=f"{', '.join(MEASURE)}, key=value")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--batch", type=int, default=128, help="of paths")
     parser.add_argument("--rounds", type=int, default=9, help="of paths and rows, at least 2")
     parser.add_argument("--warmup", type=int, default=2, help="rounds before these")
@@ -62,6 +64,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="every round, as JSON")
     parser.add_argument("--trace", type=Path, help="a folder for a profiler's trace; no table")
     asked = parser.parse_args()
+    asked.overrides = [word for word in asked.what if "=" in word]
+    asked.what = [word for word in asked.what if "=" not in word]
+    if asked.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: there is no CUDA GPU here")
     if unknown := set(asked.what) - set(MEASURE):
         parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(MEASURE)}")
     return asked
@@ -69,8 +75,9 @@ def arguments() -> argparse.Namespace:
 
 def measure_paths(asked: argparse.Namespace, progress: Progress) -> object:
     """The MNIST CapsNet in turn by every path, and sgemm."""
-    candidates = paths.candidates(asked.batch)
-    found, sgemm = measured(candidates, asked.rounds, asked.warmup, progress, "paths")
+    candidates = paths.candidates(asked.batch, asked.device)
+    how = asked.rounds, asked.warmup, progress, "paths", asked.device
+    found, sgemm = measured(candidates, *how)
     told = {"batch": asked.batch, "flops": paths.nominal_flops(asked.batch), "sgemm": sgemm}
     return told | {"measured": as_json(found)}
 
@@ -78,7 +85,7 @@ def measure_paths(asked: argparse.Namespace, progress: Progress) -> object:
 def measure_rows(asked: argparse.Namespace, progress: Progress) -> object:
     """Every experiment by itself: all at once they would not fit into memory."""
     found: dict[str, object] = {}
-    for name, candidate in rows.candidates().items():
+    for name, candidate in rows.candidates(asked.device, asked.overrides).items():
         one, _ = measured({name: candidate}, asked.rounds, asked.warmup, progress, name)
         found |= as_json(one)
     return found
@@ -88,7 +95,7 @@ def measure_growth(asked: argparse.Namespace, progress: Progress) -> object:
     """Both paths at every point; its processes end before the next point's start."""
     found: list[object] = []
     for varied, value in growth.points():
-        candidates = growth.candidates(varied, value)
+        candidates = growth.candidates(varied, value, asked.device)
         both, _ = measured(candidates, FEW, 1, progress, f"{varied} {value}")
         found.append({"varied": varied, "value": value, "measured": as_json(both)})
     return found
@@ -97,7 +104,7 @@ def measure_growth(asked: argparse.Namespace, progress: Progress) -> object:
 def measure_loop(asked: argparse.Namespace, progress: Progress) -> object:
     """A short training by Lightning; it brings a progress bar of its own."""
     progress.stop()
-    return asdict(loop.shares(STEPS))
+    return asdict(loop.shares(STEPS, asked.device, asked.overrides))
 
 
 MEASURE = {
@@ -113,11 +120,13 @@ def as_json(found: Mapping[str, Measured]) -> dict[str, object]:
     return {name: asdict(one) for name, one in found.items()}
 
 
-def about() -> dict[str, Any]:
+def about(asked: argparse.Namespace) -> dict[str, Any]:
     """The machine and what runs on it."""
     return {
-        "processor": processor(),
+        "device": asked.device,
+        "processor": torch.cuda.get_device_name() if asked.device == "cuda" else processor(),
         "threads": torch.get_num_threads(),
+        "overrides": asked.overrides,
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "versions": results.versions(),
     }
@@ -131,15 +140,15 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def trace(folder: Path) -> None:
+def trace(folder: Path, device: str) -> None:
     """One step of the fast path, for chrome://tracing or Perfetto."""
-    bench = paths.Path("fast")
+    bench = paths.Path("fast", device=device)
     bench.round()
     with profile() as profiler:
         bench.round()
     folder.mkdir(parents=True, exist_ok=True)
     profiler.export_chrome_trace(str(folder / "fast.json"))
-    print(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=20))
+    print(profiler.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=20))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from capsnet.benchmark.paths import Path
 from capsnet.benchmark.turns import Candidate
@@ -20,7 +21,7 @@ def points() -> Iterator[tuple[str, int]]:
         yield from ((varied, value) for value in values)
 
 
-def candidates(varied: str, value: int) -> dict[str, Candidate]:
+def candidates(varied: str, value: int, device: str = "cpu") -> dict[str, Candidate]:
     """Both paths at one point, without the decoder, which is the same for both."""
-    options = {"decoder": False, varied: value}
+    options: Any = {"decoder": False, "device": device, varied: value}
     return {path: Candidate(partial(Path, path, **options)) for path in PATHS}

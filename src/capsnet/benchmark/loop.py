@@ -1,12 +1,14 @@
 """What Lightning's loop, data and logging add to a training step, in a run as users start it."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.profilers import SimpleProfiler
@@ -35,20 +37,23 @@ class Shares:
 
 
 class Clock(Callback):
-    """Notes when every step ended."""
+    """Notes when every step ended; of the first that counts and of the last, also on a GPU."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
         """The last callback: what the others do is counted to the step."""
+        if torch.cuda.is_initialized() and trainer.global_step in (WARMUP, trainer.max_steps):
+            torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
 
 
-def shares(steps: int) -> Shares:
+def shares(steps: int, device: str = "cpu", overrides: Sequence[str] = ()) -> Shares:
     """Train for `steps` steps on noise, with CSV files, a progress bar and all callbacks."""
     keep_memory()
-    run = composed(EXPERIMENT, f"schedule.steps={WARMUP + steps}", "trainer.accelerator=cpu")
+    length = f"schedule.steps={WARMUP + steps}"
+    run = composed(EXPERIMENT, length, f"trainer.accelerator={device}", *overrides)
     split, clock, profiler = noise(run), Clock(), SimpleProfiler()
     data = DataSet(split, None, {"test": TestSet(split, "noise")}, "")
     with TemporaryDirectory() as folder:

@@ -2,38 +2,58 @@
 `kernels`.
 """
 
-import time
+from contextlib import nullcontext
 from functools import partial
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from capsnet.benchmark.turns import Candidate, Timing
+from capsnet.benchmark.turns import Candidate, Stopwatch, Timing
+from capsnet.build import compile_
 from capsnet.functional import lengths, margin_loss, reconstruction_loss
-from capsnet.kernels.networks import FastCapsNet
+from capsnet.kernels.networks import FastCapsNet, FusedCapsNet
 from capsnet.kernels.textbook import TextbookCapsNet
 from capsnet.networks import CapsNet, one_hot
 
-NETWORKS = {"textbook": TextbookCapsNet, "reference": CapsNet, "fast": FastCapsNet}
+NETWORKS = {
+    "textbook": TextbookCapsNet,
+    "reference": CapsNet,
+    "fast": FastCapsNet,
+    "fused": FusedCapsNet,
+}
+ON_CPU = ("textbook", "reference", "fast")
+ON_GPU = (*NETWORKS, "fast bf16", "fused bf16", "fast bf16 compiled", "fused bf16 compiled")
 
 
 class Path:
-    """A CapsNet with decoder, its optimiser and one batch of noise."""
+    """A CapsNet, its optimiser and one batch of noise; `path` a network and how it is computed."""
 
     def __init__(
-        self, path: str, side: int = 28, batch: int = 128, iterations: int = 3, decoder: bool = True
+        self,
+        path: str,
+        side: int = 28,
+        batch: int = 128,
+        iterations: int = 3,
+        decoder: bool = True,
+        device: str = "cpu",
     ) -> None:
         torch.manual_seed(0)
-        self.network = NETWORKS[path]((1, side, side), iterations, decoder)
-        self.adam = torch.optim.Adam(self.network.parameters(), fused=path == "fast")
-        self.images = torch.rand(batch, 1, side, side)
-        self.targets = one_hot(torch.randint(10, (batch,)), 10)
+        name, *how = path.split()
+        self.device = device
+        self.autocast = torch.autocast(device, torch.bfloat16) if "bf16" in how else nullcontext()
+        self.network = NETWORKS[name]((1, side, side), iterations, decoder).to(device)
+        if "compiled" in how:
+            compile_(self.network)
+        plain = name in ("textbook", "reference")
+        self.adam = torch.optim.Adam(self.network.parameters(), fused=not plain)
+        self.images = torch.rand(batch, 1, side, side).to(device)
+        self.targets = one_hot(torch.randint(10, (batch,)), 10).to(device)
 
     def loss(self) -> Tensor:
         """Margin and, with a decoder, reconstruction."""
-        v = self.network(self.images)
+        with self.autocast:
+            v = self.network(self.images)
         margin = margin_loss(lengths(v), self.targets)
         if self.network.decoder is None:
             return margin
@@ -41,25 +61,28 @@ class Path:
 
     def round(self) -> Timing:
         """A training step and an evaluation, timed; the batch is there."""
-        clock = [time.perf_counter()]
+        watch = Stopwatch(self.device)
+        watch.mark()
         self.adam.zero_grad()
         loss = self.loss()
-        clock.append(time.perf_counter())
+        watch.mark()
         loss.backward()
-        clock.append(time.perf_counter())
+        watch.mark()
         self.adam.step()
-        clock.append(time.perf_counter())
-        with torch.inference_mode():
+        watch.mark()
+        with torch.inference_mode(), self.autocast:
             self.network(self.images)
-        clock.append(time.perf_counter())
-        return Timing(0.0, *(after - before for before, after in pairwise(clock)))
+        watch.mark()
+        return watch.timing()
 
 
-def candidates(batch: int) -> dict[str, Candidate]:
-    """Each path on MNIST, without and with memory kept."""
-    made = {path: partial(Path, path, batch=batch) for path in NETWORKS}
+def candidates(batch: int, device: str = "cpu") -> dict[str, Candidate]:
+    """Each path on MNIST; on a CPU without and with memory kept."""
+    if device != "cpu":
+        return {path: Candidate(partial(Path, path, batch=batch, device=device)) for path in ON_GPU}
+    made = {path: partial(Path, path, batch=batch) for path in ON_CPU}
     apart = {path: Candidate(made[path], keep=False) for path in ("textbook", "fast")}
-    return apart | {f"{path} + keep": Candidate(made[path]) for path in NETWORKS}
+    return apart | {f"{path} + keep": Candidate(made[path]) for path in ON_CPU}
 
 
 def nominal_flops(batch: int) -> int:

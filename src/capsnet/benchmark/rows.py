@@ -4,9 +4,8 @@ On noise in the shape of MNIST, so that nothing needs to be prepared; what the d
 change how long they take.
 """
 
-import time
+from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from capsnet import build, config
-from capsnet.benchmark.turns import Candidate, Timing
+from capsnet.benchmark.turns import Candidate, Stopwatch, Timing
 from capsnet.compose import names
 from capsnet.data.datamodule import batch_indices
 from capsnet.data.examples import Split
@@ -29,31 +28,33 @@ DIGITS = 10_000  # in the noise: a table of indices for more would only take lon
 class Row:
     """An experiment of the paper at its full width."""
 
-    def __init__(self, experiment: str) -> None:
-        self.run = composed(experiment)
-        self.data = noise(self.run)
-        self.step, image = 0, self.data.examples(torch.tensor([0]), None).images.shape[1:]
-        self.module: Any = build.module(self.run, (image[0], image[1], image[2]))
+    def __init__(self, experiment: str, device: str = "cpu", overrides: Sequence[str] = ()) -> None:
+        self.run = composed(experiment, *overrides)
+        self.device, data = torch.device(device), noise(self.run)
+        self.step, image = 0, data.examples(torch.tensor([0]), None).images.shape[1:]
+        self.data = data.to(self.device)
+        self.module: Any = build.module(self.run, (image[0], image[1], image[2])).to(device)
         self.adam = self.module.configure_optimizers()["optimizer"]
 
     def round(self) -> Timing:
         """A training step and an evaluation, timed."""
-        clock = [time.perf_counter()]
+        watch, arithmetic = Stopwatch(self.device.type), build.arithmetic(self.run, self.device)
         indices = batch_indices(len(self.data), self.run.schedule.batch, 0, self.step)
-        examples = self.data.examples(indices, self.step)
-        clock.append(time.perf_counter())
+        examples = self.data.examples(indices.to(self.device), self.step)
+        watch.mark()
         self.adam.zero_grad()
-        loss = torch.stack(list(self.module.losses(examples).values())).sum()
-        clock.append(time.perf_counter())
+        with arithmetic:
+            loss = torch.stack(list(self.module.losses(examples).values())).sum()
+        watch.mark()
         loss.backward()
-        clock.append(time.perf_counter())
+        watch.mark()
         self.adam.step()
-        clock.append(time.perf_counter())
-        with torch.inference_mode():
+        watch.mark()
+        with torch.inference_mode(), arithmetic:
             self.module.scores(examples.images)
-        clock.append(time.perf_counter())
+        watch.mark()
         self.step += 1
-        return Timing(*(after - before for before, after in pairwise(clock)))
+        return watch.timing()
 
 
 def composed(experiment: str, *overrides: str) -> config.Run:
@@ -79,6 +80,9 @@ def noise(run: config.Run) -> Split:
             return ShiftedDigits(images, labels, run.data.shift, 0)
 
 
-def candidates() -> dict[str, Candidate]:
+def candidates(device: str = "cpu", overrides: Sequence[str] = ()) -> dict[str, Candidate]:
     """Every experiment of the paper."""
-    return {name: Candidate(partial(Row, name)) for name in names("experiment")}
+    return {
+        name: Candidate(partial(Row, name, device, tuple(overrides)))
+        for name in names("experiment")
+    }

@@ -8,7 +8,8 @@ import platform
 import resource
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,6 +34,30 @@ class Timing:
     evaluation: float
 
 
+class Stopwatch:
+    """Seconds between marks: on a CPU of the program, on a GPU of what it has been asked for."""
+
+    def __init__(self, device: str) -> None:
+        self.device, self.marks = device, list[Any]()
+        self.mark()
+
+    def mark(self) -> None:
+        """Now; on a GPU as soon as it gets here, which nobody waits for."""
+        if self.device == "cpu":
+            self.marks.append(time.perf_counter())
+        else:
+            event = torch.cuda.Event(enable_timing=True)
+            event.record()
+            self.marks.append(event)
+
+    def timing(self) -> "Timing":
+        """What lies between the marks, in the order of Timing's fields."""
+        if self.device == "cpu":
+            return Timing(*(after - before for before, after in pairwise(self.marks)))
+        torch.cuda.synchronize()
+        return Timing(*(a.elapsed_time(b) / 1000 for a, b in pairwise(self.marks)))
+
+
 class Bench(Protocol):
     """Something that can be timed."""
 
@@ -51,7 +76,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """All rounds of one candidate, and its process's peak of resident memory.
+    """All rounds of one candidate, and its process's peak of memory, on a GPU of the GPU's.
 
     No rounds and no peak where the process died, which is what too little memory does to it.
     """
@@ -61,7 +86,12 @@ class Measured:
 
 
 def measured(
-    candidates: Mapping[str, Candidate], rounds: int, warmup: int, progress: Progress, title: str
+    candidates: Mapping[str, Candidate],
+    rounds: int,
+    warmup: int,
+    progress: Progress,
+    title: str,
+    device: str = "cpu",
 ) -> tuple[dict[str, Measured], list[float]]:
     """Every candidate in turn, round by round; and in each round sgemm's operations a second."""
     workers = {name: started(candidate) for name, candidate in candidates.items()}
@@ -69,7 +99,7 @@ def measured(
     timings: dict[str, list[Timing]] = {name: [] for name in workers}
     sgemm: list[float] = []
     for _ in range(rounds + warmup):
-        sgemm.append(sgemm_rate())
+        sgemm.append(sgemm_rate(device))
         for name in list(workers):
             if (timing := answered(workers[name], True)) is None:
                 del workers[name]
@@ -118,10 +148,12 @@ def answered(pipe: Connection, go_on: bool) -> Any:
 
 
 def peak_mib() -> float:
-    """The most memory this process has held, MiB.
+    """The most memory this process has held, MiB, on a GPU if it uses one.
 
     Linux's ru_maxrss begins with that of the process which started this one; VmHWM does not.
     """
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 2**20
     status = Path("/proc/self/status")
     if status.is_file():
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
@@ -130,9 +162,11 @@ def peak_mib() -> float:
     return peak / 2**20 if platform.system() == "Darwin" else peak / 2**10
 
 
-def sgemm_rate() -> float:
+def sgemm_rate(device: str) -> float:
     """Floating-point operations a second in the product of two square matrices, fp32."""
-    a = torch.ones(SGEMM, SGEMM)
-    start = time.perf_counter()
+    a = torch.rand(SGEMM, SGEMM, device=device)
+    watch = Stopwatch(device)
     torch.mm(a, a)
-    return 2 * SGEMM**3 / (time.perf_counter() - start)
+    for _ in fields(Timing):
+        watch.mark()
+    return 2 * SGEMM**3 / watch.timing().data

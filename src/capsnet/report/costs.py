@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from capsnet import paper
-from capsnet.report.speed import seconds, step_seconds
+from capsnet.report.speed import machine, seconds, step_seconds
 from capsnet.report.tables import Text
 
 COLUMNS = ("experiment", "machine", "images/s", "hours to train", "hours to test")
@@ -21,19 +21,19 @@ def costs_table(files: Iterable[Path]) -> list[Text]:
     """
     machines = [json.loads(file.read_text()) for file in sorted(files)]
     measured = [
-        (name, told["processor"] + f", {told['threads']} threads", rounds["timings"])
+        (name, machine(told), rounds["timings"])
         for told in machines
         for name, rounds in told.get("rows", {}).items()
     ]
     return [COLUMNS, *(_row(*one) for one in sorted(measured, key=lambda one: one[:2]))]
 
 
-def _row(experiment: str, machine: str, timings: list[dict[str, Any]]) -> Text:
+def _row(experiment: str, where: str, timings: list[dict[str, Any]]) -> Text:
     step, tested = step_seconds(timings), seconds(timings, "evaluation") / paper.BATCH
     tests = TESTS[experiment.split("_")[0]]
     return (
         experiment,
-        machine,
+        where,
         f"{paper.BATCH / step:.0f}",
         f"{paper.STEPS * step / HOUR:.0f}",
         f"{tests * tested / HOUR:.2g}",

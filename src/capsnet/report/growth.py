@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from capsnet.report.look import BLUE, VERMILION, drawing
-from capsnet.report.speed import step_seconds
+from capsnet.report.speed import machine, step_seconds
 
 NAMES = {"batch": "batch", "side": "image side, pixels", "iterations": "routing iterations"}
 PATHS = {"textbook": VERMILION, "fast": BLUE}
@@ -19,8 +19,8 @@ REMARK = (
 
 def figure_growth(stem: Path, told: Mapping[str, Any]) -> None:
     """Columns what is varied, rows time and peak memory; `told` is a benchmark's JSON."""
-    machine = f"{told['processor']}, {told['threads']} threads, fp32. {REMARK}"
-    with drawing(stem, (10, 5.4), "Growth of a training step", machine) as figure:
+    about = f"{machine(told)}. {REMARK}"
+    with drawing(stem, (10, 5.4), "Growth of a training step", about) as figure:
         grid = figure.subplots(2, len(NAMES), sharex="col")
         for column, (varied, name) in zip(grid.T, NAMES.items(), strict=True):
             points = [point for point in told["growth"] if point["varied"] == varied]

@@ -51,26 +51,32 @@ def speed_tables(told: Mapping[str, Any]) -> dict[str, list[Text]]:
         "loop": "MNIST CapsNet with decoder, in Lightning's loop",
         "growth": "Growth, without decoder",
     }
-    machine = f"{told['processor']}, {told['threads']} threads, fp32"
+    where = machine(told)
     return {
-        f"{titles[what]} ({machine})": makers[what](told[what]) for what in makers if what in told
+        f"{titles[what]} ({where})": makers[what](told[what]) for what in makers if what in told
     }
+
+
+def machine(told: Mapping[str, Any]) -> str:
+    """What computed; and whatever was set for the experiments."""
+    threads = [f"{told['threads']} threads, fp32"] if told.get("device", "cpu") == "cpu" else []
+    return ", ".join([told["processor"], *threads, *told.get("overrides", [])])
 
 
 def paths_table(told: Mapping[str, Any]) -> list[Text]:
     """Ratios are medians of those within a round, with their quartiles."""
     rounds = {name: one["timings"] for name, one in told["measured"].items()}
     peaks = {name: one["peak_mib"] for name, one in told["measured"].items()}
-    sgemm = median(told["sgemm"])
+    sgemm, kept = median(told["sgemm"]), rounds.get("textbook + keep")
     return [
         PATH_COLUMNS,
         *(
             (
                 name,
-                f"{1000 * step_seconds(some):.0f}",
+                milliseconds(step_seconds(some)),
                 f"{told['batch'] / step_seconds(some):.0f}",
                 spread(ratios(rounds["textbook"], some)),
-                spread(ratios(rounds["textbook + keep"], some)),
+                spread(ratios(kept, some)) if kept else "–",
                 f"{told['flops'] / step_seconds(some) / sgemm:.1f}",
                 shares(some, PARTS[1:]),
                 f"{told['batch'] / seconds(some, 'evaluation'):.0f}",
@@ -90,7 +96,7 @@ def rows_table(told: Mapping[str, Any]) -> list[Text]:
 def _row(name: str, rounds: Rounds, peak: float) -> Text:
     return (
         name,
-        f"{1000 * step_seconds(rounds):.0f}",
+        milliseconds(step_seconds(rounds)),
         f"{BATCH / step_seconds(rounds):.0f}",
         shares(rounds, PARTS),
         f"{BATCH / seconds(rounds, 'evaluation'):.0f}",
@@ -123,14 +129,19 @@ def _point(point: Mapping[str, Any], measured: Mapping[str, Any]) -> Text:
         return called, told[0][0], told[1][0], "–", told[0][1], told[1][1]
     slow, quick = (step_seconds(path["timings"]) for path in paths)
     peaks = (f"{path['peak_mib']:.0f}" for path in paths)
-    return called, f"{1000 * slow:.0f}", f"{1000 * quick:.0f}", f"{slow / quick:.1f}", *peaks
+    return called, milliseconds(slow), milliseconds(quick), f"{slow / quick:.1f}", *peaks
 
 
 def _alone(path: Mapping[str, Any]) -> Text:
     """Time and memory of one path, where the other one, or this, did not fit into memory."""
     if path["peak_mib"] is None:
         return NOT_FIT, NOT_FIT
-    return f"{1000 * step_seconds(path['timings']):.0f}", f"{path['peak_mib']:.0f}"
+    return milliseconds(step_seconds(path["timings"])), f"{path['peak_mib']:.0f}"
+
+
+def milliseconds(seconds: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{1000 * seconds:.0f}" if seconds >= 0.1 else f"{1000 * seconds:.3g}"
 
 
 def seconds(rounds: Rounds, part: str) -> float:
