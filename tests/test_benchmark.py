@@ -15,6 +15,7 @@ from rich.progress import Progress
 from capsnet.benchmark import growth, loop, paths, rows
 from capsnet.benchmark.turns import Candidate, Timing, measured
 from capsnet.compose import names
+from capsnet.kernels.textbook import TextbookCapsNet
 from running import output
 
 
@@ -100,7 +101,8 @@ def test_every_experiment_has_noise_of_its_shape(experiment: str) -> None:
     side = {"mnist": 28, "multimnist": 36, "affnist": 40}[experiment.split("_")[0]]
     assert examples.images.shape == (4, 1, side, side)
     assert examples.labels.shape == (4, 2 if experiment.startswith("multimnist") else 1)
-    assert set(rows.candidates()) == set(names("experiment"))
+    ours = rows.candidates(experiment)
+    assert set(ours) == ({"training", "textbook"} if "capsnet" in experiment else {"training"})
 
 
 def test_growth_varies_one_thing_at_a_time() -> None:
@@ -157,6 +159,18 @@ def test_experiments_are_measured_as_they_are_set() -> None:
     assert (row.run.precision, row.run.model.width) == ("bf16-mixed", 0.03)
     timing = row.round()
     assert min(timing.data, timing.forward, timing.backward, timing.optimiser) > 0
+
+
+def test_an_experiment_by_the_textbook_is_the_same_experiment() -> None:
+    made = rows.Row("multimnist_capsnet_r1_recon", "cpu", ("model.width=0.03",), textbook=True)
+    assert type(made.module.network) is TextbookCapsNet
+    ours = rows.Row("multimnist_capsnet_r1_recon", "cpu", ("model.width=0.03",))
+    made.module.network.load_state_dict(ours.module.network.state_dict())
+    examples = ours.data.examples(torch.arange(3), 0)
+    textbook, training = (one.module.losses(examples) for one in (made, ours))
+    assert textbook.keys() == training.keys() == {"margin", "reconstruction"}
+    for name in textbook:
+        assert textbook[name].item() == pytest.approx(training[name].item(), rel=1e-5)
 
 
 def test_unknown_words_are_answered_with_the_known_ones(tmp_path: Path) -> None:

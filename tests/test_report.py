@@ -237,14 +237,17 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
         "processor": "Abacus",
         "threads": 2,
         "paths": {"batch": 64, "flops": 8e9, "sgemm": [1e9, 2e9, 3e9], "measured": measured},
-        "rows": {"mnist_capsnet_r1": rounds(0.5, 0.5)},
+        "rows": {
+            "mnist_baseline": {"training": rounds(0.0125, 0.0125)},
+            "mnist_capsnet_r1": {"training": rounds(0.5, 0.5), "textbook": rounds(2, 1)},
+        },
         "loop": {"steps": 100, "seconds": 40.0, "step": 38.0, "data": 0.1},
         "growth": [
             {"varied": "batch", "value": 32, "measured": measured},
             {"varied": "batch", "value": 64, "measured": measured | {"textbook": dead}},
         ],
     }
-    path, row, within, growth = (table[1:] for table in speed_tables(told).values())
+    path, rows, within, growth = (table[1:] for table in speed_tables(told).values())
     assert path[2] == (
         *("fast", "1000", "64"),
         *("3.0 (2.0–4.0)", "2.0 (2.0–4.0)"),
@@ -252,7 +255,11 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
         "20.0 / 60.0 / 10.0",
         *("64", "100"),
     )
-    assert row == [("mnist_capsnet_r1", "500", "256", "10.0 / 20.0 / 60.0 / 10.0", "128", "100")]
+    last = "10.0 / 20.0 / 60.0 / 10.0", "128", "100"
+    assert rows == [
+        ("mnist_baseline", "12.5", "10240", "–", *last),
+        ("mnist_capsnet_r1", "500", "256", "3.0 (1.5–4.5)", *last),
+    ]
     assert within == [("100", "320", "95.0", "0.25")]
     assert growth == [
         ("batch 32", "4000", "1000", "4.0", "100", "100"),
@@ -285,7 +292,7 @@ def test_costs_are_hours_at_the_measured_speed(tmp_path: Path) -> None:
     told = {
         "processor": "Abacus",
         "threads": 2,
-        "rows": {"multimnist_baseline": {"timings": timings}},
+        "rows": {"multimnist_baseline": {"training": {"timings": timings}}},
     }
     (tmp_path / "abacus.json").write_text(json.dumps(told))
     (tmp_path / "older.json").write_text(json.dumps({"processor": "Slide rule", "threads": 1}))

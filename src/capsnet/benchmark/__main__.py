@@ -23,6 +23,7 @@ from torch.profiler import profile
 from capsnet import results
 from capsnet.benchmark import growth, loop, paths, rows
 from capsnet.benchmark.turns import Measured, measured
+from capsnet.compose import names
 from capsnet.errors import told_plainly
 from capsnet.report.speed import speed_tables
 from capsnet.report.tables import rich_table
@@ -85,9 +86,10 @@ def measure_paths(asked: argparse.Namespace, progress: Progress) -> object:
 def measure_rows(asked: argparse.Namespace, progress: Progress) -> object:
     """Every experiment by itself: all at once they would not fit into memory."""
     found: dict[str, object] = {}
-    for name, candidate in rows.candidates(asked.device, asked.overrides).items():
-        one, _ = measured({name: candidate}, asked.rounds, asked.warmup, progress, name)
-        found |= as_json(one)
+    for name in names("experiment"):
+        candidates = rows.candidates(name, asked.device, asked.overrides)
+        how = asked.rounds, asked.warmup, progress, name, asked.device
+        found[name] = as_json(measured(candidates, *how)[0])
     return found
 
 

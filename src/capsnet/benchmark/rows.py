@@ -6,7 +6,7 @@ change how long they take.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,26 +14,36 @@ from hydra import compose, initialize_config_dir
 
 from capsnet import build, config
 from capsnet.benchmark.turns import Candidate, Stopwatch, Timing
-from capsnet.compose import names
 from capsnet.data.datamodule import batch_indices
 from capsnet.data.examples import Split
 from capsnet.data.expanded import ExpandedDigits
 from capsnet.data.multimnist import MultiMnist, pairs
 from capsnet.data.shifted import ShiftedDigits
+from capsnet.kernels.textbook import TextbookCapsNet
 from capsnet.train import CONF
 
 DIGITS = 10_000  # in the noise: a table of indices for more would only take longer to make
 
 
 class Row:
-    """An experiment of the paper at its full width."""
+    """An experiment of the paper at its full width; its CapsNet, if asked, by the textbook."""
 
-    def __init__(self, experiment: str, device: str = "cpu", overrides: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        experiment: str,
+        device: str = "cpu",
+        overrides: Sequence[str] = (),
+        textbook: bool = False,
+    ) -> None:
         self.run = composed(experiment, *overrides)
         self.device, data = torch.device(device), noise(self.run)
         self.step, image = 0, data.examples(torch.tensor([0]), None).images.shape[1:]
         self.data = data.to(self.device)
-        self.module: Any = build.module(self.run, (image[0], image[1], image[2])).to(device)
+        shape, chosen = (image[0], image[1], image[2]), cast(Any, self.run.model)
+        self.module: Any = build.module(self.run, shape)
+        if textbook:
+            self.module.network = build.capsnet(TextbookCapsNet, chosen, self.run.recipe, shape)
+        self.module = self.module.to(device)
         self.adam = self.module.configure_optimizers()["optimizer"]
 
     def round(self) -> Timing:
@@ -80,9 +90,12 @@ def noise(run: config.Run) -> Split:
             return ShiftedDigits(images, labels, run.data.shift, 0)
 
 
-def candidates(device: str = "cpu", overrides: Sequence[str] = ()) -> dict[str, Candidate]:
-    """Every experiment of the paper."""
-    return {
-        name: Candidate(partial(Row, name, device, tuple(overrides)))
-        for name in names("experiment")
-    }
+def candidates(
+    experiment: str, device: str = "cpu", overrides: Sequence[str] = ()
+) -> dict[str, Candidate]:
+    """The experiment as training takes it; a CapsNet by the textbook as well."""
+    make = partial(Row, experiment, device, tuple(overrides))
+    ours = {"training": Candidate(make)}
+    if "capsnet" not in experiment:
+        return ours
+    return ours | {"textbook": Candidate(partial(make, textbook=True))}

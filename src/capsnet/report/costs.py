@@ -21,9 +21,9 @@ def costs_table(files: Iterable[Path]) -> list[Text]:
     """
     machines = [json.loads(file.read_text()) for file in sorted(files)]
     measured = [
-        (name, machine(told), rounds["timings"])
+        (name, machine(told), paths["training"]["timings"])
         for told in machines
-        for name, rounds in told.get("rows", {}).items()
+        for name, paths in told.get("rows", {}).items()
     ]
     return [COLUMNS, *(_row(*one) for one in sorted(measured, key=lambda one: one[:2]))]
 

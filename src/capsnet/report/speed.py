@@ -26,6 +26,7 @@ ROW_COLUMNS = (
     "experiment",
     "step, ms",
     "images/s",
+    "× textbook",
     "data / forward / backward / Adam, %",
     "evaluation, images/s",
     "peak, MiB",
@@ -89,18 +90,19 @@ def paths_table(told: Mapping[str, Any]) -> list[Text]:
 
 def rows_table(told: Mapping[str, Any]) -> list[Text]:
     """A line for each experiment at the paper's batch."""
-    lines = (_row(name, one["timings"], one["peak_mib"]) for name, one in told.items())
-    return [ROW_COLUMNS, *lines]
+    return [ROW_COLUMNS, *(_row(name, **paths) for name, paths in told.items())]
 
 
-def _row(name: str, rounds: Rounds, peak: float) -> Text:
+def _row(name: str, training: Mapping[str, Any], textbook: Mapping[str, Any] | None = None) -> Text:
+    rounds = training["timings"]
     return (
         name,
         milliseconds(step_seconds(rounds)),
         f"{BATCH / step_seconds(rounds):.0f}",
+        "–" if textbook is None else spread(ratios(textbook["timings"], rounds)),
         shares(rounds, PARTS),
         f"{BATCH / seconds(rounds, 'evaluation'):.0f}",
-        f"{peak:.0f}",
+        f"{training['peak_mib']:.0f}",
     )
 
 
