@@ -14,8 +14,16 @@ HEADER = b":W&B\xe1\xbe\x00"
 BLOCK = 32768
 
 
+@dataclass(frozen=True)
+class Artifact:
+    files: list[str]
+    aliases: list[str]
+    used: bool  # an input of the run; else an output
+
+
 @dataclass
 class OfflineRun:
+    folder: Path = Path()  # of its files
     id: str = ""
     name: str = ""
     group: str = ""
@@ -25,8 +33,14 @@ class OfflineRun:
     history: list[dict[str, Any]] = field(default_factory=list)
     step_metrics: dict[str, str] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
-    artifacts: dict[str, list[str]] = field(default_factory=dict)  # "type/name": its files
+    artifacts: dict[str, Artifact] = field(default_factory=dict)  # by "type/name"
     exit_code: int | None = None
+
+    def table(self, key: str) -> list[dict[str, Any]]:
+        """The rows of the one table that was logged as `key`."""
+        [name] = [row[f"{key}.path"] for row in self.history if f"{key}.path" in row]
+        told = json.loads((self.folder / name).read_text())
+        return [dict(zip(told["columns"], row, strict=True)) for row in told["data"]]
 
 
 def read_runs(folder: Path) -> list[OfflineRun]:
@@ -42,7 +56,7 @@ def read_run(path: Path, patience: float = 30) -> OfflineRun:
 
 
 def _read(path: Path) -> OfflineRun:
-    run = OfflineRun()
+    run = OfflineRun(path.parent / "files")
     for record in _records(path.read_bytes()):
         match record.WhichOneof("record_type"):
             case "run":
@@ -61,8 +75,9 @@ def _read(path: Path) -> OfflineRun:
                 run.summary.update(_values(record.summary.update))
             case "artifact":
                 about = record.artifact
-                files = [entry.path for entry in about.manifest.contents]
-                run.artifacts[f"{about.type}/{about.name}"] = sorted(files)
+                files = sorted(entry.path for entry in about.manifest.contents)
+                made = Artifact(files, list(about.aliases), about.use_after_commit)
+                run.artifacts[f"{about.type}/{about.name}"] = made
             case "exit":
                 run.exit_code = record.exit.exit_code
     return run

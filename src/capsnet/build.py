@@ -20,7 +20,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from capsnet import config, networks
-from capsnet.callbacks import CheckpointAfterValidation, RoutingChange, StopAt
+from capsnet.callbacks import CheckpointAfterValidation, RoutingChange, StopAt, Throughput
 from capsnet.data import affnist, affnist_official, expanded, multimnist, prepared
 from capsnet.data.datamodule import DigitsDataModule
 from capsnet.data.examples import Split
@@ -256,6 +256,7 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
             enable_version_counter=False,
         ),
         Timer(),
+        Throughput(log_every),
     ]
     if run.schedule.stop_at is not None:
         callbacks.append(StopAt(run.schedule.stop_at))

@@ -1,5 +1,6 @@
-"""What watches a training: when it may end early, and how much routing still moves."""
+"""What watches a training: when it may end early, how much routing moves, and how fast it is."""
 
+from time import monotonic
 from typing import Any
 
 import pytorch_lightning as pl
@@ -90,3 +91,40 @@ class RoutingChange(Callback):
             changes = routing_changes(pl_module.network, batch.images[: self.IMAGES])
         names = (f"routing/change_{iteration}" for iteration in range(1, len(changes) + 1))
         pl_module.log_dict(dict(zip(names, changes.tolist(), strict=True)))
+
+
+class Throughput(Callback):
+    """Logs the images a second of the steps since it last did; what validating takes is left out.
+
+    It makes nobody wait for the device; the loss, which is logged at the same steps, does.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = every  # steps
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The clock starts."""
+        self.since, self.images = monotonic(), 0
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The clock stops."""
+        self.paused = monotonic()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The clock goes on."""
+        self.since += monotonic() - self.paused
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """All processes' images are counted."""
+        self.images += len(batch.images) * trainer.world_size
+        if trainer.global_step % self.every == 0:
+            now = monotonic()
+            pl_module.log("train/images_per_second", self.images / (now - self.since))
+            self.since, self.images = now, 0

@@ -5,6 +5,7 @@ Without `data=` it is tested on what it was trained for.
 """
 
 import argparse
+import importlib.util
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -29,13 +30,18 @@ def main() -> None:
     parser.add_argument("data", nargs="*", help="data=SET and data.key=value, as for training")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 … (cpu)")
     parser.add_argument("--json", type=Path, help="write the outcomes there")
+    parser.add_argument("--wandb", action="store_true", help="a W&B page, which names the weights")
     arguments = parser.parse_args()
     with told_plainly():
+        if arguments.wandb and importlib.util.find_spec("wandb") is None:
+            raise Mistake("--wandb needs W&B: `pip install -e .[pipeline]`")
         outcomes = evaluate(arguments.checkpoint, arguments.data, arguments.device)
         for name, test in outcomes.items():
             print(f"{name}: {told(test)}")
         if arguments.json is not None:
             write(outcomes, arguments.json)
+        if arguments.wandb:
+            show(arguments.checkpoint, arguments.data, outcomes)
 
 
 def told(test: "Outcome") -> str:
@@ -60,7 +66,7 @@ def evaluate(checkpoint: Path, overrides: list[str], device: str = "cpu") -> dic
     another shape than those of the training.
     """
     from capsnet import build, saving
-    from capsnet.judge import counts, wrong
+    from capsnet.judge import asked, counts
 
     trained, weights = saving.read_weights(checkpoint)
     run = with_data(trained, overrides)
@@ -69,8 +75,28 @@ def evaluate(checkpoint: Path, overrides: list[str], device: str = "cpu") -> dic
     saving.load_weights(module.network, weights, data.image)
     module = module.to(_device(device))
     with build.arithmetic(run, module.device):
-        answers = {name: wrong(module, test.split) for name, test in data.tests.items()}
+        answers = {name: asked(module, test.split) for name, test in data.tests.items()}
     return counts(data, answers)
+
+
+def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, "Outcome"]) -> None:
+    """A W&B page of the evaluation beside the run's own, offline in the same folder."""
+    from capsnet import build, page, saving, tracking
+
+    trained, _ = saving.read_weights(checkpoint)
+    run = with_data(trained, overrides)
+    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    weights = page.weights(run.name, run.seed, folder)
+    named = f"{weights.name}:{page.alias(weights)}"
+    sources = {name: test.source for name, test in outcomes.items()}
+    about = asdict(run) | {"sources": sources, "weights": named}
+    failed = True
+    try:
+        shown = tracking.started(run, folder, "evaluate", about)
+        page.evaluated(shown, outcomes, weights, build.manifests(run.data))
+        failed = False
+    finally:
+        tracking.finish(failed)
 
 
 def _device(name: str) -> "torch.device":

@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
@@ -17,12 +17,23 @@ from capsnet.build import DataSet, arithmetic, manifests
 from capsnet.callbacks import StopAt
 from capsnet.curves import curves
 from capsnet.data.examples import Split
-from capsnet.metrics import correct
+from capsnet.metrics import confusion, correct
 from capsnet.modules import CapsNetModule, DigitsModule
 from capsnet.networks import parameter_count
 from capsnet.results import Outcome, Record
 
 BATCH = 1000  # test examples at a time
+
+
+class Answers(NamedTuple):
+    """What a network said to a test set, on the CPU.
+
+    wrong [n], true for each example that is answered wrongly; confusion float64 [classes, classes]
+    as `metrics.confusion` counts.
+    """
+
+    wrong: Bool[Tensor, "n"]
+    confusion: Float[Tensor, "classes classes"]
 
 
 def judge(
@@ -42,7 +53,7 @@ def judge(
     path = Path(run.record) if run.record else folder / "record.json"
     with arithmetic(run, module.device):
         answers = {
-            name: wrong(module, test.split, run.trainer.progress)
+            name: asked(module, test.split, run.trainer.progress)
             for name, test in data.tests.items()
         }
     record = summary(run, data, trainer, counts(data, answers), about)
@@ -57,18 +68,18 @@ def judge(
 
 
 @torch.inference_mode()
-def wrong(module: DigitsModule[Any], split: Split, progress: bool = True) -> Bool[Tensor, "n"]:
-    """True for each example of `split` that is answered wrongly, each asked exactly once.
-
-    Computed where `module` lies, answered on the CPU.
-    """
+def asked(module: DigitsModule[Any], split: Split, progress: bool = True) -> Answers:
+    """The answers to `split`, each example asked exactly once, where `module` lies."""
     module, split = module.eval(), split.to(module.device)
     batches = torch.arange(len(split), device=module.device).split(BATCH)
-    answers: list[Tensor] = []
+    wrong: list[Tensor] = []
+    confused: list[Tensor] = []
     for indices in track(batches, description="test", disable=not progress):
         examples = split.examples(indices, step=None)
-        answers.append(~correct(module.scores(examples.images), examples.labels))
-    return torch.cat(answers).cpu()
+        scores = module.scores(examples.images).float()
+        wrong.append(~correct(scores, examples.labels))
+        confused.append(confusion(scores, examples.labels))
+    return Answers(torch.cat(wrong).cpu(), torch.stack(confused).cpu().double().sum(0))
 
 
 def errors(outcome: Outcome) -> float:
@@ -76,8 +87,9 @@ def errors(outcome: Outcome) -> float:
     return outcome.errors / outcome.total
 
 
-def counts(data: DataSet, wrong: dict[str, Tensor]) -> dict[str, Outcome]:
+def counts(data: DataSet, answers: dict[str, Answers]) -> dict[str, Outcome]:
     """The outcome of every test set."""
+    wrong = {name: answer.wrong for name, answer in answers.items()}
     return {
         name: results.outcome(test.source, int(wrong[name].sum()), len(wrong[name]))
         for name, test in data.tests.items()
@@ -124,16 +136,20 @@ def stopped(trainer: pl.Trainer) -> int | None:
 
 
 def arrays(
-    module: DigitsModule[Any], data: DataSet, wrong: dict[str, Tensor], folder: Path
+    module: DigitsModule[Any], data: DataSet, answers: dict[str, Answers], folder: Path
 ) -> dict[str, NDArray[Any]]:
-    """Per-example errors as bits, curves, and what the figures show.
+    """Per-example errors as bits, confusions, curves, and what the figures show.
 
     `wrong.<test>` uint8, one bit for each test example as numpy.packbits leaves them;
-    `curve.<metric>` [points, 2]; and for CapsNets what `illustrate.illustrations` gives.
+    `confusion.<test>` float64 [classes, classes] as in Answers; `curve.<metric>` [points, 2]; and
+    for CapsNets what `illustrate.illustrations` gives.
     """
-    kept = {f"wrong.{name}": np.packbits(bits.numpy()) for name, bits in wrong.items()}
+    kept: dict[str, NDArray[Any]] = {}
+    for name, answer in answers.items():
+        kept[f"wrong.{name}"] = np.packbits(answer.wrong.numpy())
+        kept[f"confusion.{name}"] = answer.confusion.numpy()
     kept |= {f"curve.{name}": points for name, points in curves(folder).items()}
     if isinstance(module, CapsNetModule):
         test = data.tests["test"].split
-        kept |= illustrate.illustrations(module.network, test, wrong["test"])
+        kept |= illustrate.illustrations(module.network, test, answers["test"].wrong)
     return kept

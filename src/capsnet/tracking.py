@@ -1,7 +1,6 @@
 """Loggers: CSV files always, W&B where it is installed and wanted."""
 
 import importlib.util
-import netrc
 import os
 import uuid
 from pathlib import Path
@@ -12,13 +11,15 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
+from capsnet.account import logged_in
 from capsnet.config import Run
 from capsnet.results import write_atomically
 
 if TYPE_CHECKING:
     import wandb
 
-HOST = "api.wandb.ai"
+
+AXIS = "images_seen"  # what everything is drawn over
 
 
 def first_process() -> bool:
@@ -36,47 +37,47 @@ def loggers(run: Run, folder: Path, about: dict[str, Any]) -> list[Logger]:
     if importlib.util.find_spec("wandb") is None:
         print("W&B is not installed: the run is logged to CSV files alone")
         return [csv]
-    return [csv, _wandb(run, folder, about)]
+    page = started(run, folder, "train", about, run_id(folder))
+    page.define_metric("*", step_metric=AXIS)
+    return [csv, WandbLogger(experiment=page)]
 
 
-def _wandb(run: Run, folder: Path, about: dict[str, Any]) -> WandbLogger:
-    """Never a prompt and never a hang: offline unless there is a key."""
+def started(
+    run: Run, folder: Path, job: str, about: dict[str, Any], page_id: str | None = None
+) -> "wandb.Run":
+    """A W&B page in `folder` about `run`, whose `job` is 'train' or 'evaluate'.
+
+    `about` is its config; its `sources`, whose digits they are, become tags. Never a prompt and
+    never a hang: offline unless there is a key.
+    """
     import wandb
 
     os.environ.setdefault("WANDB_MODE", "online" if logged_in() else "offline")
     os.environ.setdefault("WANDB_SILENT", "true")
-    page = wandb.init(
+    return wandb.init(
         project=run.logger.project,
         group=run.name,
         name=f"{run.name}-seed{run.seed}",
-        job_type="train",
-        tags=[*about["sources"].values(), run.recipe.name, run.schedule.name],
-        id=run_id(folder),
-        resume="allow",
+        job_type=job,
+        tags=[*about["sources"].values(), run.data.name, run.recipe.name, run.schedule.name],
+        id=page_id,
+        resume="allow" if page_id else None,
         dir=folder,
         config=about,
         settings=wandb.Settings(console="off"),
     )
-    page.define_metric("*", step_metric="images_seen")
-    return WandbLogger(experiment=page)
 
 
 def run_id(folder: Path) -> str:
-    """The folder's W&B run: kept, so that a resumed run continues its own page."""
+    """The folder's W&B run: kept, so that a resumed run continues its own page.
+
+    The agent of a W&B sweep has chosen it already.
+    """
     path = folder / "wandb_id"
     if not path.is_file():
-        write_atomically(path, uuid.uuid4().hex[:8].encode())
+        chosen = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
+        write_atomically(path, (chosen or uuid.uuid4().hex[:8]).encode())
     return path.read_text()
-
-
-def logged_in() -> bool:
-    """Whether W&B has a key, in the environment or where `wandb login` puts it."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        return netrc.netrc().authenticators(HOST) is not None
-    except (FileNotFoundError, netrc.NetrcParseError):
-        return False
 
 
 def finish(failed: bool) -> None:

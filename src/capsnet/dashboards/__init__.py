@@ -1,0 +1,1 @@
+"""What W&B shows of all runs together: a workspace and a report, built by code."""
