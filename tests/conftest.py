@@ -6,6 +6,7 @@ import os
 os.environ["TRITON_INTERPRET"] = "1"
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -13,6 +14,10 @@ import torch
 from capsnet.data.mnist import MIRROR
 from capsnet.data.prepared import Digits, read_digits
 from capsnet.prepare import prepare
+from capsnet.results import Record
+from capsnet.train import train
+from offline_wandb import OfflineRun, read_runs
+from running import tiny
 
 # Networks this small are fastest on one thread, and tests may run beside one another.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -40,3 +45,33 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     folder = tmp_path_factory.mktemp("data") / "mnist"
     prepare("mnist", folder)
     return read_digits(folder)
+
+
+class Shown(NamedTuple):
+    """A finished run, and its W&B page as its offline file has it."""
+
+    record: Record
+    folder: Path
+    page: OfflineRun
+
+
+@pytest.fixture(scope="session")
+def shown(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Shown]:
+    """By experiment: one that validates and draws, one of two digits, and a baseline."""
+    prepare("multimnist-digits", data_root / "multimnist-digits", count=3)
+    changes = {
+        "mnist_capsnet_r3_recon": ("data.holdout=0.2", "schedule.validate_every=30"),
+        "multimnist_capsnet_r3_recon": (),
+        "mnist_baseline": ("schedule.steps=10",),
+    }
+    short = ("schedule.steps=60", "schedule.batch=32", "trainer.log_every=10", "logger=wandb")
+    found: dict[str, Shown] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "offline")
+        for experiment, more in changes.items():
+            folder = tmp_path_factory.mktemp("shown") / experiment
+            record = train(tiny(data_root, *short, *more, experiment=experiment), folder)
+            assert record is not None
+            [page] = read_runs(folder)
+            found[experiment] = Shown(record, folder, page)
+    return found

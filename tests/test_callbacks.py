@@ -1,11 +1,13 @@
 """When training ends early, and what it says of its routing on the way."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from capsnet import results
+from capsnet.callbacks import Throughput
 from capsnet.curves import curves
 from capsnet.illustrate import routing_changes
 from capsnet.modules import CapsNetModule
@@ -153,3 +155,28 @@ def test_curves_of_a_resumed_run_are_one_curve(tmp_path: Path) -> None:
     expected = [[9, 4.0], [19, 3.0], [29, 2.0], [39, 1.0], [49, 0.5]]
     assert told["train/loss"].tolist() == expected
     assert told["validation/error"].tolist() == [[19, 0.5]]
+
+
+def test_throughput_is_of_training_alone_and_of_all_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter([100.0, 102.0, 110.0, 115.0, 117.0])  # start, 1st log, validation, 2nd log
+    monkeypatch.setattr("capsnet.callbacks.monotonic", lambda: next(clock))
+    told: list[tuple[str, float]] = []
+    module = SimpleNamespace(log=lambda name, value: told.append((name, value)))
+    batch, watch = SimpleNamespace(images=torch.zeros(32, 1)), Throughput(every=3)
+    trainer = SimpleNamespace(world_size=2)
+
+    def step(number: int) -> None:
+        trainer.global_step = number
+        watch.on_train_batch_end(trainer, module, None, batch, 0)  # pyright: ignore[reportArgumentType]
+
+    watch.on_train_start(trainer, module)  # pyright: ignore[reportArgumentType]
+    for number in (2, 3, 4):  # a run that was resumed at step 1
+        step(number)
+    watch.on_validation_start(trainer, module)  # pyright: ignore[reportArgumentType]
+    watch.on_validation_end(trainer, module)  # pyright: ignore[reportArgumentType]
+    for number in (5, 6):
+        step(number)
+    name = "train/images_per_second"
+    assert told == [(name, 2 * 2 * 32 / 2), (name, 3 * 2 * 32 / (15 - 5))]

@@ -1,9 +1,10 @@
 """What counts as right."""
 
+import numpy as np
 import pytest
 import torch
 
-from capsnet.metrics import correct
+from capsnet.metrics import confusion, correct
 
 
 def judged(scores: list[list[float]], labels: list[list[int]]) -> list[bool]:
@@ -41,3 +42,22 @@ def test_three_digits_need_the_three_longest() -> None:
     scores = [[0.9, 0.8, 0.7, 0.1]]
     assert judged(scores, [[2, 0, 1]]) == [True]
     assert judged(scores, [[3, 0, 1]]) == [False]
+
+
+@pytest.mark.parametrize("digits", [1, 2])
+def test_confusions_are_those_of_a_slow_count(digits: int) -> None:
+    generator = torch.Generator().manual_seed(digits)
+    scores = torch.rand(500, 10, generator=generator)
+    labels = torch.rand(500, 10, generator=generator).topk(digits).indices
+    expected = np.zeros((10, 10))
+    for row, true in zip(scores.numpy(), labels.tolist(), strict=True):
+        answered = set(np.argsort(row)[-digits:].tolist())
+        for digit in true:
+            if digit in answered:
+                expected[digit, digit] += 1
+            else:
+                instead = answered - set(true)
+                for other in instead:
+                    expected[digit, other] += 1 / len(instead)
+    assert confusion(scores, labels).tolist() == expected.tolist()
+    assert expected.sum(1).tolist() == labels.flatten().bincount(minlength=10).tolist()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capsnet import paper
+from capsnet.paper import TABLES
 from capsnet.results import Outcome, Record
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def beside_the_paper(record: Record) -> dict[str, Any]:
 
 
 def _rows(record: Record) -> Iterator[list[Any]]:
-    for table, rows in paper.TABLES.items():
+    for table, rows in TABLES.items():
         for row in rows:
             if row.experiment == record.experiment and row.test in record.tests:
                 test = record.tests[row.test]

@@ -4,9 +4,9 @@ import hashlib
 import json
 from typing import Any
 
-from capsnet import paper
+from capsnet.paper import TABLES
 
-TITLES = {table: f"{table} test error, %; lines: the paper's" for table in paper.TABLES}
+TITLES = {table: f"{table} test error, %; lines: the paper's" for table in TABLES}
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 LEGEND = {"title": "bars: ours, mean over seeds", "orient": "bottom", "columns": 1, "labelLimit": 0}
 FIELDS = ("table", "row", "run", "error_percent")  # columns of `page.ROWS`
@@ -16,7 +16,7 @@ def published() -> list[dict[str, Any]]:
     """Every number of the paper, whether it was run or not."""
     return [
         {"table": table, "row": row.name, "paper_percent": row.error_percent}
-        for table, rows in paper.TABLES.items()
+        for table, rows in TABLES.items()
         for row in rows
     ]
 

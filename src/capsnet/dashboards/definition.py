@@ -6,9 +6,9 @@ from typing import Any
 import wandb_workspaces.reports.v2.interface as wr
 import wandb_workspaces.workspaces as ws
 
-from capsnet import paper
 from capsnet.dashboards import bars
 from capsnet.page import CONFUSED, CONFUSION, TABLE
+from capsnet.paper import TABLES
 
 KIND = ("recipe.name", "identity.config")  # two runs that agree in both differ in seed alone
 
@@ -36,7 +36,7 @@ class Place:
 def sections(place: Place) -> dict[str, list[Any]]:
     """All panels, under their headings."""
     return {
-        "The paper's tables": [_bars(place, table) for table in paper.TABLES],
+        "The paper's tables": [_bars(place, table) for table in TABLES],
         "Error against routing iterations": [
             _over_iterations("test/error", "test error after the last step"),
             _over_iterations("train/loss", "training loss at the last step"),
@@ -142,7 +142,7 @@ def report(place: Place) -> wr.Report:
 def _words(place: Place) -> str:
     numbers = [
         f"| {table} | {row.name} | {row.error_percent} |"
-        for table, rows in paper.TABLES.items()
+        for table, rows in TABLES.items()
         for row in rows
     ]
     head = ["| table | row | the paper's test error, % |", "| --- | --- | --- |"]

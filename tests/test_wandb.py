@@ -1,0 +1,262 @@
+"""What W&B is told, read back from the files that it leaves without an account."""
+
+import math
+import os
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from wandb.wandb_agent import Agent
+
+from capsnet import evaluate, paper, results
+from capsnet.account import host, logged_in
+from capsnet.identity import PACKAGE
+from capsnet.train import train
+from conftest import Shown
+from offline_wandb import Artifact, OfflineRun, read_runs
+from running import TINY, composed, tiny
+
+CAPSNET, PAIRS, BASELINE = "mnist_capsnet_r3_recon", "multimnist_capsnet_r3_recon", "mnist_baseline"
+SWEEP = PACKAGE.parents[1] / "sweep.yaml"
+
+
+def files(page: OfflineRun) -> dict[str, Artifact]:
+    """The artifacts that are not W&B's own copies of tables."""
+    return {name: it for name, it in page.artifacts.items() if not name.startswith("run_table/")}
+
+
+def pixels(page: OfflineRun, place: int) -> np.ndarray:
+    [row] = [row for row in page.history if "reconstructions.filenames" in row]
+    return np.array(Image.open(page.folder / row["reconstructions.filenames"][place]))
+
+
+def captions(page: OfflineRun) -> list[str]:
+    [told] = [row[name] for row in page.history if (name := "reconstructions.captions") in row]
+    return told
+
+
+@pytest.mark.parametrize(
+    ("experiment", "data"), [(CAPSNET, "shifted"), (PAIRS, "multimnist"), (BASELINE, "shifted")]
+)
+def test_a_page_says_what_the_run_was(experiment: str, data: str, shown: dict[str, Shown]) -> None:
+    record, _, page = shown[experiment]
+    assert (page.id, page.exit_code) == (record.wandb_id, 0)
+    assert (page.name, page.group, page.job_type) == (f"{experiment}-seed0", experiment, "train")
+    assert set(page.tags) == {"uci-digits", data, "released", "demo"}
+    assert page.config["schedule"]["batch"] == 32
+    assert page.config["identity"] == record.identity
+    assert page.config["model"].get("routing_iterations") == record.model.get("routing_iterations")
+
+
+def test_everything_is_drawn_over_the_images_seen(shown: dict[str, Shown]) -> None:
+    page = shown[CAPSNET].page
+    assert page.step_metrics["*"] == "images_seen"
+    trained = [row for row in page.history if "train/loss" in row]
+    assert [row["images_seen"] for row in trained] == [32 * step for step in range(10, 61, 10)]
+    for row in trained:
+        parts = row["train/margin"] + row["train/reconstruction"]
+        assert math.isclose(row["train/loss"], parts, rel_tol=1e-6)
+        assert row["train/images_per_second"] > 0
+    for name, seen in (("validation/error", [960, 1920]), ("test/error", [1920])):
+        assert [row["images_seen"] for row in page.history if name in row] == seen
+    [last] = [row for row in page.history if "reconstructions.captions" in row]
+    assert last["images_seen"] == 1920
+
+
+@pytest.mark.parametrize("experiment", [CAPSNET, PAIRS, BASELINE])
+def test_the_summary_is_the_record(experiment: str, shown: dict[str, Shown]) -> None:
+    record, _, page = shown[experiment]
+    test = record.tests["test"]
+    expected = {
+        "test/error": test.errors / test.total,
+        "test/errors": test.errors,
+        "test/total": test.total,
+        "steps_done": record.steps_done,
+        "stopped": None,
+        "parameters": record.parameters,
+        "train_seconds": record.train_seconds,
+        "images_per_second": record.images_per_second,
+    }
+    assert {name: page.summary[name] for name in expected} == expected
+
+
+def test_the_data_are_inputs_and_the_weights_an_output(shown: dict[str, Shown]) -> None:
+    told = {experiment: files(run.page) for experiment, run in shown.items()}
+    both = ["config.yaml", "weights.safetensors"]
+    for experiment, artifacts in told.items():
+        made = artifacts.pop(f"model/{experiment}-seed0")
+        assert (made.files, made.used) == (both, False)
+        assert {it.used for it in artifacts.values()} == {True}
+        assert {tuple(it.files) for it in artifacts.values()} == {("manifest.json",)}
+    names = {experiment: set(artifacts) for experiment, artifacts in told.items()}
+    digits = {"dataset/data-digits"}
+    pairs = digits | {"dataset/data-multimnist-digits"}
+    assert names == {CAPSNET: digits, PAIRS: pairs, BASELINE: digits}
+    same = {tuple(sorted(it["dataset/data-digits"].aliases)) for it in told.values()}
+    assert len(same) == 1  # the same content has the same name in every run
+
+
+def test_reconstructions_and_routing_are_shown(shown: dict[str, Shown]) -> None:
+    _, folder, page = shown[CAPSNET]
+    kept = results.read_arrays(folder / "record.json")
+    true, predicted = kept["targets"][0, :2, 0]
+    assert captions(page)[0] == f"true {true}, predicted {predicted}"
+    assert len(captions(page)) == len(kept["images"])
+    drawn = [kept["images"][0], kept["parts"][0, 0], kept["reconstructions"][0, 0, 0]]
+    assert np.array_equal(pixels(page, 0), np.hstack(drawn))
+    [row] = [row for row in page.history if "capsules/couplings.values" in row]
+    couplings, lengths = (row[f"capsules/{name}.values"] for name in ("couplings", "lengths"))
+    assert couplings == kept["couplings"].tolist()
+    assert sum(couplings) == 128 * 36 * 10  # examples, capsules below and above
+    assert sum(lengths) == 128 * 10
+
+
+def test_of_two_digits_the_reconstructions_lie_over_each_other(shown: dict[str, Shown]) -> None:
+    _, folder, page = shown[PAIRS]
+    kept = results.read_arrays(folder / "record.json")
+    true, predicted = kept["targets"][0, :2]
+    words = "true {} (red) and {} (green), predicted {} and {}"
+    assert captions(page)[0] == words.format(*true, *predicted)
+    strip, drawn = pixels(page, 0), kept["reconstructions"][0, 0]
+    side = kept["images"].shape[2]
+    assert strip.shape == (side, 6 * side, 3)
+    parts = np.split(strip, 6, axis=1)
+    grey = [kept["images"][0], *kept["parts"][0], *drawn]
+    assert all((part == one[..., None]).all() for part, one in zip(parts, grey, strict=False))
+    red, green, blue = np.moveaxis(parts[5], 2, 0)
+    assert np.array_equal([red, green], drawn)
+    assert not blue.any()
+
+
+@pytest.mark.parametrize("experiment", [CAPSNET, PAIRS, BASELINE])
+def test_confusions_are_counted_as_the_record_counts(
+    experiment: str, shown: dict[str, Shown]
+) -> None:
+    record, folder, page = shown[experiment]
+    kept = results.read_arrays(folder / "record.json")["confusion.test"]
+    rows = page.table("test/confusion_table")
+    places = [(int(row["Actual"]), int(row["Predicted"])) for row in rows]
+    assert places == list(product(range(10), range(10)))
+    assert [row["nPredictions"] for row in rows] == kept.flatten().tolist()
+    plot = page.config["_wandb.visualize.test/confusion"]["panel_config"]
+    assert plot["panelDefId"] == "wandb/confusion_matrix/v1"
+    digits, test = (2 if experiment == PAIRS else 1), record.tests["test"]
+    assert kept.sum() == digits * test.total
+    missed = kept.sum() - kept.trace()
+    assert test.errors <= missed <= digits * test.errors
+
+
+def test_errors_stand_beside_the_paper_s(shown: dict[str, Shown]) -> None:
+    published = {row.experiment: row for rows in paper.TABLES.values() for row in rows}
+    for experiment, (record, _, page) in shown.items():
+        [row] = page.table("paper")
+        assert row["error_percent"] == record.tests["test"].error_percent
+        assert row["paper_percent"] == published[experiment].error_percent
+        assert row["row"] == published[experiment].name
+        assert "uci-digits" in row["run"]
+        assert "width 0.03" in row["run"]
+
+
+def test_a_failed_run_ends_as_failed(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+
+    def broken(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(results, "write", broken)
+    with pytest.raises(OSError, match="No space left"):
+        train(tiny(data_root, "schedule.steps=2", experiment=BASELINE), tmp_path)
+    [page] = read_runs(tmp_path)
+    assert page.exit_code == 1
+
+
+def test_an_evaluation_names_the_weights_that_it_used(
+    shown: dict[str, Shown], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, folder, trained = shown[BASELINE]
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setattr(sys, "argv", ["capsnet.evaluate", str(folder), "--wandb"])
+    evaluate.main()
+    [page] = [page for page in read_runs(folder) if page.id != trained.id]
+    assert (page.job_type, page.group, page.exit_code) == ("evaluate", BASELINE, 0)
+    weights = files(page)[f"model/{BASELINE}-seed0"]
+    made = files(trained)[f"model/{BASELINE}-seed0"]
+    assert weights.used
+    assert set(weights.aliases) == set(made.aliases)
+    [digest] = {*made.aliases} - {"latest"}
+    assert page.config["weights"] == f"{BASELINE}-seed0:{digest}"
+    assert files(page)["dataset/data-digits"].used
+    assert page.summary["test/errors"] == record.tests["test"].errors
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, True),
+        ({"WANDB_BASE_URL": "https://api.wandb.ai"}, True),
+        ({"WANDB_BASE_URL": "http://wandb.example:8080"}, True),
+        ({"WANDB_BASE_URL": "http://wandb.example"}, False),  # another port, another server
+        ({"WANDB_BASE_URL": "https://other.example", "WANDB_API_KEY": "key"}, True),
+    ],
+)
+def test_the_key_has_to_be_that_of_the_server(
+    environment: dict[str, str],
+    expected: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = ("api.wandb.ai", "wandb.example:8080")
+    told = "".join(f"machine {name} login user password {'k' * 40}\n" for name in keys)
+    (tmp_path / "netrc").write_text(told)
+    (tmp_path / "netrc").chmod(0o600)
+    for name in ("WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert logged_in() == expected, host()
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    assert logged_in() == ("WANDB_API_KEY" in environment)
+
+
+def test_every_run_of_the_sweep_composes() -> None:
+    sweep = yaml.safe_load(SWEEP.read_text())
+    names, values = zip(*sweep["parameters"].items(), strict=True)
+    fixed = [part for part in sweep["command"] if "=" in part]
+    for chosen in product(*(one["values"] for one in values)):
+        run = composed(*fixed, *(f"{k}={v}" for k, v in zip(names, chosen, strict=True)))
+        told = {"model.routing_iterations": run.model.routing_iterations, "seed": run.seed}  # pyright: ignore[reportAttributeAccessIssue]
+        assert told == dict(zip(names, chosen, strict=True))
+    assert sweep["metric"]["name"] == "validation/error"
+    assert "data.holdout=0.2" in fixed  # without it there is no such metric
+
+
+def test_the_agent_of_a_sweep_runs_what_it_says(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = yaml.safe_load(SWEEP.read_text())
+    monkeypatch.chdir(tmp_path)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    told = {"PATH": path, "WANDB_MODE": "offline", "WANDB_SWEEP_ID": "sweep"}
+    for name in ("WANDB_DIR", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):
+        monkeypatch.setenv(name, "")  # what the agent sets is forgotten after the test
+        monkeypatch.delenv(name)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    agent = Agent(api=None, queue=None, sweep_id="sweep")
+    quick = (*TINY, "schedule.steps=4", "schedule.validate_every=2", f"data.root={data_root}")
+    agent._sweep_command = [*sweep["command"], *quick]
+    values = {"model.routing_iterations": {"value": 2}, "seed": {"value": 1}}
+    agent._command_run({"run_id": "chosen1", "program": sweep["program"], "args": values})
+    assert agent._run_processes["chosen1"].wait() == 0
+    [record] = [results.read(path) for path in tmp_path.glob("runs/*/record.json")]
+    [page] = [page for run in tmp_path.glob("runs/*") for page in read_runs(run)]
+    assert (record.seed, record.model["routing_iterations"]) == (1, 2)
+    assert page.id == record.wandb_id == "chosen1"
+    assert page.summary["validation/error"] <= 1
