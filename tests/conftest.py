@@ -61,7 +61,7 @@ def shown(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     prepare("multimnist-digits", data_root / "multimnist-digits", count=3)
     changes = {
         "mnist_capsnet_r3_recon": ("data.holdout=0.2", "schedule.validate_every=30"),
-        "multimnist_capsnet_r3_recon": (),
+        "multimnist_capsnet_r3_recon": ("schedule.steps=10",),
         "mnist_baseline": ("schedule.steps=10",),
     }
     short = ("schedule.steps=60", "schedule.batch=32", "trainer.log_every=10", "logger=wandb")
