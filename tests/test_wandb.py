@@ -2,6 +2,8 @@
 
 import math
 import os
+import shutil
+import subprocess
 import sys
 from itertools import product
 from pathlib import Path
@@ -19,6 +21,7 @@ from capsnet.train import train
 from conftest import Shown
 from offline_wandb import Artifact, OfflineRun, read_runs
 from running import TINY, composed, tiny
+from wandb_server import Server, serving
 
 CAPSNET, PAIRS, BASELINE = "mnist_capsnet_r3_recon", "multimnist_capsnet_r3_recon", "mnist_baseline"
 SWEEP = PACKAGE.parents[1] / "sweep.yaml"
@@ -260,3 +263,60 @@ def test_the_agent_of_a_sweep_runs_what_it_says(
     assert (record.seed, record.model["routing_iterations"]) == (1, 2)
     assert page.id == record.wandb_id == "chosen1"
     assert page.summary["validation/error"] <= 1
+
+
+def server_environment(server: Server, home: Path) -> dict[str, str]:
+    """Of somebody who is logged in to `server`, and says nothing of a mode."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    about = {"HOME": str(home), "WANDB_BASE_URL": server.url, "WANDB_API_KEY": "a" * 40}
+    return known | about
+
+
+def test_sync_uploads_an_offline_run_with_its_lineage(
+    shown: dict[str, Shown], tmp_path: Path
+) -> None:
+    page = shown[PAIRS].page
+    copy = shutil.copytree(page.folder.parent, tmp_path / page.folder.parent.name)
+    with serving() as server:
+        subprocess.run(
+            [Path(sys.executable).parent / "wandb", "sync", copy],
+            cwd=tmp_path,
+            env=server_environment(server, tmp_path),
+            check=True,
+            timeout=120,
+        )
+    made = server.sent["upsertBucket"][0]
+    assert (made["name"], made["groupName"], made["jobType"]) == (page.id, PAIRS, "train")
+    logged = {
+        told["digest"]: told["artifactCollectionName"] for told in server.sent["createArtifact"]
+    }
+    used = {logged[told["artifactID"]] for told in server.sent["useArtifact"]}
+    assert used == {"data-digits", "data-multimnist-digits"}
+    assert f"{PAIRS}-seed0" in logged.values()
+
+
+def test_with_an_account_a_run_is_online_and_no_refusal_of_the_server_costs_it(
+    data_root: Path, tmp_path: Path
+) -> None:
+    quick = (f"experiment={BASELINE}", *TINY, "schedule.steps=2", f"data.root={data_root}")
+    with serving() as server:
+        server.refused = {"useArtifact"}
+        done = subprocess.run(
+            [sys.executable, "-m", "capsnet.train", *quick, "hydra.run.dir=run"],
+            cwd=tmp_path,
+            env=server_environment(server, tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, done.stderr
+    record = results.read(tmp_path / "run" / "record.json")
+    assert {told["name"] for told in server.sent["upsertBucket"]} == {record.wandb_id}
+    logged = {
+        told["digest"]: told["artifactCollectionName"] for told in server.sent["createArtifact"]
+    }
+    [asked] = server.sent["useArtifact"]
+    assert logged[asked["artifactID"]] == "data-digits"
+    [line] = [line for line in done.stdout.splitlines() if "W&B" in line]
+    assert "run: the W&B page lacks what comes at the end: " in line
+    assert line.endswith("no, not that")

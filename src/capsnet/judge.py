@@ -61,10 +61,24 @@ def judge(
     kept = arrays(module, data, answers, folder)
     results.write_arrays(path, kept)
     tracking.log(trainer, {f"{name}/error": errors(test) for name, test in record.tests.items()})
-    for shown in tracking.pages(trainer):
-        page.complete(shown, record, kept, folder, manifests(run.data))
+    show(record, kept, folder, trainer, manifests(run.data))
     results.write(record, path)
     return record
+
+
+def show(
+    record: Record,
+    kept: dict[str, NDArray[Any]],
+    folder: Path,
+    trainer: pl.Trainer,
+    manifests: list[Path],
+) -> None:
+    """Complete the W&B page, if there is one; a server that fails now costs no trained run."""
+    for shown in tracking.pages(trainer):
+        try:
+            page.complete(shown, record, kept, folder, manifests)
+        except Exception as error:  # what W&B raises has no parent in common but this
+            print(f"{folder}: the W&B page lacks what comes at the end: {error}")
 
 
 @torch.inference_mode()
