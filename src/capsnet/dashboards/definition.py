@@ -10,7 +10,7 @@ from capsnet.dashboards import bars
 from capsnet.page import CONFUSED, CONFUSION, TABLE
 from capsnet.paper import TABLES
 
-KIND = ("recipe.name", "identity.config")  # runs that agree in both have the same values, but for the seed
+KIND = ("recipe.name", "identity.config")  # where these agree, so do all values but the seed
 
 
 @dataclass(frozen=True)
