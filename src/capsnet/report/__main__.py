@@ -27,6 +27,8 @@ def main() -> None:
                 data(arguments.root, arguments.source, folder)
             case "figures":
                 figures(Path("results") / arguments.profile)
+            case "page":
+                page(Path("results") / arguments.profile, arguments.sweep)
             case "sweep":
                 sweep(arguments.folder)
             case "growth":
@@ -42,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("--profile", default="paper", help="reads and writes results/PROFILE…")
     commands.add_parser("table", parents=[profile], help="the paper's table; what runs by default")
     commands.add_parser("figures", parents=[profile], help="the paper's figures, of our runs")
+    web = commands.add_parser("page", parents=[profile], help="all of it in one file for a browser")
+    web.add_argument("--sweep", type=Path, help="above the folders of a sweep's runs, to show too")
     sheets = commands.add_parser("data", parents=[profile], help="contact sheets of the data")
     sheets.add_argument(
         "--source", default="mnist", choices=["mnist", "digits"], help="of the data"
@@ -89,6 +93,17 @@ def figures(folder: Path) -> None:
 
     for path in draw(folder, folder.with_name(f"{folder.name}-figures")):
         print(f"Drawn: {path}")
+
+
+def page(folder: Path, swept: Path | None) -> None:
+    """The report page of the records in `folder`, beside it."""
+    try:
+        from capsnet.report.web.write import write
+    except ImportError as error:
+        raise Mistake(f"{error}: `pip install 'capsnet[pipeline]'` installs it") from None
+    path = folder.with_name(f"{folder.name}.html")
+    write(folder, path, swept)
+    print(f"Written to {path}")
 
 
 def growth(file: Path) -> None:

@@ -25,8 +25,12 @@ Pair = tuple[Path, Path]  # records of the better and of the worse model, as the
 
 def claims_table(runs: Mapping[Path, Record], claims: Sequence[Claim]) -> list[Text]:
     """A line for each claim and each recipe that both of its models were run with."""
-    lines = [_row(claim, runs, found) for claim in claims for found in by_recipe(claim, runs)]
-    return [COLUMNS, *lines]
+    return [COLUMNS, *(_row(claim, runs, found) for claim, found in judged(runs, claims))]
+
+
+def judged(runs: Mapping[Path, Record], claims: Sequence[Claim]) -> list[tuple[Claim, list[Pair]]]:
+    """What each line of `claims_table` tells of."""
+    return [(claim, found) for claim in claims for found in by_recipe(claim, runs)]
 
 
 def by_recipe(claim: Claim, runs: Mapping[Path, Record]) -> list[list[Pair]]:

@@ -80,7 +80,7 @@ def _sheet(
         if told is not None:
             axes.set_xlabel(told[place], fontsize=6, labelpad=2)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Title": title})
 
 
 def _draw(axes: Axes, pictures: Sequence[NDArray[np.number]]) -> None:

@@ -27,13 +27,19 @@ def draw_sweep(folder: Path, target: Path) -> Iterator[Path]:
 
     Raises Mistake when there are none that route.
     """
-    runs = [run for run in read_runs(folder, "**/record.json") if run.iterations is not None]
-    if not runs:
-        raise Mistake(f"no run in {folder} is a CapsNet's: there are no routing iterations")
+    runs = swept(folder)
     sweep.figure_sweep(target / "figure_sweep", runs)
     yield from files(target / "figure_sweep")
     sweep.write_numbers(target / "sweep.md", runs)
     yield target / "sweep.md"
+
+
+def swept(folder: Path) -> list[Run]:
+    """Every run of a sweep. Raises Mistake when there are none that route."""
+    runs = [run for run in read_runs(folder, "**/record.json") if run.iterations is not None]
+    if not runs:
+        raise Mistake(f"no run in {folder} is a CapsNet's: there are no routing iterations")
+    return runs
 
 
 def _picture(draw: Callable[[Path, Run], None], array: str, digits: str) -> "Figure":

@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def drawing(
 ) -> Iterator[Figure]:
     """A figure of `size` inches to draw on, stored as stem.png and stem.svg at the end.
 
-    `marks` are the words that nobody may overlook; they stand at the top right.
+    `marks` are the words that nobody may overlook; they stand at the top right. All three are also
+    in the files' metadata, for readers who cannot see.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(size, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.055))
@@ -62,8 +63,9 @@ def drawing(
             _stamp(figure, " · ".join(marks))
         yield figure
         _settle(figure)
+        told = {"Title": title, "Description": " · ".join((*marks, caption.replace("\n", " ")))}
         for path in files(stem):
-            _store(figure, path)
+            _store(figure, path, told)
 
 
 def files(stem: Path) -> tuple[Path, Path]:
@@ -97,15 +99,16 @@ def _settle(figure: Figure) -> None:
         axes.set_position((round(left, 5), round(bottom, 5), round(width, 5), round(height, 5)))
 
 
-def _store(figure: Figure, path: Path) -> None:
+def _store(figure: Figure, path: Path, told: Mapping[str, str]) -> None:
     """Without a date, so that what did not change stays the same file.
 
     An SVG keeps each pixel of a picture once, for the viewer to enlarge: the PNG, stored before it,
     has them resampled.
     """
-    buffer, metadata = io.BytesIO(), None
+    buffer = io.BytesIO()
+    metadata: dict[str, str | None] = {**told}
     if path.suffix == ".svg":
-        metadata = {"Date": None}
+        metadata["Date"] = None
         for image in figure.findobj(AxesImage):
             image.set_interpolation("none")
     figure.savefig(buffer, format=path.suffix[1:], metadata=metadata)

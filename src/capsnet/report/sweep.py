@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from capsnet.report.look import COLOURS, drawing
 from capsnet.report.runs import Run, caption, marks
-from capsnet.report.tables import markdown
+from capsnet.report.tables import Text, markdown
 from capsnet.results import write_atomically
 
 LAST = 0.1  # of the logged points: their mean is the final training loss
@@ -80,7 +80,7 @@ def figure_sweep(stem: Path, runs: Sequence[Run]) -> None:
 
 def _errors(axes: Axes, runs: Sequence[Run], colour: str, called: str) -> None:
     """A point and a bar for each run, a line through the means."""
-    for place, run in _places(runs):
+    for place, run in places(runs):
         test = run.record.tests["test"]
         low, high = test.interval_percent
         axes.plot([place, place], [low, high], color=colour, linewidth=0.8, alpha=0.6)
@@ -90,16 +90,16 @@ def _errors(axes: Axes, runs: Sequence[Run], colour: str, called: str) -> None:
 
 
 def _losses(axes: Axes, runs: Sequence[Run], colour: str) -> None:
-    for place, run in _places(runs):
+    for place, run in places(runs):
         loss = final_loss(run)
         if loss is not None:
             axes.plot(place, loss, "o", color=colour, markersize=4)
-    means = {count: _mean_loss(group) for count, group in by_iterations(runs).items()}
+    means = {count: mean_loss(group) for count, group in by_iterations(runs).items()}
     known = {count: loss for count, loss in means.items() if loss is not None}
     axes.plot(list(known), list(known.values()), color=colour, linewidth=1.2)
 
 
-def _places(runs: Sequence[Run]) -> Iterator[tuple[float, Run]]:
+def places(runs: Sequence[Run]) -> Iterator[tuple[float, Run]]:
     """Where each run stands: at its iterations, its seeds a little apart."""
     for count, group in by_iterations(runs).items():
         step = SPREAD / len(group)
@@ -112,7 +112,8 @@ def error(run: Run) -> float:
     return run.record.tests["test"].error_percent
 
 
-def _mean_loss(runs: Sequence[Run]) -> float | None:
+def mean_loss(runs: Sequence[Run]) -> float | None:
+    """None where no curve was kept."""
     losses = [loss for loss in map(final_loss, runs) if loss is not None]
     return mean(losses) if losses else None
 
@@ -122,20 +123,22 @@ def write_numbers(path: Path, runs: Sequence[Run]) -> None:
     flags = " · ".join(marks(runs))
     lines = ["# Sweep over the routing iterations", "", caption(runs), ""]
     lines += [f"**{flags}**", ""] * bool(flags)
-    lines += [markdown([MEANS, *_means(runs)]), markdown([RUNS, *_each(runs)]), REMARK]
+    lines += [markdown([MEANS, *means_rows(runs)]), markdown([RUNS, *runs_rows(runs)]), REMARK]
     write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
-def _means(runs: Sequence[Run]) -> Iterator[tuple[str, ...]]:
+def means_rows(runs: Sequence[Run]) -> Iterator[Text]:
+    """The lines below MEANS."""
     for called, group in series(runs).items():
         for count, seeds in by_iterations(group).items():
             percents = [error(run) for run in seeds]
             spread = f" ± {stdev(percents):.3f}" if len(percents) > 1 else ""
             told = f"{mean(percents):.3f}{spread}"
-            yield called, f"{count}", f"{len(seeds)}", told, _loss(_mean_loss(seeds))
+            yield called, f"{count}", f"{len(seeds)}", told, _loss(mean_loss(seeds))
 
 
-def _each(runs: Sequence[Run]) -> Iterator[tuple[str, ...]]:
+def runs_rows(runs: Sequence[Run]) -> Iterator[Text]:
+    """The lines below RUNS."""
     for called, group in series(runs).items():
         for run in group:
             one, test = run.record, run.record.tests["test"]

@@ -42,11 +42,15 @@ RUN_COLUMNS = (
 
 def paper_table(records: Iterable[Record], rows: Sequence[paper.Row]) -> list[Text]:
     """A line for each of the paper's `rows` and each recipe and schedule it was run with."""
+    return [PAPER_COLUMNS, *(_row(row, group) for row, group in paired(records, rows))]
+
+
+def paired(
+    records: Iterable[Record], rows: Sequence[paper.Row]
+) -> list[tuple[paper.Row, list[Record]]]:
+    """What each line of `paper_table` tells of; no records where a row was not yet run."""
     runs = list(records)
-    return [
-        PAPER_COLUMNS,
-        *(_row(row, group) for row in rows for group in groups(runs, row.experiment) or [[]]),
-    ]
+    return [(row, group) for row in rows for group in groups(runs, row.experiment) or [[]]]
 
 
 def _row(row: paper.Row, records: list[Record]) -> Text:

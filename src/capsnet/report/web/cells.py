@@ -1,0 +1,109 @@
+"""The report's tables with what lies behind each line: the runs it tells of, fact by fact."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from capsnet import paper
+from capsnet.report.claims import judged
+from capsnet.report.costs import HOUR
+from capsnet.report.document import tables
+from capsnet.report.runs import Run, marks
+from capsnet.report.tables import Text, paired, runs_table, steps
+from capsnet.results import Outcome, Record
+
+Told = tuple[Record, Outcome]
+WORDS = {  # columns that are not numbers alone
+    *("row", "run", "claim", "experiment", "series", "machine", "device", "commit"),
+    *("recipe", "tested on", "tested on, recipe", "steps", "verdict"),
+}
+FACTS: dict[str, Callable[[Record, Outcome], str]] = {
+    "experiment": lambda record, _: record.experiment,
+    "seed": lambda record, _: f"{record.seed}",
+    "errors": lambda _, test: f"{test.errors:,} / {test.total:,}",
+    "steps": lambda record, _: steps([record]),
+    "schedule": lambda record, _: record.schedule,
+    "recipe": lambda record, _: record.recipe,
+    "batch": lambda record, _: f"{record.batch}",
+    "trained on": lambda record, _: f"{record.source}, {record.training_examples:,} digits",
+    "tested on": lambda _, test: test.source,
+    "width": lambda record, _: f"{record.model['width']:g} of the paper's",
+    "training": lambda record, _: f"{record.train_seconds / HOUR:.2g} h",
+    "device": lambda record, _: record.device,
+    "commit": lambda record, _: commit(record),
+}
+
+
+class Fact(NamedTuple):
+    """One value where all runs agree, else one for each."""
+
+    name: str
+    values: list[str]
+
+
+class Line(NamedTuple):
+    """A row of a table and what is told of it on hover or focus; nothing where nothing was run."""
+
+    texts: Text
+    facts: list[Fact]
+
+
+class Table(NamedTuple):
+    """`at` is the column that leads to the facts; `numeric` says of each whether it is numbers."""
+
+    title: str
+    columns: Text
+    lines: list[Line]
+    at: int
+    numeric: list[bool]
+    marks: list[str]
+
+
+def paper_tables(runs: Mapping[Path, Record]) -> list[Table]:
+    """The paper's tables, then its claims: the strings are those of `document.tables`."""
+    behind = [
+        [[(one, one.tests[row.test]) for one in some] for row, some in paired(runs.values(), rows)]
+        for rows in paper.TABLES.values()
+    ]
+    claims = [
+        [(runs[path], runs[path].tests[claim.test]) for pair in found for path in pair]
+        for claim, found in judged(runs, paper.CLAIMS)
+    ]
+    columns = [3] * len(behind) + [2]
+    every = zip(tables(runs).items(), [*behind, claims], columns, strict=True)
+    return [table(title, texts, told, at) for (title, texts), told, at in every]
+
+
+def every_run(runs: Mapping[Path, Record]) -> Table:
+    """Each run on each test set."""
+    behind = [[(one, test)] for one in runs.values() for test in one.tests.values()]
+    return table("Every run", runs_table(runs.values()), behind, 0)
+
+
+def table(
+    title: str, texts: Sequence[Text], behind: Iterable[Sequence[Told]] = (), at: int = 0
+) -> Table:
+    """`texts` as every table of the report is; `behind` each of its lines, the runs it tells of."""
+    columns, *rows = texts
+    told = list(behind) or [[] for _ in rows]
+    lines = [Line(row, facts(some)) for row, some in zip(rows, told, strict=True)]
+    numeric = [name not in WORDS for name in columns]
+    seen = marks(Run(record, {}) for some in told for record, _ in some)
+    return Table(title, columns, lines, at, numeric, seen)
+
+
+def facts(told: Sequence[Told]) -> list[Fact]:
+    """Of runs, what their records say."""
+    every = {name: [fact(*one) for one in told] for name, fact in FACTS.items() if told}
+    return [
+        Fact(name, values[:1] if len(set(values)) == 1 else values)
+        for name, values in every.items()
+    ]
+
+
+def commit(record: Record) -> str:
+    """And whether src/ and conf/ were the commit's."""
+    if record.commit is None:
+        return "not known"
+    states = {True: "clean", False: "changed", None: "not known whether clean"}
+    return f"{record.commit[:7]}, {states[record.clean]}"

@@ -1,0 +1,65 @@
+"""The paper's numbers and ours side by side: a chart above each of the paper's tables."""
+
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+import altair as alt
+
+from capsnet import paper
+from capsnet.report.tables import PAPER_COLUMNS, Text, interval, paired
+from capsnet.report.web.cells import Table
+from capsnet.report.web.charts import ACCENT, INK, Chart, drawn
+from capsnet.results import Record
+
+TITLE = "◇ the paper's number, ● ours with its 95 % interval"
+TICKS = [digit * 10.0**power for power in range(-2, 2) for digit in (1, 2, 5)]  # percent
+LEAST = TICKS[0]  # where a logarithmic scale begins
+ROW = 26  # pixels
+
+
+def comparison(table: Table, rows: Sequence[paper.Row], records: Sequence[Record]) -> Chart | None:
+    """Of `table`, which is that of `rows`. None where nothing was run."""
+    lines = zip(paired(records, rows), table.lines, strict=True)
+    values = [_value(row, some, line.texts) for (row, some), line in lines]
+    if not any("ours" in value for value in values):
+        return None
+    told = f"{table.title}: the paper's number and ours with its interval, as in the table below."
+    return Chart(f"compared-{rows[0].experiment}", TITLE, told, table.marks, _drawn(values))
+
+
+def _value(row: paper.Row, records: Sequence[Record], texts: Text) -> dict[str, Any]:
+    """A line of the table: its strings, and as numbers what is drawn."""
+    value: dict[str, Any] = dict(zip(PAPER_COLUMNS, texts, strict=True))
+    value["paper"] = row.error_percent
+    if records:
+        outcomes = [one.tests[row.test] for one in records]
+        low, high = interval(outcomes)
+        ours = mean(one.error_percent for one in outcomes)
+        value |= {"ours": max(ours, LEAST), "low": max(low, LEAST), "high": high}
+    return value
+
+
+def _drawn(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    names = list(dict.fromkeys(value["row"] for value in values))
+    shown = [alt.Tooltip(column, type="nominal") for column in PAPER_COLUMNS]
+    axis = alt.Axis(labelLimit=190, grid=True)
+    every = alt.Chart(alt.Data(values=values)).encode(
+        y=alt.Y("row:N", sort=names, title=None, axis=axis), tooltip=shown
+    )
+    ours = every.transform_filter("isValid(datum.ours)")
+    bars = ours.mark_rule(color=ACCENT, strokeWidth=2, opacity=0.6)
+    return drawn(
+        bars.encode(x=_percent("low"), x2="high:Q"),
+        every.mark_point(shape="diamond", size=90, color=INK).encode(x=_percent("paper")),
+        ours.mark_circle(color=ACCENT, size=80, opacity=1).encode(x=_percent("ours")),
+        height=ROW * len(names),
+    )
+
+
+def _percent(field: str) -> alt.X:
+    scale = alt.Scale(type="log", nice=False, padding=16)
+    axis = alt.Axis(format="~g", values=TICKS, labelOverlap="greedy")
+    return alt.X(
+        f"{field}:Q", scale=scale, title="test error, %", axis=axis
+    )

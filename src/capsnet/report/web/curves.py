@@ -1,0 +1,153 @@
+"""Training curves to choose from: a chart for each set of digits, of every metric and network."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import altair as alt
+import numpy as np
+from numpy.typing import NDArray
+
+from capsnet.report.lines import METRICS, SMOOTH, smoothed
+from capsnet.report.runs import SETS, Run, caption, marks
+from capsnet.report.tables import Text
+from capsnet.report.web.charts import COLOURS, Chart, drawn
+
+ERROR, LOSS, ENTROPY = "validation/error", "train/loss", "train/cross_entropy"
+FIRST = {
+    name: words + (f" ({remark})" if remark else "") for name, (words, remark) in METRICS.items()
+}
+WORDS = FIRST | {
+    ERROR: "validation error, %",
+    LOSS: "CapsNets: margin + reconstruction loss",
+    "train/reconstruction": "CapsNets: reconstruction loss",
+    "learning_rate": "learning rate",
+}
+CHANGE = "routing/change_"
+SMOOTHED = (
+    f"Running means over 1/{SMOOTH} of the logged points, on a logarithmic scale; zeros are left "
+    "out."
+)
+Curves = dict[str, NDArray[np.float64]]  # by metric, [points, 2]: step and value
+
+
+class Kind(NamedTuple):
+    """A kind of network and the colour that it has in every chart."""
+
+    name: str
+    colour: str
+
+
+def curves(runs: Sequence[Run]) -> list[Chart]:
+    """Which metric and which networks they show, their parameters `metric` and `kinds` say."""
+    sets = sorted({run.set for run in runs if logged(run)}, key=[*SETS].index)
+    shown = next(iter(metrics(runs)), "")
+    return [_chart(digits, [run for run in runs if run.set == digits], shown) for digits in sets]
+
+
+def metrics(runs: Sequence[Run]) -> dict[str, str]:
+    """What was logged, by name, as one reads it."""
+    names = {name for run in runs for name in logged(run)}
+    changes = sorted(name for name in names if name.startswith(CHANGE))
+    words = {name: f"routing: mean |Δb| of iteration {name[len(CHANGE) :]}" for name in changes}
+    return {name: told for name, told in (WORDS | words).items() if name in names}
+
+
+def kinds(runs: Sequence[Run]) -> list[Kind]:
+    """The networks that have curves, baselines first."""
+    able = sorted((run for run in runs if logged(run)), key=lambda run: run.iterations or 0)
+    return [Kind(*pair) for pair in dict.fromkeys((run.kind, COLOURS[run.colour]) for run in able)]
+
+
+def last(runs: Sequence[Run]) -> list[Text]:
+    """A table: of each run that has curves, what was logged last of each metric."""
+    names = metrics(runs)
+    able = [run for run in runs if logged(run)]
+    rows = [(called(run), *(_last(logged(run).get(name)) for name in names)) for run in able]
+    return [("run", *names.values()), *rows]
+
+
+def _last(curve: NDArray[np.float64] | None) -> str:
+    return "–" if curve is None else f"{curve[-1, 1]:.4g}"
+
+
+def called(run: Run) -> str:
+    """'mnist_capsnet_r3, seed 0, released'."""
+    return f"{run.record.experiment}, seed {run.record.seed}, {run.record.recipe}"
+
+
+def logged(run: Run) -> Curves:
+    """The curves that are shown, errors in percent; baselines' only loss is the cross-entropy."""
+    names = (name.removeprefix("curve.") for name in run.arrays if name.startswith("curve."))
+    known = [name for name in names if name in WORDS or name.startswith(CHANGE)]
+    twice = {LOSS} if len(run.curve(ENTROPY)) else set[str]()
+    scale = {ERROR: (1, 100)}
+    return {
+        name: run.curve(name) * scale.get(name, (1, 1))
+        for name in known
+        if len(run.curve(name)) and name not in twice
+    }
+
+
+def _chart(digits: str, runs: Sequence[Run], shown: str) -> Chart:
+    values = [_line(run, name, curve) for run in runs for name, curve in logged(run).items()]
+    told = f"Training curves on {SETS[digits]}: {caption(runs)}."
+    spec = _drawn(values, kinds(runs), shown)
+    return Chart(f"curves-{digits}", SETS[digits], told, marks(runs), spec, [*metrics(runs)])
+
+
+def _line(run: Run, metric: str, curve: NDArray[np.float64]) -> dict[str, Any]:
+    """One curve, thinned and rounded to what a screen can show."""
+    places, values = smoothed(curve).T
+    return {
+        "run": called(run),
+        "kind": run.kind,
+        "digits": " · ".join([run.record.source, *marks([run])]),
+        "recipe": run.record.recipe,
+        "metric": metric,
+        "step": [int(place) for place in places],
+        "value": [float(f"{value:.4g}") for value in values],
+    }
+
+
+def _drawn(
+    values: Sequence[dict[str, Any]], networks: Sequence[Kind], shown: str
+) -> dict[str, Any]:
+    """Lines, and dots that answer to the pointer: the nearest tells its run, the others fade."""
+    names = [one.name for one in networks]
+    near = alt.selection_point(
+        name="near", on="pointerover", clear="pointerout", fields=["run"], nearest=True
+    )
+    pointed, faded = alt.when(near, empty=False), alt.when(near)
+    every = _encoded(values, networks)
+    lines = every.mark_line(strokeWidth=2).encode(
+        opacity=faded.then(alt.value(1)).otherwise(alt.value(0.2))
+    )
+    dots = every.mark_circle(size=36, aria=False).encode(
+        opacity=pointed.then(alt.value(1)).otherwise(alt.value(0)), tooltip=_tooltip()
+    )
+    chosen = [alt.param(name="metric", value=shown), alt.param(name="kinds", value=names)]
+    return drawn(lines, dots.add_params(near), params=chosen)
+
+
+def _encoded(values: Sequence[dict[str, Any]], networks: Sequence[Kind]) -> alt.Chart:
+    colours = alt.Scale(
+        domain=[one.name for one in networks], range=[one.colour for one in networks]
+    )
+    log = alt.Scale(type="log", nice=False, padding=8)
+    chart = alt.Chart(alt.Data(values=values)).encode(
+        x=alt.X("step:Q", title="training step", axis=alt.Axis(grid=False, tickCount=5)),
+        y=alt.Y("value:Q", title=None, scale=log, axis=alt.Axis(format="~g", tickCount=5)),
+        color=alt.Color("kind:N", legend=None, scale=colours),
+        strokeDash=alt.StrokeDash("recipe:N", legend=None),
+        detail="run:N",
+    )
+    return (
+        chart.transform_filter("datum.metric === metric && indexof(kinds, datum.kind) >= 0")
+        .transform_flatten(["step", "value"])
+        .transform_filter("datum.value > 0")
+    )
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    words = [alt.Tooltip("run:N"), alt.Tooltip("kind:N", title="network"), alt.Tooltip("digits:N")]
+    return [*words, alt.Tooltip("step:Q", format=","), alt.Tooltip("value:Q", format=".4~g")]

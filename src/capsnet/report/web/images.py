@@ -1,0 +1,147 @@
+"""Figures, contact sheets and failures as pictures within the page: WebP, in data URIs."""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from capsnet.report.figures import FIGURES
+from capsnet.report.pictures import PREDICTED, TRUE, coloured, found, overlay
+from capsnet.report.runs import Run, caption, marks
+
+INCH = 96  # of a browser's pixels
+QUALITY = 75  # of 100, where a lossless file is larger
+FIGURE_WORDS = {
+    "figure_3": "Single digits and, below them, what the decoder draws from their capsules: "
+    "right answers first, then wrong ones, drawn from the label's capsule and from the predicted.",
+    "figure_4": "What the decoder draws while one of the 16 dimensions of a digit's capsule moves "
+    "and the others stay: a row a dimension, a block a digit.",
+    "figure_5": "Two overlaid digits, what the decoder draws of both in red and green, and each "
+    "alone: right answers, digits that are not in the picture, and wrong answers.",
+    "figure_a1": "How much each routing iteration still changes the logits: left while training, "
+    "right after it, for more iterations than the network was trained with.",
+    "figure_a2": "Training loss with one and with three routing iterations, over training steps.",
+    "curves": "Losses and validation errors of all runs over training steps.",
+}
+SHEET_WORDS = {
+    "shifted": "48 training digits, each shifted at random by up to 2 pixels.",
+    "enumerated": "48 training examples of the set that holds every shift of every digit.",
+    "expanded": "48 test digits, each placed at random in a frame of 40 × 40 pixels.",
+    "multimnist": "48 test pairs, each beside its two digits alone.",
+    "affnist": "Six digits, a row each, under eight random affine transforms.",
+    "affnist-official": "48 examples of the official affNIST file.",
+}
+
+
+class Picture(NamedTuple):
+    """`source` is a data URI; `alt` says what stands in the picture, `caption` what it is about."""
+
+    source: str
+    width: int
+    height: int
+    alt: str
+    caption: str
+
+
+def figures(folder: Path) -> list[Picture]:
+    """Every PNG in `folder`, in the order in which the paper has them."""
+    order = [*FIGURES]
+    paths = sorted(folder.glob("*.png"), key=lambda path: (path.stem not in order, path.stem))
+    known = sorted(
+        (path for path in paths if path.stem in order), key=lambda path: order.index(path.stem)
+    )
+    return [_file(path, FIGURE_WORDS) for path in [*known, *paths[len(known) :]]]
+
+
+def sheets(folder: Path) -> list[Picture]:
+    """The contact sheets in `folder`."""
+    return [_file(path, SHEET_WORDS) for path in sorted(folder.glob("*.png"))]
+
+
+def _file(path: Path, words: Mapping[str, str]) -> Picture:
+    """What it shows was written into it when it was drawn: its title, and of whom it is."""
+    with Image.open(path) as image:
+        told = [image.info.get("Title"), words.get(path.stem), image.info.get("Description")]
+        source, dots = data_uri(image.convert("RGB")), image.info.get("dpi", (INCH, INCH))[0]
+    width, height = (round(pixels * INCH / dots) for pixels in image.size)
+    caption = words.get(path.stem, path.stem)
+    return Picture(source, width, height, _sentences(told) or path.stem, caption)
+
+
+def _sentences(told: Iterable[str | None]) -> str:
+    return " ".join(f"{words.rstrip('.')}." for words in told if words)
+
+
+def data_uri(image: Image.Image) -> str:
+    """The smaller of a lossless and a lossy file: digits compress well, text and lines better."""
+    stored = min(_webp(image, lossless=True), _webp(image, quality=QUALITY), key=len)
+    return f"data:image/webp;base64,{base64.b64encode(stored).decode()}"
+
+
+def _webp(image: Image.Image, **how: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", **how)
+    return buffer.getvalue()
+
+
+class Failure(NamedTuple):
+    """A test example that was answered wrongly."""
+
+    label: str
+    answer: str
+    pictures: list[Picture]  # the example, drawn from the label's capsules, from the predicted ones
+
+
+class Gallery(NamedTuple):
+    """The failures of one run."""
+
+    experiment: str
+    caption: str
+    marks: list[str]
+    failures: list[Failure]
+
+
+def galleries(runs: Sequence[Run]) -> list[Gallery]:
+    """Of each experiment that reconstructs, the failures that the lowest seed kept."""
+    kept = {run.record.experiment: run for run in reversed(runs) if "targets" in run.arrays}
+    return [
+        Gallery(name, caption([kept[name]]), marks([kept[name]]), failures(kept[name].arrays))
+        for name in sorted(kept)
+    ]
+
+
+def failures(arrays: Mapping[str, NDArray[Any]]) -> list[Failure]:
+    """In their order in the test set."""
+    _, wrong = found(arrays["targets"])
+    return [_failure(arrays, one) for one in wrong]
+
+
+def _failure(arrays: Mapping[str, NDArray[Any]], one: int) -> Failure:
+    label, answer = (" and ".join(map(str, arrays["targets"][one, w])) for w in (TRUE, PREDICTED))
+    drawn = [_drawn(arrays["reconstructions"][one, which]) for which in (TRUE, PREDICTED)]
+    single = arrays["targets"].shape[-1] == 1
+    shown = coloured(255 - arrays["images"][one] if single else arrays["images"][one])
+    return Failure(
+        label,
+        answer,
+        [
+            _small(shown, f"test example, label {label}", "input"),
+            _small(drawn[0], f"drawn from the capsule of {label}, the label", f"as {label}"),
+            _small(drawn[1], f"drawn from the capsule of {answer}, the answer", f"as {answer}"),
+        ],
+    )
+
+
+def _drawn(alone: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[digits, h, w] -> [h, w, 3], dark on light; two digits in red and green, as in figure 5."""
+    return coloured(255 - alone[0]) if len(alone) == 1 else overlay(*alone)
+
+
+def _small(pixels: NDArray[np.uint8], alt: str, words: str) -> Picture:
+    height, width = pixels.shape[:2]
+    return Picture(data_uri(Image.fromarray(pixels)), width, height, alt, words)

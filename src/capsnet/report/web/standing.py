@@ -1,0 +1,110 @@
+"""Whether numbers are demo, of a short schedule or of the paper's: the words above all others."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from capsnet import paper
+from capsnet.report.groups import shortcoming
+from capsnet.report.tables import paired
+from capsnet.results import Record
+
+FULL = "full schedule"
+PAPER = f"the paper's {paper.STEPS:,} steps"
+
+
+class Standing(NamedTuple):
+    """What some of the numbers are worth."""
+
+    word: str  # 'demo', 'short schedule', 'accuracy not reached', FULL, 'not yet run', 'generated'
+    share: str  # of which numbers this is said: '3 of 10 runs'
+    told: str
+
+
+def standings(records: Sequence[Record]) -> list[Standing]:
+    """One for each kind of run there is, then what is missing and what is generated."""
+    found: list[Standing] = []
+    for word, told in KINDS.items():
+        some = [one for one in records if kind(one) == word]
+        if some:
+            found.append(Standing(word, f"{len(some)} of {runs(len(records))}", told(some)))
+    return [*found, *_missing(records), *_generated(records)]
+
+
+def kind(record: Record) -> str:
+    """'demo', 'short schedule', 'accuracy not reached' or FULL."""
+    return shortcoming([record]) or FULL
+
+
+def runs(count: int) -> str:
+    """'1 run', '3 runs'."""
+    return f"{count} run{'s' * (count != 1)}"
+
+
+def _demo(records: Sequence[Record]) -> str:
+    widths = _each(f"{one.model['width']:g}" for one in records)
+    sources = _each(one.source for one in records)
+    return (
+        f"Trained on {sources}, at {widths} of the paper's width, for {_steps(records)} in place "
+        f"of {PAPER}. These numbers show that the pipeline works. They say nothing for or against "
+        "the paper and get no verdict."
+    )
+
+
+def _short(records: Sequence[Record]) -> str:
+    return (
+        f"Trained on the paper's digits at its width, but for {_steps(records)} in place of "
+        f"{PAPER}. Errors this early are far above what training ends at: they say nothing for or "
+        "against the paper and get no verdict."
+    )
+
+
+def _unreached(records: Sequence[Record]) -> str:
+    return (
+        f"Trained for {_steps(records)} without reaching the accuracy at which the paper stops: no "
+        "verdict."
+    )
+
+
+def _full(records: Sequence[Record]) -> str:
+    return (
+        f"Trained on the paper's digits at its width for {PAPER}, or until the accuracy at which "
+        "it stops. Only these numbers get a verdict."
+    )
+
+
+KINDS: dict[str, Callable[[Sequence[Record]], str]] = {
+    "demo": _demo,
+    "short schedule": _short,
+    "accuracy not reached": _unreached,
+    FULL: _full,
+}
+
+
+def _missing(records: Sequence[Record]) -> list[Standing]:
+    rows = [row for table in paper.TABLES.values() for row in table]
+    missing = [row for row, some in paired(records, rows) if not some]
+    told = "The tables keep their lines open."
+    return [Standing("not yet run", f"{len(missing)} of {len(rows)} rows", told)][: len(missing)]
+
+
+def _generated(records: Sequence[Record]) -> list[Standing]:
+    """Test sets that this project made itself, where the paper took somebody's file."""
+    tests = [test for one in records for test in one.tests.values()]
+    made = [test for test in tests if test.source.endswith("-generated")]
+    told = (
+        f"{_each(test.source for test in made)} follows the published description of affNIST; it "
+        "is not the official file."
+    )
+    return [Standing("generated test data", f"{len(made)} of {len(tests)} results", told)][
+        : len(made)
+    ]
+
+
+def _steps(records: Sequence[Record]) -> str:
+    """'400 steps', '500 to 900 steps'."""
+    done = sorted({one.steps_done for one in records})
+    return " to ".join(f"{count:,}" for count in (done[0], done[-1])[: len(done)]) + " steps"
+
+
+def _each(words: Iterable[str]) -> str:
+    return " and ".join(sorted(set(words)))

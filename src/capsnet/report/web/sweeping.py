@@ -1,0 +1,76 @@
+"""A sweep over routing iterations as charts: a point a run, a line through the means."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from capsnet.report import look, sweep
+from capsnet.report.runs import Run, caption, marks
+from capsnet.report.web.charts import COLOURS, Chart, drawn
+
+TITLES = {"error": "Test error, %", "loss": "Final training loss"}
+
+
+def sweeping(runs: Sequence[Run]) -> list[Chart]:
+    """The test error, and the final training loss where curves were kept."""
+    every = [
+        _value(series, place, run)
+        for series, group in sweep.series(runs).items()
+        for place, run in sweep.places(group)
+    ]
+    known = {field: [value for value in every if value[field] is not None] for field in TITLES}
+    return [_chart(field, values, runs) for field, values in known.items() if values]
+
+
+def _value(series: str, place: float, run: Run) -> dict[str, Any]:
+    test = run.record.tests["test"]
+    low, high = test.interval_percent
+    return {
+        "series": series,
+        "place": place,
+        "iterations": run.iterations,
+        "seed": run.record.seed,
+        "errors": f"{test.errors:,} / {test.total:,}",
+        "error": test.error_percent,
+        "low": low,
+        "high": high,
+        "loss": sweep.final_loss(run),
+    }
+
+
+def _chart(field: str, values: Sequence[dict[str, Any]], runs: Sequence[Run]) -> Chart:
+    told = f"{TITLES[field]}, over routing iterations: {caption(runs)}. {sweep.REMARK}"
+    return Chart(f"sweep-{field}", TITLES[field], told, marks(runs), _drawn(field, values))
+
+
+def _drawn(field: str, values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    x, y = _iterations(values), alt.Y(f"{field}:Q", title=None, scale=alt.Scale(zero=True))
+    every = alt.Chart(alt.Data(values=values)).encode(color=_colours(values))
+    means = every.mark_line(strokeWidth=2)
+    layers = [
+        means.encode(x="iterations:Q", y=f"mean({field}):Q"),
+        every.mark_circle(size=70, opacity=1).encode(x=x, y=y, tooltip=_tooltip(field)),
+    ]
+    if field == "error":
+        bars = every.mark_rule(strokeWidth=1.5, opacity=0.5)
+        layers.insert(0, bars.encode(x=x, y="low:Q", y2="high:Q"))
+    return drawn(*layers)
+
+
+def _iterations(values: Sequence[dict[str, Any]]) -> alt.X:
+    counts = sorted({value["iterations"] for value in values})
+    axis = alt.Axis(values=counts, format="d", grid=False)
+    return alt.X("place:Q", title="routing iterations", axis=axis, scale=alt.Scale(padding=20))
+
+
+def _colours(values: Sequence[dict[str, Any]]) -> alt.Color:
+    """The sweep's own figure gives its series the same."""
+    names = list(dict.fromkeys(value["series"] for value in values))
+    named = [COLOURS[look.COLOURS[place % len(look.COLOURS)]] for place in range(len(names))]
+    return alt.Color("series:N", legend=None, scale=alt.Scale(domain=names, range=named))
+
+
+def _tooltip(field: str) -> list[alt.Tooltip]:
+    words = [alt.Tooltip("series:N"), alt.Tooltip("iterations:Q"), alt.Tooltip("seed:Q")]
+    return [*words, alt.Tooltip("errors:N"), alt.Tooltip(f"{field}:Q", format=".4~g")]

@@ -1,0 +1,158 @@
+"""`python -m capsnet.report page`: all that is known of a profile, as one file for a browser."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from capsnet import paper
+from capsnet.errors import Mistake
+from capsnet.report import figures, sweep
+from capsnet.report.costs import HOUR, costs_table
+from capsnet.report.runs import Run, counted, marks
+from capsnet.report.tables import Text
+from capsnet.report.web import cells, images
+from capsnet.report.web.charts import script
+from capsnet.report.web.citation import citation
+from capsnet.report.web.comparison import comparison
+from capsnet.report.web.curves import SMOOTHED, curves, kinds, last, metrics
+from capsnet.report.web.standing import FULL, Standing, standings
+from capsnet.report.web.sweeping import sweeping
+from capsnet.results import Record, read_all, read_arrays, write_atomically
+
+HERE = Path(__file__).parent
+CITATION = Path("CITATION.cff")
+SECTIONS = {
+    "worth": "What these numbers are worth",
+    "results": "Results",
+    "claims": "Claims",
+    "training": "Training",
+    "sweep": "Sweep over the routing iterations",
+    "figures": "Figures",
+    "failures": "Failures",
+    "data": "Data",
+    "runs": "Runs",
+    "cost": "Cost of the paper's schedule",
+    "cite": "How to cite",
+}
+
+
+def write(folder: Path, path: Path, swept: Path | None = None) -> None:
+    """The page of the records in `folder`, and of the sweep in `swept`, as one file at `path`.
+
+    Figures, contact sheets and benchmarks are those beside `folder`; the page says which it lacks.
+    Raises Mistake when there are no records, or no sweep where one is named.
+    """
+    write_atomically(path, page(folder, swept).encode())
+
+
+def page(folder: Path, swept: Path | None = None) -> str:
+    """What `write` writes."""
+    records = read_all(folder)
+    if not records:
+        raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
+    sweep_runs = figures.swept(swept) if swept else []
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["slug"] = slug
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "sort_keys": True}
+    return environment.get_template("template.html").render(
+        head(folder, list(records.values()), bool(sweep_runs))
+        | results(records)
+        | training([Run(record, read_arrays(path)) for path, record in records.items()])
+        | {"swept": sweep_section(sweep_runs), "library": Markup(script())}
+        | beside(folder)
+    )
+
+
+def slug(words: str) -> str:
+    """'none: short schedule' -> 'none-short-schedule'."""
+    return re.sub(r"\W+", "-", words.lower()).strip("-")
+
+
+def head(folder: Path, records: Sequence[Record], swept: bool) -> dict[str, Any]:
+    """What stands above everything: whose numbers these are, and what they are worth."""
+    worth = standings(records)
+    experiments = counted(len({one.experiment for one in records}), "experiment")
+    return {
+        "profile": folder.name,
+        "sections": {name: words for name, words in SECTIONS.items() if swept or name != "sweep"},
+        "standings": worth,
+        "ribbon": ribbon(worth),
+        "counted": f"{counted(len(records), 'run')} of {experiments}",
+        "took": took(records),
+        "cited": citation(CITATION),
+    }
+
+
+def ribbon(worth: Sequence[Standing]) -> str:
+    """The shortest words that no reader may miss."""
+    found = [one for one in worth if one.share.endswith(("run", "runs"))]
+    told = [f"{one.word}: {one.share}" for one in found]
+    silent = all(one.word != FULL for one in found)
+    return " · ".join(told + ["no verdict on the paper"] * silent)
+
+
+def took(records: Sequence[Record]) -> str:
+    """How long they trained, all together."""
+    hours = sum(one.train_seconds for one in records) / HOUR
+    return f"{counted(len(records), 'run')}, {hours:.2g} hours of training in all."
+
+
+def results(records: Mapping[Path, Record]) -> dict[str, Any]:
+    """The tables, the paper's each with a chart where anything was run."""
+    *tables, claims = cells.paper_tables(records)
+    runs = list(records.values())
+    drawn = [
+        comparison(table, rows, runs)
+        for table, rows in zip(tables, paper.TABLES.values(), strict=True)
+    ]
+    return {
+        "tables": list(zip(tables, drawn, strict=True)),
+        "claims": claims,
+        "every_run": cells.every_run(records),
+    }
+
+
+def training(runs: Sequence[Run]) -> dict[str, Any]:
+    """What the arrays beside the records show: curves and failures."""
+    return {
+        "curves": curves(runs),
+        "metrics": metrics(runs),
+        "kinds": kinds(runs),
+        "last": cells.table("Last values", last(runs)),
+        "smoothed": SMOOTHED,
+        "galleries": images.galleries(runs),
+    }
+
+
+def sweep_section(runs: Sequence[Run]) -> dict[str, Any] | None:
+    """Its charts and its numbers; None where there is no sweep."""
+    if not runs:
+        return None
+    means: list[Text] = [sweep.MEANS, *sweep.means_rows(runs)]
+    every: list[Text] = [sweep.RUNS, *sweep.runs_rows(runs)]
+    return {
+        "charts": sweeping(runs),
+        "marks": marks(runs),
+        "told": sweep.REMARK,
+        "tables": [cells.table("Sweep, means", means), cells.table("Sweep, every run", every)],
+    }
+
+
+def beside(folder: Path) -> dict[str, Any]:
+    """What other commands left beside the records: figures, contact sheets, a benchmark."""
+    costs = costs_table((folder.parent / "benchmark").glob("*.json"))
+    return {
+        "figures": images.figures(folder.with_name(f"{folder.name}-figures")),
+        "sheets": images.sheets(folder.with_name(f"{folder.name}-data")),
+        "costs": cells.table("Cost of one run, at the measured speed", costs),
+    }
