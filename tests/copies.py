@@ -7,7 +7,10 @@ from pathlib import Path
 from capsnet.compose import names
 
 PROJECT = Path(__file__).parents[1]
-PARTS = ("src", "conf", "demo/dvc.yaml", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+PARTS = (
+    *("src", "conf", "demo/dvc.yaml", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore"),
+    *("CITATION.cff", "results/benchmark"),
+)
 TINY_PROFILE = """\
 # @package _global_
 data: {source: digits}

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,12 +133,18 @@ def write_arrays(record: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 def read_arrays(record: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of the record at `record`; none where they were not kept."""
+    """The arrays of the record at `record`; none where they were not kept.
+
+    Raises Mistake when the file is not a whole one.
+    """
     path = record.with_suffix(".npz")
     if not path.is_file():
         return {}
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise Mistake(f"{path} holds no arrays of a run: train it again ({error})") from error
 
 
 def device_name(device: "torch.device") -> str:

@@ -63,7 +63,7 @@ def drawing(
             _stamp(figure, " · ".join(marks))
         yield figure
         _settle(figure)
-        told = {"Title": title, "Description": " · ".join((*marks, caption.replace("\n", " ")))}
+        told = {"Title": title, "Description": " · ".join((*marks, caption.replace("\n", ". ")))}
         for path in files(stem):
             _store(figure, path, told)
 

@@ -25,7 +25,7 @@ FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "schedule": lambda record, _: record.schedule,
     "recipe": lambda record, _: record.recipe,
     "batch": lambda record, _: f"{record.batch}",
-    "trained on": lambda record, _: f"{record.source}, {record.training_examples:,} digits",
+    "trained on": lambda record, _: f"{record.source}, {record.training_examples:,} examples",
     "tested on": lambda _, test: test.source,
     "width": lambda record, _: f"{record.model['width']:g} of the paper's",
     "training": lambda record, _: f"{record.train_seconds / HOUR:.2g} h",

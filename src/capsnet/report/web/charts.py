@@ -5,6 +5,7 @@ light and dark need no second chart.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import altair as alt
@@ -51,6 +52,7 @@ def drawn(*layers: alt.Chart, height: int = TALL, params: Sequence[alt.Parameter
     return chart.configure(**CONFIG).to_dict()
 
 
+@cache
 def script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script that defines `vegaEmbed`."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")

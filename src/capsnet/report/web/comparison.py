@@ -59,7 +59,5 @@ def _drawn(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _percent(field: str) -> alt.X:
     scale = alt.Scale(type="log", nice=False, padding=16)
-    axis = alt.Axis(format="~g", values=TICKS, labelOverlap="greedy")
-    return alt.X(
-        f"{field}:Q", scale=scale, title="test error, %", axis=axis
-    )
+    axis = alt.Axis(format="~g", values=TICKS, labelOverlap="greedy", labelSeparation=5)
+    return alt.X(f"{field}:Q", scale=scale, title="test error, %", axis=axis)

@@ -54,7 +54,9 @@ def metrics(runs: Sequence[Run]) -> dict[str, str]:
 
 def kinds(runs: Sequence[Run]) -> list[Kind]:
     """The networks that have curves, baselines first."""
-    able = sorted((run for run in runs if logged(run)), key=lambda run: run.iterations or 0)
+    able = sorted(
+        (run for run in runs if logged(run)), key=lambda run: (run.iterations or 0, run.decoder)
+    )
     return [Kind(*pair) for pair in dict.fromkeys((run.kind, COLOURS[run.colour]) for run in able)]
 
 
@@ -96,11 +98,11 @@ def _chart(digits: str, runs: Sequence[Run], shown: str) -> Chart:
 
 
 def _line(run: Run, metric: str, curve: NDArray[np.float64]) -> dict[str, Any]:
-    """One curve, thinned and rounded to what a screen can show."""
+    """One curve, thinned and rounded to what a screen can show; each dot tells all of this."""
     places, values = smoothed(curve).T
     return {
         "run": called(run),
-        "kind": run.kind,
+        "network": run.kind,
         "digits": " · ".join([run.record.source, *marks([run])]),
         "recipe": run.record.recipe,
         "metric": metric,
@@ -122,8 +124,9 @@ def _drawn(
     lines = every.mark_line(strokeWidth=2).encode(
         opacity=faded.then(alt.value(1)).otherwise(alt.value(0.2))
     )
-    dots = every.mark_circle(size=36, aria=False).encode(
-        opacity=pointed.then(alt.value(1)).otherwise(alt.value(0)), tooltip=_tooltip()
+    whole = alt.TooltipContent("data")  # an encoding's words are lost on what is nearest
+    dots = every.mark_circle(size=36, aria=False, tooltip=whole).encode(
+        opacity=pointed.then(alt.value(1)).otherwise(alt.value(0))
     )
     chosen = [alt.param(name="metric", value=shown), alt.param(name="kinds", value=names)]
     return drawn(lines, dots.add_params(near), params=chosen)
@@ -137,17 +140,12 @@ def _encoded(values: Sequence[dict[str, Any]], networks: Sequence[Kind]) -> alt.
     chart = alt.Chart(alt.Data(values=values)).encode(
         x=alt.X("step:Q", title="training step", axis=alt.Axis(grid=False, tickCount=5)),
         y=alt.Y("value:Q", title=None, scale=log, axis=alt.Axis(format="~g", tickCount=5)),
-        color=alt.Color("kind:N", legend=None, scale=colours),
+        color=alt.Color("network:N", legend=None, scale=colours),
         strokeDash=alt.StrokeDash("recipe:N", legend=None),
         detail="run:N",
     )
     return (
-        chart.transform_filter("datum.metric === metric && indexof(kinds, datum.kind) >= 0")
+        chart.transform_filter("datum.metric === metric && indexof(kinds, datum.network) >= 0")
         .transform_flatten(["step", "value"])
         .transform_filter("datum.value > 0")
     )
-
-
-def _tooltip() -> list[alt.Tooltip]:
-    words = [alt.Tooltip("run:N"), alt.Tooltip("kind:N", title="network"), alt.Tooltip("digits:N")]
-    return [*words, alt.Tooltip("step:Q", format=","), alt.Tooltip("value:Q", format=".4~g")]

@@ -15,7 +15,8 @@ from capsnet.report.pictures import PREDICTED, TRUE, coloured, found, overlay
 from capsnet.report.runs import Run, caption, marks
 
 INCH = 96  # of a browser's pixels
-QUALITY = 75  # of 100, where a lossless file is larger
+LOSSLESS: dict[str, Any] = {"lossless": True}
+LOSSY = {"quality": 60}  # of 100: for figures, of which some are large and all are of many dots
 FIGURE_WORDS = {
     "figure_3": "Single digits and, below them, what the decoder draws from their capsules: "
     "right answers first, then wrong ones, drawn from the label's capsule and from the predicted.",
@@ -50,25 +51,25 @@ class Picture(NamedTuple):
 
 def figures(folder: Path) -> list[Picture]:
     """Every PNG in `folder`, in the order in which the paper has them."""
-    order = [*FIGURES]
-    paths = sorted(folder.glob("*.png"), key=lambda path: (path.stem not in order, path.stem))
-    known = sorted(
-        (path for path in paths if path.stem in order), key=lambda path: order.index(path.stem)
+    order = {name: place for place, name in enumerate(FIGURES)}
+    paths = sorted(
+        folder.glob("*.png"), key=lambda path: (order.get(path.stem, len(order)), path.stem)
     )
-    return [_file(path, FIGURE_WORDS) for path in [*known, *paths[len(known) :]]]
+    return [_file(path, FIGURE_WORDS, LOSSY) for path in paths]
 
 
 def sheets(folder: Path) -> list[Picture]:
     """The contact sheets in `folder`."""
-    return [_file(path, SHEET_WORDS) for path in sorted(folder.glob("*.png"))]
+    return [_file(path, SHEET_WORDS, LOSSLESS) for path in sorted(folder.glob("*.png"))]
 
 
-def _file(path: Path, words: Mapping[str, str]) -> Picture:
+def _file(path: Path, words: Mapping[str, str], how: Mapping[str, Any]) -> Picture:
     """What it shows was written into it when it was drawn: its title, and of whom it is."""
     with Image.open(path) as image:
         told = [image.info.get("Title"), words.get(path.stem), image.info.get("Description")]
-        source, dots = data_uri(image.convert("RGB")), image.info.get("dpi", (INCH, INCH))[0]
-    width, height = (round(pixels * INCH / dots) for pixels in image.size)
+        dots, _ = image.info.get("dpi", (INCH, INCH))
+        width, height = (round(pixels * INCH / dots) for pixels in image.size)
+        source = data_uri(image.convert("RGB"), how)
     caption = words.get(path.stem, path.stem)
     return Picture(source, width, height, _sentences(told) or path.stem, caption)
 
@@ -77,16 +78,11 @@ def _sentences(told: Iterable[str | None]) -> str:
     return " ".join(f"{words.rstrip('.')}." for words in told if words)
 
 
-def data_uri(image: Image.Image) -> str:
-    """The smaller of a lossless and a lossy file: digits compress well, text and lines better."""
-    stored = min(_webp(image, lossless=True), _webp(image, quality=QUALITY), key=len)
-    return f"data:image/webp;base64,{base64.b64encode(stored).decode()}"
-
-
-def _webp(image: Image.Image, **how: Any) -> bytes:
+def data_uri(image: Image.Image, how: Mapping[str, Any] = LOSSLESS) -> str:
+    """The picture itself in place of an address."""
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", **how)
-    return buffer.getvalue()
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 class Failure(NamedTuple):

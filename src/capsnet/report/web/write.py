@@ -63,7 +63,7 @@ def page(folder: Path, swept: Path | None = None) -> str:
         lstrip_blocks=True,
     )
     environment.filters["slug"] = slug
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "sort_keys": True}
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment.get_template("template.html").render(
         head(folder, list(records.values()), bool(sweep_runs))
         | results(records)

@@ -1,0 +1,385 @@
+"""The report page, read back as HTML: it shows what the records say, and needs nothing else."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from itertools import pairwise
+from math import sqrt
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import numpy as np
+import pytest
+
+from capsnet import results
+from capsnet.errors import Mistake
+from capsnet.report import sweep
+from capsnet.report.document import tables
+from capsnet.report.look import drawing
+from capsnet.report.runs import Run
+from capsnet.report.web.write import page, write
+from capsnet.results import Record
+from parsed import cells, parsed, text
+from records import record
+from running import output
+
+PROJECT = Path(__file__).parents[1]
+WEB = PROJECT / "src/capsnet/report/web"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real records of 500 steps and of two epochs, with all that lies beside them."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("steps500", "steps500-figures", "epochs2", "benchmark"):
+        shutil.copytree(PROJECT / "results" / name, folder / "results" / name)
+    with drawing(folder / "results/steps500-data/shifted", (4, 2), "shifted (mnist)", "48 digits"):
+        pass
+    shutil.copy(PROJECT / "CITATION.cff", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shown(project: Path) -> Element:
+    """The page of 500 steps, as the command leaves it."""
+    code, printed = output("report", "page", "--profile", "steps500", cwd=project)
+    assert (code, printed) == (0, "Written to results/steps500.html\n")
+    return parsed((project / "results/steps500.html").read_text())
+
+
+def by_id(page: Element, name: str) -> Element:
+    [found] = [one for one in page.iter() if one.get("id") == name]
+    return found
+
+
+def test_headings_landmarks_and_names_are_in_order(shown: Element) -> None:
+    assert shown.get("lang") == "en"
+    levels = [int(one.tag[1]) for one in shown.iter() if re.fullmatch("h[1-6]", one.tag)]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert max(below - above for above, below in pairwise(levels)) == 1
+    assert [one.tag for one in shown[1] if one.tag in ("header", "nav", "main", "footer")] == [
+        *("header", "nav", "main", "footer")
+    ]
+    names = [one.get("id") for one in shown.iter() if one.get("id")]
+    assert len(names) == len(set(names))
+    attributes = [(name, value) for one in shown.iter() for name, value in one.items()]
+    meant = [value for name, value in attributes if name in ("aria-labelledby", "popovertarget")]
+    meant += [value[1:] for name, value in attributes if name == "href" and value[0] == "#"]
+    assert {*meant} <= {*names}
+    assert len(meant) > 30
+    for box in shown.iter():
+        if "scroll" in box.get("class", "").split():
+            assert box.get("tabindex") == "0"
+            assert box.get("aria-label")
+
+
+def test_nothing_is_asked_of_another_machine(shown: Element) -> None:
+    addresses = [
+        (one.tag, name)
+        for one in shown.iter()
+        for name, value in one.items()
+        if re.search(r"^\s*(https?:)?//", value)
+    ]
+    assert {*addresses} == {("a", "href")}
+    policy = next(one for one in shown.iter("meta") if one.get("http-equiv"))
+    assert policy.get("content", "").startswith("default-src 'none'; img-src data:;")
+    [style] = shown.iter("style")
+    assert not re.search(r"url\(|@import|//", style.text or "")
+    assert [one for one in shown.iter("script") if one.get("src")] == []
+
+
+def test_every_picture_says_what_it_shows(shown: Element) -> None:
+    alts = [one.get("alt", "") for one in shown.iter("img")]
+    assert all(alt.strip() for alt in alts)
+    assert all(one.get("src", "").startswith("data:image/") for one in shown.iter("img"))
+    figures = [one.get("alt", "") for one in by_id(shown, "figures").iter("img")]
+    titles = [re.match(r"(Figure [\w.]+|Training)", alt) for alt in figures]
+    names = [title and title[0] for title in titles]
+    assert names == ["Figure 5", "Figure A.1", "Figure A.2", "Training"]
+    for alt in figures:
+        assert "short schedule" in alt
+        assert "500 of 500 steps" in alt
+    [sheet] = by_id(shown, "data").iter("img")
+    assert sheet.get("alt", "").startswith("shifted (mnist). 48 training digits")
+
+
+def test_failures_are_those_of_the_arrays(shown: Element, project: Path) -> None:
+    said = text(by_id(shown, "failures"))
+    for path in (project / "results/steps500").glob("*/*.npz"):
+        with np.load(path) as arrays:
+            targets = arrays["targets"].tolist() if "targets" in arrays else []
+        for true, predicted, _ in targets:
+            words = "label {}, answer {}".format(
+                *(" and ".join(map(str, w)) for w in (true, predicted))
+            )
+            assert (words in said) or sorted(true) == sorted(predicted)
+    assert said.count(", answer ") == 3 * 6
+
+
+def wilson(errors: int, total: int) -> str:
+    """(p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n), in percent."""
+    p, z = errors / total, 1.959963984540054
+    half = z * sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
+    ends = ((p + z**2 / (2 * total) + sign * half) / (1 + z**2 / total) for sign in (-1, 1))
+    return "–".join(f"{100 * end:.2f}" for end in ends)
+
+
+def read(project: Path) -> list[tuple[dict[str, Any], str, dict[str, Any]]]:
+    """Every result in the JSON files: its record, its test set's name, its test."""
+    files = sorted((project / "results/steps500").glob("*/*.json"))
+    records = [json.loads(file.read_text()) for file in files]
+    return [(one, name, test) for one in records for name, test in one["tests"].items()]
+
+
+def test_numbers_are_those_of_the_json_files(shown: Element, project: Path) -> None:
+    _, *runs = cells(next(by_id(shown, "runs").iter("table")))
+    expected = [
+        (
+            f"{one['experiment']}, seed {one['seed']}",
+            f"{test['errors']:,} / {test['total']:,}",
+            f"{100 * test['errors'] / test['total']:.2f}",
+            wilson(test["errors"], test["total"]),
+        )
+        for one, _, test in read(project)
+    ]
+    assert [(row[0], *row[2:5]) for row in runs] == expected
+    lines = [row for table in by_id(shown, "results").iter("table") for row in cells(table)]
+    told = {row[4]: (row[3], row[5]) for row in lines}
+    for _, counts, percent, interval in expected:
+        assert told[counts] == (percent, interval)
+    assert sum("not yet run" in row[-1] for row in lines) == 5
+
+
+def test_tables_hold_the_strings_of_the_tables(shown: Element, project: Path) -> None:
+    runs = results.read_all(project / "results/steps500")
+    [*found, claims] = tables(runs).values()
+    parts = [cells(table) for table in by_id(shown, "results").iter("table")]
+    assert parts == [[list(row) for row in table] for table in found]
+    assert cells(next(by_id(shown, "claims").iter("table"))) == [list(row) for row in claims]
+
+
+def test_behind_every_result_stands_its_run(shown: Element, project: Path) -> None:
+    facts = [
+        {text(row[0]): [text(value) for value in row[1:]] for row in box[0]}
+        for box in shown.iter("div")
+        if "facts" in box.get("class", "")
+    ]
+    for one, _, test in read(project):
+        expected = {
+            "seed": f"{one['seed']}",
+            "errors": f"{test['errors']:,} / {test['total']:,}",
+            "recipe": one["recipe"],
+            "batch": f"{one['batch']}",
+            "trained on": f"mnist, {one['training_examples']:,} examples",
+            "tested on": test["source"],
+            "device": one["device"],
+            "commit": f"{one['commit'][:7]}, {'clean' if one['clean'] else 'changed'}",
+        }
+        same = [fact for fact in facts if fact["experiment"] == [one["experiment"]]]
+        whole = [
+            fact for fact in same if all(fact[name] == [told] for name, told in expected.items())
+        ]
+        assert len(whole) == 2  # in the paper's table and among the runs
+        assert whole[0]["steps"][0].startswith(f"{one['steps_done']} of {one['steps_planned']}")
+
+
+def test_seeds_stand_beside_one_another(tmp_path: Path) -> None:
+    seeds = (record(30, seed=0), record(20, seed=1, commit="f" * 40, clean=False))
+    shown = made(tmp_path, *seeds)
+    [box] = [one for one in by_id(shown, "results").iter("div") if one.get("class") == "facts"]
+    facts = {text(row[0]): [text(value) for value in row[1:]] for row in box[0]}
+    assert facts["seed"] == ["0", "1"]
+    assert facts["errors"] == ["30 / 10,000", "20 / 10,000"]
+    assert facts["commit"] == ["not known", "fffffff, changed"]
+    assert facts["recipe"] == ["released"]
+
+
+def made(folder: Path, *records: Record) -> Element:
+    """The page of made-up records."""
+    for place, one in enumerate(records):
+        results.write(one, folder / "results/made" / one.experiment / f"{place}.json")
+    write(folder / "results/made", folder / "results/made.html")
+    return parsed((folder / "results/made.html").read_text())
+
+
+@pytest.fixture(autouse=True)
+def in_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+
+
+DEMO = {"tests": {"test": results.outcome("uci-digits", 25, 500)}, "steps_done": 400}
+SHORT = {"steps_done": 500, "steps_planned": 500, "schedule": "steps500"}
+GENERATED = {
+    "test": results.outcome("mnist", 1, 9),
+    "affnist": results.outcome("affnist-generated", 1, 9),
+}
+
+
+def test_what_numbers_are_worth_is_said_of_each_kind(tmp_path: Path) -> None:
+    affnist = record(experiment="affnist_capsnet", tests=GENERATED, stop_at=0.99, seed=5)
+    shown = made(
+        tmp_path, record(), record(**DEMO), record(**SHORT), record(**SHORT, seed=1), affnist
+    )
+    [ribbon] = [one for one in shown[1] if "ribbon" in one.get("class", "")]
+    kinds = "demo: 1 of 5 runs · short schedule: 2 of 5 runs · accuracy not reached: 1 of 5 runs"
+    assert text(ribbon) == f"{kinds} · full schedule: 1 of 5 runs"
+    told = [[text(part) for part in one] for one in by_id(shown, "worth")[1:]]
+    assert [one[0] for one in told] == [
+        *("demo", "short schedule", "accuracy not reached", "full schedule"),
+        *("not yet run", "generated test data"),
+    ]
+    assert (
+        "uci-digits, at 1 of the paper's width, for 400 steps in place of the paper's 300,000"
+        in (told[0][2])
+    )
+    assert "for 500 steps in place of the paper's 300,000" in told[1][2]
+    assert told[4][1] == "9 of 12 rows"
+    assert told[5][1] == "1 of 6 results"
+    assert "affnist-generated" in told[5][2]
+    assert "not the official file" in told[5][2]
+    verdicts = [row[-1] for row in cells(next(by_id(shown, "results").iter("table")))]
+    assert {"none: demo", "none: short schedule", "reproduced"} <= {*verdicts}
+
+
+def test_only_a_full_schedule_speaks_of_the_paper(tmp_path: Path) -> None:
+    assert "no verdict" not in text(made(tmp_path / "full", record())[1][1])
+    assert text(made(tmp_path / "demo", record(**DEMO))[1][1]).endswith("no verdict on the paper")
+
+
+def test_without_arrays_the_page_says_what_is_missing(project: Path) -> None:
+    code, printed = output("report", "page", "--profile", "epochs2", cwd=project)
+    assert (code, printed) == (0, "Written to results/epochs2.html\n")
+    shown = parsed((project / "results/epochs2.html").read_text())
+    absent = [text(one) for one in shown.iter("p") if one.get("class") == "absent"]
+    assert [words.split(":")[0] for words in absent] == [
+        *("No curves", "No figures here", "No failures to show", "No contact sheets here")
+    ]
+    assert "938 of 938" in text(by_id(shown, "results"))
+
+
+def test_no_records_get_a_sentence_and_leave_no_page(tmp_path: Path) -> None:
+    code, printed = output("report", "page", "--profile", "nothing", cwd=tmp_path)
+    assert code == 1
+    assert printed == "error: there are no results in results/nothing: run `dvc repro` first\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_broken_arrays_get_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "experiment" / "seed0.json"
+    results.write(record(), path)
+    path.with_suffix(".npz").write_bytes(b"half a file")
+    with pytest.raises(Mistake, match=r"seed0.npz holds no arrays of a run: train it again"):
+        page(tmp_path / "made")
+
+
+def test_what_records_say_is_text_and_never_markup(tmp_path: Path) -> None:
+    shown = made(tmp_path, record(device="<b>&amp;</script>", recipe="text"))
+    assert "<b>&amp;</script>" in text(by_id(shown, "runs"))
+    assert list(by_id(shown, "runs").iter("script")) == []
+
+
+def test_a_sweep_is_shown_when_it_is_named(tmp_path: Path) -> None:
+    runs = []
+    for iterations, errors in ((1, 40), (3, 30)):
+        model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations}
+        runs.append(record(errors, model=model))
+        results.write(runs[-1], tmp_path / "swept" / str(iterations) / "record.json")
+    results.write(record(), tmp_path / "results/made/one/seed0.json")
+    shown = parsed(page(tmp_path / "results/made", tmp_path / "swept"))
+    means, every = (cells(table) for table in by_id(shown, "sweep").iter("table"))
+    pairs = [Run(one, {}) for one in runs]
+    assert means == [[*sweep.MEANS], *map(list, sweep.means_rows(pairs))]
+    assert every == [[*sweep.RUNS], *map(list, sweep.runs_rows(pairs))]
+    [spec] = [json.loads(one.text or "") for one in by_id(shown, "sweep").iter("script")]
+    assert {value["error"] for value in spec["data"]["values"]} == {0.4, 0.3}
+    assert "sweep" not in {one.get("id") for one in parsed(page(tmp_path / "results/made")).iter()}
+    with pytest.raises(Mistake, match="there are no results in"):
+        page(tmp_path / "results/made", tmp_path / "elsewhere")
+
+
+def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:
+    specs = [json.loads(one.text or "") for one in by_id(shown, "training").iter("script")]
+    drawn = {
+        (value["run"].split(",")[0], value["metric"]): value
+        for spec in specs
+        for value in spec["data"]["values"]
+    }
+    logged = {}
+    for path in (project / "results/steps500").glob("*/*.npz"):
+        with np.load(path) as arrays:
+            curves = {name[6:]: arrays[name] for name in arrays if name.startswith("curve.")}
+        if "train/cross_entropy" in curves:  # a baseline's only loss, logged twice
+            del curves["train/loss"]
+        logged |= {(path.parent.name, name): points for name, points in curves.items()}
+    assert drawn.keys() == logged.keys()
+    for name, points in logged.items():  # so few points that the running mean is over one
+        scale = 100 if name[1] == "validation/error" else 1
+        assert drawn[name]["step"] == points[:, 0].tolist()
+        assert drawn[name]["value"] == pytest.approx(scale * points[:, 1], rel=1e-3)
+
+
+def test_how_to_cite_is_what_the_citation_file_says(shown: Element) -> None:
+    cited = text(by_id(shown, "cite"))
+    reference = (
+        "S. Sabour, N. Frosst and G. E. Hinton (2017): Dynamic Routing Between Capsules. Advances "
+        "in Neural Information Processing Systems 30."
+    )
+    assert reference in cited
+    assert "author = {Sabour, Sara and Frosst, Nicholas and Hinton, Geoffrey E.}," in cited
+    assert "url = {https://arxiv.org/abs/1710.09829}," in cited
+
+
+def test_costs_are_those_of_the_readme(shown: Element) -> None:
+    readme = (PROJECT / "README.md").read_text()
+    rows = cells(next(by_id(shown, "cost").iter("table")))
+    assert len(rows) == 11
+    for row in rows:
+        assert f"| {' | '.join(row)} |" in readme
+
+
+def test_the_page_is_the_same_every_time_and_small(project: Path) -> None:
+    first = page(project / "results/steps500")
+    assert page(project / "results/steps500") == first
+    assert len(first.encode()) < 2_000_000
+
+
+def channels(colour: str) -> list[float]:
+    shares = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    return [
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+    ]
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's ratio: 1 to 21."""
+    weights = (0.2126, 0.7152, 0.0722)
+    dark, light = sorted(np.dot(weights, channels(colour)) for colour in (one, other))
+    return float((light + 0.05) / (dark + 0.05))
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(scheme: int) -> None:
+    style = (WEB / "style.css").read_text()
+    pairs = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\);", style)
+    colours = {name: (light, dark)[scheme] for name, light, dark in pairs}
+    for words in ("ink", "quiet", "accent", "good", "bad"):
+        for behind in ("page", "plate"):
+            assert contrast(colours[words], colours[behind]) >= 4.5, (words, behind)
+    [on_colour] = re.findall(r"--on-colour: (#\w{6});", style)
+    for ribbon in ("orange", "sky", "green"):
+        assert contrast(on_colour, colours[ribbon]) >= 4.5
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+
+
+def test_the_wheel_holds_what_the_page_is_made_of(tmp_path: Path) -> None:
+    build = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path))
+    subprocess.run(build, cwd=PROJECT, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        held = {Path(name).name for name in packed.namelist() if "/report/web/" in name}
+    assert held >= {"template.html", "style.css", "script.js", "write.py"}
