@@ -44,7 +44,12 @@ each("[popovertarget]", (button) => {
   button.addEventListener("focus", () => button.matches(":focus-visible") && open());
   button.addEventListener("blur", close);
 });
-addEventListener("scroll", () => each(".facts:popover-open", (facts) => facts.hidePopover()), true);
+addEventListener("scroll", () => each(".facts:popover-open", (facts) => {
+  const button = document.querySelector(`[popovertarget="${facts.id}"]`);
+  const { top, bottom } = button.getBoundingClientRect();
+  if (bottom < 0 || top > innerHeight) facts.hidePopover();
+  else place(facts, button);
+}), true);
 
 // Charts: Vega-Lite specifications beside the places where they are drawn.
 const views = [];
