@@ -45,6 +45,9 @@ ALLOWED = {
     "dashboards/__main__": {
         *("capsnet.account", "capsnet.config", "capsnet.errors", "capsnet.results"),
     },
+    "report/web/citation": {"yaml", "capsnet.errors"},
+    "report/web/images": {"numpy", "PIL", "capsnet.report"},
+    "report/web/charts": {"altair", "vl_convert", "capsnet.report"},
     "pipeline/schedule": set(),
     "pipeline/guard": set(),
     "pipeline/stages": {"capsnet.errors", "capsnet.pipeline"},
@@ -114,6 +117,14 @@ def test_only_the_datamodule_of_the_data_knows_lightning() -> None:
     for path in (PACKAGE / "data").glob("*.py"):
         knows = any(m.startswith("pytorch_lightning") for m in imports(path, everywhere=True))
         assert knows == (path.name == "datamodule.py"), path
+
+
+def test_tables_need_nothing_of_what_draws_the_page() -> None:
+    for path in rooms():
+        tops = imports(path, everywhere=False)
+        if path.parent.name != "web":
+            assert not tops & {"altair", "vl_convert", "jinja2", "markupsafe"}, path
+            assert not any(module.startswith("capsnet.report.web") for module in tops), path
 
 
 @pytest.mark.parametrize("package", ["wandb", "dvc", "sklearn"])

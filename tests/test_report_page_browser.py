@@ -200,7 +200,9 @@ def test_a_curve_tells_its_run_under_the_pointer(chromium: Browser, url: str) ->
 def test_a_result_tells_its_row_under_the_pointer(chromium: Browser, url: str) -> None:
     with visit(chromium, url) as visited:
         page = drawn(visited.page)
-        page.locator("#compared-multimnist_baseline .mark-symbol path").last.hover()
+        page.locator("#compared-multimnist_baseline .mark-symbol").first.locator(
+            "path"
+        ).last.hover()
         tip = page.locator("#vg-tooltip-element.visible")
         tip.wait_for()
         told = dict(row.locator("td").all_inner_texts() for row in tip.locator("tr").all())

@@ -13,7 +13,9 @@ from capsnet.report.web.charts import ACCENT, INK, Chart, drawn
 from capsnet.results import Record
 
 TITLE = "◇ the paper's number, ● ours with its 95 % interval"
-TICKS = [digit * 10.0**power for power in range(-2, 2) for digit in (1, 2, 5)]  # percent
+TICKS = [
+    digit * 10.0**power for power in range(-2, 2) for digit in (1, 1.5, 2, 3, 4, 5, 7)
+]  # percent
 LEAST = TICKS[0]  # where a logarithmic scale begins
 ROW = 26  # pixels
 
@@ -51,8 +53,10 @@ def _drawn(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
     bars = ours.mark_rule(color=ACCENT, strokeWidth=2, opacity=0.6)
     return drawn(
         bars.encode(x=_percent("low"), x2="high:Q"),
-        every.mark_point(shape="diamond", size=90, color=INK).encode(x=_percent("paper")),
         ours.mark_circle(color=ACCENT, size=80, opacity=1).encode(x=_percent("ours")),
+        every.mark_point(shape="diamond", size=90, color=INK, opacity=1).encode(
+            x=_percent("paper")
+        ),
         height=ROW * len(names),
     )
 

@@ -125,7 +125,7 @@ def _drawn(
         opacity=faded.then(alt.value(1)).otherwise(alt.value(0.2))
     )
     whole = alt.TooltipContent("data")  # an encoding's words are lost on what is nearest
-    dots = every.mark_circle(size=36, aria=False, tooltip=whole).encode(
+    dots = every.mark_circle(size=20, aria=False, tooltip=whole).encode(
         opacity=pointed.then(alt.value(1)).otherwise(alt.value(0))
     )
     chosen = [alt.param(name="metric", value=shown), alt.param(name="kinds", value=names)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from capsnet import paper
 from capsnet.errors import Mistake
@@ -62,7 +62,7 @@ def page(folder: Path, swept: Path | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["slug"] = slug
+    environment.filters |= {"slug": slug, "breakable": breakable}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment.get_template("template.html").render(
         head(folder, list(records.values()), bool(sweep_runs))
@@ -76,6 +76,11 @@ def page(folder: Path, swept: Path | None = None) -> str:
 def slug(words: str) -> str:
     """'none: short schedule' -> 'none-short-schedule'."""
     return re.sub(r"\W+", "-", words.lower()).strip("-")
+
+
+def breakable(words: str) -> Markup:
+    """An experiment's name, which may break where a narrow screen needs it."""
+    return escape(words).replace("_", Markup("_<wbr>"))
 
 
 def head(folder: Path, records: Sequence[Record], swept: bool) -> dict[str, Any]:
