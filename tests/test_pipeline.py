@@ -59,6 +59,7 @@ def test_the_table_is_there_and_a_second_call_runs_nothing(project: Path) -> Non
     assert drawn == ["curves.png", "figure_a1.png"]  # no decoder but affNIST's was trained
     sheets = sorted(sheet.stem for sheet in (project / "results/demo-data").glob("*.png"))
     assert sheets == ["affnist", "enumerated", "expanded", "multimnist", "shifted"]
+    assert "demo: 4 of 4 runs" in (project / "results/demo.html").read_text()
     assert repro(project) == []
 
 

@@ -189,7 +189,7 @@ def test_behind_every_result_stands_its_run(shown: Element, project: Path) -> No
 
 
 def test_seeds_stand_beside_one_another(tmp_path: Path) -> None:
-    seeds = (record(30, seed=0), record(20, seed=1, commit="f" * 40, clean=False))
+    seeds = (record(30), record(20, seed=1, commit="f" * 40, clean=False, train_seconds=1e6))
     shown = made(tmp_path, *seeds)
     [box] = [one for one in by_id(shown, "results").iter("div") if one.get("class") == "facts"]
     facts = {text(row[0]): [text(value) for value in row[1:]] for row in box[0]}
@@ -197,6 +197,7 @@ def test_seeds_stand_beside_one_another(tmp_path: Path) -> None:
     assert facts["errors"] == ["30 / 10,000", "20 / 10,000"]
     assert facts["commit"] == ["not known", "fffffff, changed"]
     assert facts["recipe"] == ["released"]
+    assert facts["training"] == ["0.083 h", "280 h"]
 
 
 def made(folder: Path, *records: Record) -> Element:

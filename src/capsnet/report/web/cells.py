@@ -28,7 +28,7 @@ FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "trained on": lambda record, _: f"{record.source}, {record.training_examples:,} examples",
     "tested on": lambda _, test: test.source,
     "width": lambda record, _: f"{record.model['width']:g} of the paper's",
-    "training": lambda record, _: f"{record.train_seconds / HOUR:.2g} h",
+    "training": lambda record, _: hours(record.train_seconds),
     "device": lambda record, _: record.device,
     "commit": lambda record, _: commit(record),
 }
@@ -99,6 +99,11 @@ def facts(told: Sequence[Told]) -> list[Fact]:
         Fact(name, values[:1] if len(set(values)) == 1 else values)
         for name, values in every.items()
     ]
+
+
+def hours(seconds: float) -> str:
+    """'0.13 h', '270 h': two digits that count."""
+    return f"{float(f'{seconds / HOUR:.2g}'):,g} h"
 
 
 def commit(record: Record) -> str:

@@ -1,17 +1,15 @@
 """`python -m capsnet.report page`: all that is known of a profile, as one file for a browser."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from capsnet import paper
 from capsnet.errors import Mistake
 from capsnet.report import figures, sweep
-from capsnet.report.costs import HOUR, costs_table
+from capsnet.report.costs import costs_table
 from capsnet.report.runs import Run, counted, marks
 from capsnet.report.tables import Text
 from capsnet.report.web import cells, images
@@ -19,11 +17,11 @@ from capsnet.report.web.charts import script
 from capsnet.report.web.citation import citation
 from capsnet.report.web.comparison import comparison
 from capsnet.report.web.curves import SMOOTHED, curves, kinds, last, metrics
+from capsnet.report.web.render import rendered
 from capsnet.report.web.standing import FULL, Standing, standings
 from capsnet.report.web.sweeping import sweeping
 from capsnet.results import Record, read_all, read_arrays, write_atomically
 
-HERE = Path(__file__).parent
 CITATION = Path("CITATION.cff")
 SECTIONS = {
     "worth": "What these numbers are worth",
@@ -55,32 +53,13 @@ def page(folder: Path, swept: Path | None = None) -> str:
     if not records:
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
     sweep_runs = figures.swept(swept) if swept else []
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"slug": slug, "breakable": breakable}
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    return environment.get_template("template.html").render(
+    return rendered(
         head(folder, list(records.values()), bool(sweep_runs))
         | results(records)
         | training([Run(record, read_arrays(path)) for path, record in records.items()])
         | {"swept": sweep_section(sweep_runs), "library": Markup(script())}
         | beside(folder)
     )
-
-
-def slug(words: str) -> str:
-    """'none: short schedule' -> 'none-short-schedule'."""
-    return re.sub(r"\W+", "-", words.lower()).strip("-")
-
-
-def breakable(words: str) -> Markup:
-    """An experiment's name, which may break where a narrow screen needs it."""
-    return escape(words).replace("_", Markup("_<wbr>"))
 
 
 def head(folder: Path, records: Sequence[Record], swept: bool) -> dict[str, Any]:
@@ -108,8 +87,8 @@ def ribbon(worth: Sequence[Standing]) -> str:
 
 def took(records: Sequence[Record]) -> str:
     """How long they trained, all together."""
-    hours = sum(one.train_seconds for one in records) / HOUR
-    return f"{counted(len(records), 'run')}, {hours:.2g} hours of training in all."
+    whole = cells.hours(sum(one.train_seconds for one in records))
+    return f"{counted(len(records), 'run')}, {whole} of training in all."
 
 
 def results(records: Mapping[Path, Record]) -> dict[str, Any]:

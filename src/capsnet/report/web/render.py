@@ -1,0 +1,33 @@
+"""From values to HTML: the template beside this file, in which whatever is text stays text."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+
+def rendered(values: Mapping[str, Any]) -> str:
+    """`template.html`, filled in. Raises UndefinedError where a value is missing."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"slug": slug, "breakable": breakable}
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    return environment.get_template("template.html").render(values)
+
+
+def slug(words: str) -> str:
+    """'none: short schedule' -> 'none-short-schedule'."""
+    return re.sub(r"\W+", "-", words.lower()).strip("-")
+
+
+def breakable(words: str) -> Markup:
+    """An experiment's name, which may break where a narrow screen needs it."""
+    return escape(words).replace("_", Markup("_<wbr>"))
