@@ -8,8 +8,10 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from browser import chromium, visit
+from capsnet import results
 from capsnet.report.web.write import write
 from capsnet.results import read_arrays
+from records import record
 
 __all__ = ["chromium"]
 PROJECT = Path(__file__).parents[1]
@@ -18,13 +20,16 @@ RECORD = "multimnist_capsnet_r3_recon"
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of the 500 steps on real MNIST."""
+    """The page of the 500 steps on real MNIST, with a made-up sweep."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("steps500", "steps500-figures"):
         shutil.copytree(PROJECT / "results" / name, folder / "results" / name)
+    for iterations, errors in ((1, 40), (3, 25)):
+        model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations}
+        results.write(record(errors, model=model), folder / f"swept/{iterations}/record.json")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(PROJECT)
-        write(folder / "results/steps500", folder / "page.html")
+        write(folder / "results/steps500", folder / "page.html", folder / "swept")
     return (folder / "page.html").as_uri()
 
 
@@ -172,6 +177,16 @@ def test_curves_answer_to_what_is_chosen(chromium: Browser, url: str) -> None:
         wait_for_lines(page, "blue", "vermilion")
 
 
+TIP = "#vg-tooltip-element.visible"
+
+
+def tip(page: Page) -> dict[str, str]:
+    """What a chart says under the pointer, by name."""
+    page.locator(TIP).wait_for()
+    rows = page.locator(TIP).locator("tr").all()
+    return dict(row.locator("td").all_inner_texts() for row in rows)
+
+
 def test_a_curve_tells_its_run_under_the_pointer(chromium: Browser, url: str) -> None:
     with visit(chromium, url) as visited:
         page = drawn(visited.page)
@@ -180,10 +195,7 @@ def test_a_curve_tells_its_run_under_the_pointer(chromium: Browser, url: str) ->
         box: Any = plot.bounding_box()
         page.mouse.move(box["x"] + 200, box["y"] + 20)
         page.mouse.move(box["x"] + 260, box["y"] + 60, steps=5)
-        tip = page.locator("#vg-tooltip-element.visible")
-        tip.wait_for()
-        rows = [row.locator("td").all_inner_texts() for row in tip.locator("tr").all()]
-        told = dict(rows)
+        told = tip(page)
         experiment, seed, recipe = told["run"].split(", ")
         assert (seed, recipe, told["digits"]) == ("seed 0", "released", "mnist · short schedule")
         curve = read_arrays(PROJECT / f"results/steps500/{experiment}/seed0.json")[
@@ -203,12 +215,25 @@ def test_a_result_tells_its_row_under_the_pointer(chromium: Browser, url: str) -
         page.locator("#compared-multimnist_baseline .mark-symbol").first.locator(
             "path"
         ).last.hover()
-        tip = page.locator("#vg-tooltip-element.visible")
-        tip.wait_for()
-        told = dict(row.locator("td").all_inner_texts() for row in tip.locator("tr").all())
+        told = tip(page)
         assert told["ours %"] == "43.09"
         assert told["errors / tests"] == "8,617 / 20,000"
         assert told["verdict"] == "none: short schedule"
+
+
+def test_a_sweep_tells_its_runs_under_the_pointer(chromium: Browser, url: str) -> None:
+    with visit(chromium, url) as visited:
+        page = drawn(visited.page)
+        points = page.locator("#sweep-error .mark-symbol path")
+        told: list[dict[str, str]] = []
+        for point in points.all():
+            point.hover()
+            told.append(tip(page))
+            page.mouse.move(2, 2)
+            page.locator(TIP).wait_for(state="detached")
+        assert [(one["iterations"], one["errors"], one["error"]) for one in told] == [
+            *(("1", "40 / 10,000", "0.4"), ("3", "25 / 10,000", "0.25"))
+        ]
 
 
 def test_all_is_there_without_scripts(chromium: Browser, url: str) -> None:

@@ -46,6 +46,13 @@ class Chart(NamedTuple):
     metrics: Sequence[str] = ()  # which of the curves' metrics it has
 
 
+class Kind(NamedTuple):
+    """What is told apart by its colour: a kind of network, a series of a sweep."""
+
+    name: str
+    colour: str
+
+
 def drawn(*layers: alt.Chart, height: int = TALL, params: Sequence[alt.Parameter] = ()) -> Any:
     """Vega-Lite of `layers` on one another, as wide as the box that it will stand in."""
     chart = alt.layer(*layers).add_params(*params).properties(width="container", height=height)

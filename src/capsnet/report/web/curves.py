@@ -1,7 +1,7 @@
 """Training curves to choose from: a chart for each set of digits, of every metric and network."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from capsnet.report.lines import METRICS, SMOOTH, smoothed
 from capsnet.report.runs import SETS, Run, caption, marks
 from capsnet.report.tables import Text
-from capsnet.report.web.charts import COLOURS, Chart, drawn
+from capsnet.report.web.charts import COLOURS, Chart, Kind, drawn
 
 ERROR, LOSS, ENTROPY = "validation/error", "train/loss", "train/cross_entropy"
 FIRST = {
@@ -28,13 +28,6 @@ SMOOTHED = (
     "out."
 )
 Curves = dict[str, NDArray[np.float64]]  # by metric, [points, 2]: step and value
-
-
-class Kind(NamedTuple):
-    """A kind of network and the colour that it has in every chart."""
-
-    name: str
-    colour: str
 
 
 def curves(runs: Sequence[Run]) -> list[Chart]:

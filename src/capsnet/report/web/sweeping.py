@@ -1,14 +1,16 @@
 """A sweep over routing iterations as charts: a point a run, a line through the means."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import altair as alt
 
 from capsnet.report import look, sweep
 from capsnet.report.runs import Run, caption, marks
-from capsnet.report.web.charts import COLOURS, Chart, drawn
+from capsnet.report.web.charts import COLOURS, Chart, Kind, drawn
 
+APART = alt.Scale(zero=False, padding=20)
 TITLES = {"error": "Test error, %", "loss": "Final training loss"}
 
 
@@ -41,15 +43,15 @@ def _value(series: str, place: float, run: Run) -> dict[str, Any]:
 
 def _chart(field: str, values: Sequence[dict[str, Any]], runs: Sequence[Run]) -> Chart:
     told = f"{TITLES[field]}, over routing iterations: {caption(runs)}. {sweep.REMARK}"
-    return Chart(f"sweep-{field}", TITLES[field], told, marks(runs), _drawn(field, values))
+    return Chart(f"sweep-{field}", TITLES[field], told, marks(runs), _drawn(field, values, runs))
 
 
-def _drawn(field: str, values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _drawn(field: str, values: Sequence[dict[str, Any]], runs: Sequence[Run]) -> dict[str, Any]:
     x, y = _iterations(values), alt.Y(f"{field}:Q", title=None, scale=alt.Scale(zero=True))
-    every = alt.Chart(alt.Data(values=values)).encode(color=_colours(values))
+    every = alt.Chart(alt.Data(values=values)).encode(color=_colours(runs))
     means = every.mark_line(strokeWidth=2)
     layers = [
-        means.encode(x="iterations:Q", y=f"mean({field}):Q"),
+        means.encode(x=alt.X("iterations:Q", scale=APART), y=f"mean({field}):Q"),
         every.mark_circle(size=70, opacity=1).encode(x=x, y=y, tooltip=_tooltip(field)),
     ]
     if field == "error":
@@ -61,14 +63,20 @@ def _drawn(field: str, values: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _iterations(values: Sequence[dict[str, Any]]) -> alt.X:
     counts = sorted({value["iterations"] for value in values})
     axis = alt.Axis(values=counts, format="d", grid=False)
-    return alt.X("place:Q", title="routing iterations", axis=axis, scale=alt.Scale(padding=20))
+    return alt.X("place:Q", title="routing iterations", axis=axis, scale=APART)
 
 
-def _colours(values: Sequence[dict[str, Any]]) -> alt.Color:
-    """The sweep's own figure gives its series the same."""
-    names = list(dict.fromkeys(value["series"] for value in values))
-    named = [COLOURS[look.COLOURS[place % len(look.COLOURS)]] for place in range(len(names))]
-    return alt.Color("series:N", legend=None, scale=alt.Scale(domain=names, range=named))
+def legend(runs: Sequence[Run]) -> list[Kind]:
+    """The series, in the colours of the sweep's own figure."""
+    return [
+        Kind(name, COLOURS[hue])
+        for name, hue in zip(sweep.series(runs), cycle(look.COLOURS), strict=False)
+    ]
+
+
+def _colours(runs: Sequence[Run]) -> alt.Color:
+    names, colours = zip(*legend(runs), strict=True)
+    return alt.Color("series:N", legend=None, scale=alt.Scale(domain=names, range=colours))
 
 
 def _tooltip(field: str) -> list[alt.Tooltip]:

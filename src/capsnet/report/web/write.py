@@ -19,7 +19,7 @@ from capsnet.report.web.comparison import comparison
 from capsnet.report.web.curves import SMOOTHED, curves, kinds, last, metrics
 from capsnet.report.web.render import rendered
 from capsnet.report.web.standing import FULL, Standing, standings
-from capsnet.report.web.sweeping import sweeping
+from capsnet.report.web.sweeping import legend, sweeping
 from capsnet.results import Record, read_all, read_arrays, write_atomically
 
 CITATION = Path("CITATION.cff")
@@ -126,6 +126,7 @@ def sweep_section(runs: Sequence[Run]) -> dict[str, Any] | None:
     every: list[Text] = [sweep.RUNS, *sweep.runs_rows(runs)]
     return {
         "charts": sweeping(runs),
+        "legend": legend(runs),
         "marks": marks(runs),
         "told": sweep.REMARK,
         "tables": [cells.table("Sweep, means", means), cells.table("Sweep, every run", every)],
