@@ -1,0 +1,1 @@
+"""The capsule explorer: what a trained network makes of a digit, in a browser."""

@@ -1,0 +1,119 @@
+"""A trained network with its test examples, and what must be known of its weights."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from capsnet import build, config, identity, paper, results, saving
+from capsnet.data import expanded, prepared
+from capsnet.data.expanded import ExpandedDigits
+from capsnet.data.multimnist import MultiMnist
+from capsnet.errors import Mistake
+from capsnet.networks import CapsNet
+
+
+class Subject(NamedTuple):
+    """A network and all that the explorer shows it.
+
+    `tests` are its test sets by name; `digits` [n, 28, 28] and `labels` [n] the single test digits
+    that pairs are laid of; `record` is None where there is none of these weights.
+    """
+
+    run: config.Run
+    network: CapsNet
+    side: int  # pixels of its frame
+    tests: dict[str, build.TestSet]
+    digits: UInt8[np.ndarray, "n 28 28"]
+    labels: Int[np.ndarray, "n"]
+    record: results.Record | None
+
+
+def opened(checkpoint: Path) -> Subject:
+    """The weights in a run's folder, on the CPU, with the test data of their run.
+
+    Raises Mistake when there are none, when they are of a network that has no capsules or no
+    decoder, or when their data are not prepared.
+    """
+    run, weights = saving.read_weights(checkpoint)
+    if not isinstance(run.model, config.CapsNet):
+        raise Mistake(f"{checkpoint} is a {run.model.name}: the explorer shows CapsNets only")
+    if not run.model.decoder:
+        raise Mistake(
+            f"{checkpoint} has no decoder, and so no reconstruction that could be shown: "
+            "take a run of an experiment that ends with _recon"
+        )
+    data, root = build.dataset(run), Path(run.data.root)
+    network = build.network(run, data.image)
+    assert isinstance(network, CapsNet)
+    saving.load_weights(network, weights, data.image)
+    digits = prepared.read_digits(root / run.data.source)
+    return Subject(
+        run,
+        network.eval(),
+        data.image[1],
+        data.tests,
+        np.array(digits.test_images),
+        np.array(digits.test_labels),
+        record(run, checkpoint if checkpoint.is_dir() else checkpoint.parent),
+    )
+
+
+def record(run: config.Run, folder: Path) -> results.Record | None:
+    """The record of the very run, where its folder or the run says it lies."""
+    places = [folder / "record.json", *([Path(run.record)] if run.record else [])]
+    digest = identity.config_digest(run)
+    for place in places:
+        if place.is_file():
+            found = results.read(place)
+            if (found.seed, found.identity.get("config")) == (run.seed, digest):
+                return found
+    return None
+
+
+def marks(subject: Subject) -> list[str]:
+    """What nobody may overlook: other digits or a narrower network, and fewer steps."""
+    run = subject.run
+    demo = subject.tests["test"].source != "mnist" or run.model.width != 1
+    return ["demo"] * demo + ["short schedule"] * (_steps(subject) < paper.STEPS)
+
+
+def about(subject: Subject) -> list[str]:
+    """What the weights are, a fact a line."""
+    run, network = subject.run, subject.network
+    source, schedule = subject.tests["test"].source, run.schedule
+    types = network.primary.conv.out_channels // network.primary.dim
+    return [
+        f"{run.name}, recipe {run.recipe.name}, seed {run.seed}",
+        f"trained on {source}" + ", which are not MNIST" * (source != "mnist"),
+        f"{run.model.width:g} of the paper's width: {types} types of primary capsules "
+        f"(the paper: 32), {network.conv1.out_channels} channels (256)",
+        f"{_steps(subject):,} steps of {schedule.batch} (the paper: {paper.STEPS:,} of "
+        f"{paper.BATCH}), {network.digits.iterations} routing iterations",
+        *([errors(subject.record)] if subject.record else []),
+    ]
+
+
+def errors(record: results.Record) -> str:
+    """On each test set."""
+    return "; ".join(
+        f"{test.errors:,} errors in {test.total:,} {test.source} test examples "
+        f"({test.error_percent:.2f} %)"
+        for test in record.tests.values()
+    )
+
+
+def trained_shift(subject: Subject) -> int:
+    """By how many pixels digits were moved in training, on each axis."""
+    match subject.tests["test"].split:
+        case MultiMnist(reach=reach):
+            return reach
+        case ExpandedDigits():
+            return expanded.REACH
+        case _:
+            return subject.run.data.shift
+
+
+def _steps(subject: Subject) -> int:
+    return subject.record.steps_done if subject.record else subject.run.schedule.steps
