@@ -48,6 +48,15 @@ ALLOWED = {
     "report/web/citation": {"yaml", "capsnet.errors"},
     "report/web/images": {"numpy", "PIL", "capsnet.report"},
     "report/web/charts": {"altair", "vl_convert", "capsnet.report"},
+    "explore/__main__": {"capsnet.errors"},
+    "explore/what": {
+        *("torch", "jaxtyping", "numpy", "scipy"),
+        *("capsnet.functional", "capsnet.illustrate", "capsnet.networks"),
+    },
+    "explore/answers": {"jaxtyping", "numpy", "capsnet.explore.what", "capsnet.networks"},
+    "explore/drawing": {"jaxtyping", "numpy", "PIL", "capsnet.data.multimnist"},
+    "explore/pictures": {"jaxtyping", "numpy", "PIL"},
+    "explore/checkpoint": {"jaxtyping", "numpy", "capsnet"},
     "pipeline/schedule": set(),
     "pipeline/guard": set(),
     "pipeline/stages": {"capsnet.errors", "capsnet.pipeline"},
@@ -99,6 +108,7 @@ def test_entry_points_import_nothing_heavy_at_the_top() -> None:
         "results",
         "errors",
         "evaluate",
+        "explore/__main__",
         "pipeline/__main__",
         "dashboards/__main__",
         "page",
@@ -125,6 +135,11 @@ def test_tables_need_nothing_of_what_draws_the_page() -> None:
         if path.parent.name != "web":
             assert not tops & {"altair", "vl_convert", "jinja2", "markupsafe"}, path
             assert not any(module.startswith("capsnet.report.web") for module in tops), path
+def test_what_the_explorer_shows_is_found_without_its_page() -> None:
+    page = {"interface", "parts", "inputs", "lengths", "routing", "pose", "following"}
+    for path in rooms():
+        knows = any(m.split(".")[0] == "nicegui" for m in imports(path, everywhere=True))
+        assert knows == (path.parent.name == "explore" and path.stem in page), path
 
 
 @pytest.mark.parametrize("package", ["wandb", "dvc", "sklearn"])

@@ -6,6 +6,7 @@ the one that `make demo` leaves. The page is served to this machine alone, and n
 
 import argparse
 import socket
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: all who reach this machine")
     parser.add_argument("--port", type=int, default=PORT, help=f"({PORT})")
     asked = parser.parse_args()
-    with told_plainly():
+    with told_plainly(), suppress(KeyboardInterrupt):
         explore(asked.checkpoint, asked.host, asked.port)
 
 
@@ -50,8 +51,9 @@ def require_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
             raise Mistake(
-                f"port {port} of {host} cannot be had ({error}): name another one with --port"
+                f"port {port} of {host} cannot be had ({why}): name another one with --port"
             ) from error
 
 

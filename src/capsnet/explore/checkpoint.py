@@ -12,6 +12,7 @@ from capsnet.data.expanded import ExpandedDigits
 from capsnet.data.multimnist import MultiMnist
 from capsnet.errors import Mistake
 from capsnet.networks import CapsNet
+from capsnet.report.runs import counted
 
 
 class Subject(NamedTuple):
@@ -87,7 +88,7 @@ def about(subject: Subject) -> list[str]:
     return [
         f"{run.name}, recipe {run.recipe.name}, seed {run.seed}",
         f"trained on {source}" + ", which are not MNIST" * (source != "mnist"),
-        f"{run.model.width:g} of the paper's width: {types} types of primary capsules "
+        f"{run.model.width:g} of the paper's width: {counted(types, 'type')} of primary capsules "
         f"(the paper: 32), {network.conv1.out_channels} channels (256)",
         f"{_steps(subject):,} steps of {schedule.batch} (the paper: {paper.STEPS:,} of "
         f"{paper.BATCH}), {network.digits.iterations} routing iterations",

@@ -45,14 +45,20 @@ def put(element: Element, pixels: UInt8[np.ndarray, "height width *channels"]) -
     element.props["src"] = pictures.png(pixels)
 
 
-def slider(name: str, reach: float, step: float, on_change: Any) -> ui.slider:
+class Slider(ui.slider):
+    """Its thumb moves at once, and not when the server has agreed, so that no step is lost."""
+
+    LOOPBACK = False
+
+
+def slider(name: str, reach: float, step: float, on_change: Any) -> Slider:
     """From −reach to reach, starting in the middle."""
-    made = ui.slider(min=-reach, max=reach, step=step, value=0, on_change=on_change)
+    made = Slider(min=-reach, max=reach, step=step, value=0, on_change=on_change)
     made.props["aria-label"] = name
     return made
 
 
-def moving(name: str, unit: str, reach: float, step: float, on_change: Any) -> ui.slider:
+def moving(name: str, unit: str, reach: float, step: float, on_change: Any) -> Slider:
     """A slider between its name and its value."""
     with box("move"):
         ui.label(name)
