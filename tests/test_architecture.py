@@ -53,7 +53,7 @@ ALLOWED = {
         *("torch", "jaxtyping", "numpy", "scipy"),
         *("capsnet.functional", "capsnet.illustrate", "capsnet.networks"),
     },
-    "explore/answers": {"jaxtyping", "numpy", "capsnet.explore.what", "capsnet.networks"},
+    "explore/answers": {"jaxtyping", "numpy", "capsnet.explore", "capsnet.networks"},
     "explore/drawing": {"jaxtyping", "numpy", "PIL", "capsnet.data.multimnist"},
     "explore/pictures": {"jaxtyping", "numpy", "PIL"},
     "explore/checkpoint": {"jaxtyping", "numpy", "capsnet"},
