@@ -19,7 +19,7 @@ from capsnet.data.prepared import Digits
 from capsnet.errors import Mistake
 from capsnet.explore import __main__ as command
 from capsnet.explore import drawing, pictures, what
-from capsnet.explore.answers import Asked, Stage, answered
+from capsnet.explore.answers import Asked, Stage, answered, trail
 from capsnet.explore.checkpoint import about, marks, opened, trained_shift
 from capsnet.explore.what import Move
 from capsnet.illustrate import grey
@@ -123,32 +123,41 @@ def test_an_answer_is_worked_out_anew_only_as_far_as_it_must_be() -> None:
     asked = Asked(noise(), [3], move=Move(turn=8, right=1))
     first = answered(network, asked, Stage.PICTURE, None)
     assert first.digits == [first.digit] == what.answer(first.seen.lengths[-1], 1)
-    # Along the slider, the place where the picture is now holds the picture as it is now.
-    here = int(np.flatnonzero(what.places("turn") == 8)[0])
-    assert np.array_equal(first.followed.inputs[here], first.seen.picture)
-    assert torch.allclose(first.followed.capsules[here], first.seen.capsules, atol=1e-6)
-
     nudged = replace(asked, offsets=0.1 * np.ones(16))
     second = answered(network, nudged, Stage.NUMBERS, first)
     assert second.seen is first.seen
     assert second.ends is first.ends
     alone = what.reconstruction(network, first.seen.capsules, first.digit, nudged.offsets)
     assert np.array_equal(second.reconstructions[0], alone)
+    forced = answered(network, replace(asked, labels=[3, 7], chosen=5), Stage.CAPSULE, first)
+    assert forced.seen is first.seen
+    assert (forced.digit, forced.digits[-1]) == (5, 5)
+    assert len(forced.reconstructions) == 2
+
+
+def test_a_capsule_is_followed_along_a_slider() -> None:
+    network = small()
+    asked = Asked(noise(), [3], move=Move(turn=8, right=1), chosen=5)
+    first = answered(network, asked, Stage.PICTURE, None)
+    turned = trail(network, first, None)
+    # At the place where the picture is now, it is the picture as it is now.
+    here = int(np.flatnonzero(what.places("turn") == 8)[0])
+    assert np.array_equal(turned.followed.inputs[here], first.seen.picture)
+    assert torch.allclose(turned.followed.capsules[here], first.seen.capsules, atol=1e-6)
+    # The middle one of three places stands for them: the fourth picture is of 0 degrees.
+    still = what.reconstruction(network, turned.followed.capsules[10], 5, np.zeros(16))
+    assert np.abs(turned.strip[3].astype(int) - still).max() <= 1
 
     along = replace(asked, move=Move(turn=-12, right=1))
-    third = answered(network, along, Stage.PICTURE, second)
-    assert third.followed is first.followed
-    assert not np.array_equal(third.seen.picture, first.seen.picture)
-    across = answered(network, replace(along, axis="right"), Stage.PICTURE, third)
-    assert np.array_equal(across.followed.inputs[12], third.seen.picture)  # 1 px right
-
-    forced = answered(network, replace(asked, labels=[3, 7], chosen=5), Stage.CAPSULE, first)
-    assert forced.digit == 5
-    assert forced.digits[-1] == 5
-    assert len(forced.reconstructions) == 2
-    # The middle one of three places stands for them: so the strip's fourth picture is of 0 degrees.
-    still = what.reconstruction(network, forced.followed.capsules[10], 5, np.zeros(16))
-    assert np.abs(forced.strip[3].astype(int) - still).max() <= 1
+    second = answered(network, along, Stage.PICTURE, first)
+    assert not np.array_equal(second.seen.picture, first.seen.picture)
+    assert trail(network, second, turned) is turned
+    other = trail(network, second._replace(digit=6), turned)
+    assert other.followed is turned.followed
+    assert not np.array_equal(other.strip, turned.strip)
+    across = answered(network, replace(along, axis="right"), Stage.PICTURE, second)
+    shifted = trail(network, across, turned)
+    assert np.array_equal(shifted.followed.inputs[12], second.seen.picture)  # 1 px right
 
 
 def test_a_pair_s_numbers_move_only_the_capsule_looked_at() -> None:
@@ -299,7 +308,9 @@ def test_every_capsnet_can_be_looked_at(
     asked = Asked(example.images[0, 0].numpy(), example.labels[0].tolist())
     told = answered(subject.network, asked, Stage.PICTURE, None)
     with torch.no_grad():
-        capsules = subject.network(example.images)[0]  # by the fast path
+        fast = build.network(subject.run, (1, side, side))
+        fast.load_state_dict(subject.network.state_dict())
+        capsules = fast(example.images)[0]
     assert torch.allclose(told.seen.capsules, capsules, atol=1e-5)
     grid = (side - 15) // 2
     assert told.seen.couplings.shape == (subject.network.digits.iterations, 1, grid, grid, 10)

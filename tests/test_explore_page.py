@@ -227,9 +227,9 @@ def test_the_capsule_follows_a_turn(page: Page) -> None:
 def test_two_digits_are_told_apart_in_red_and_green(page: Page, digits: Digits) -> None:
     page.get_by_role("button", name="Two digits").click()
     expect(page.locator(".pair .note")).to_contain_text("has never seen two digits at once")
-    press(page, "red right", "ArrowLeft", 3)
+    press(page, "red right", "ArrowLeft", 1)
     expected = render(
-        digits.test_images, *(np.array(one) for one in ([0], [[0, -3]], [1], [[0, 0]]))
+        digits.test_images, *(np.array(one) for one in ([0], [[-2, -3]], [1], [[2, 2]]))
     )
     labels = [int(label) for label in digits.test_labels[:2]]
     expect(page.locator(".pair .value").first).to_have_text("−3 px")

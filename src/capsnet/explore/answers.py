@@ -37,10 +37,9 @@ class Asked:
 
 
 class Answered(NamedTuple):
-    """All that is shown. `digits` are reconstructed, and the capsule of `digit` is looked at.
+    """What is shown of a picture. `digits` are reconstructed; the capsule of `digit` is looked at.
 
-    `ends` are its reconstructions with each number moved by −0.25 and by +0.25, `strip` those at
-    every third place along the slider.
+    `ends` are its reconstructions with each number moved by −0.25 and by +0.25.
     """
 
     asked: Asked
@@ -49,8 +48,6 @@ class Answered(NamedTuple):
     digit: int
     reconstructions: list[UInt8[np.ndarray, "height width"]]
     ends: UInt8[np.ndarray, "dim 2 height width"]
-    followed: Followed
-    strip: UInt8[np.ndarray, "tiles height width"]
 
 
 def answered(network: CapsNet, asked: Asked, stage: Stage, last: Answered | None) -> Answered:
@@ -68,17 +65,30 @@ def answered(network: CapsNet, asked: Asked, stage: Stage, last: Answered | None
     ]
     if last is not None and stage == Stage.NUMBERS:
         return last._replace(asked=asked, reconstructions=drawn)
-    ends, followed = what.ends(network, seen.capsules, digit), _followed(network, asked, last)
-    strip = what.strip(network, followed.capsules[TILE // 2 :: TILE], digit)
-    return Answered(asked, seen, digits, digit, drawn, ends, followed, strip)
+    return Answered(asked, seen, digits, digit, drawn, what.ends(network, seen.capsules, digit))
 
 
-def _followed(network: CapsNet, asked: Asked, last: Answered | None) -> Followed:
+class Trail(NamedTuple):
+    """What the capsule of `digit` does along a slider.
+
+    `line` says which slider of which picture; `strip` are its reconstructions at every third place.
+    """
+
+    line: tuple[Any, ...]
+    digit: int
+    followed: Followed
+    strip: UInt8[np.ndarray, "tiles height width"]
+
+
+def trail(network: CapsNet, answer: Answered, last: Trail | None) -> Trail:
     """A move along the slider itself changes nothing there."""
-    if last is not None and _line(last.asked) == _line(asked):
-        return last.followed
-    return what.following(network, asked.picture, asked.move, asked.axis)
-
-
-def _line(asked: Asked) -> tuple[Any, ...]:
-    return id(asked.picture), asked.axis, asked.move._replace(**{asked.axis: 0})
+    asked, digit = answer.asked, answer.digit
+    line = (id(asked.picture), asked.axis, asked.move._replace(**{asked.axis: 0}))
+    if last is not None and last.line == line:
+        if last.digit == digit:
+            return last
+        followed = last.followed
+    else:
+        followed = what.following(network, asked.picture, asked.move, asked.axis)
+    strip = what.strip(network, followed.capsules[TILE // 2 :: TILE], digit)
+    return Trail(line, digit, followed, strip)

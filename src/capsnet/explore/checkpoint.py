@@ -1,5 +1,6 @@
 """A trained network with its test examples, and what must be known of its weights."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,7 +47,9 @@ def opened(checkpoint: Path) -> Subject:
             "take a run of an experiment that ends with _recon"
         )
     data, root = build.dataset(run), Path(run.data.root)
-    network = build.network(run, data.image)
+    # The fast paths are made for the batches of training; here single pictures are looked at.
+    reference = replace(run, trainer=replace(run.trainer, kernels="reference"))
+    network = build.network(reference, data.image)
     assert isinstance(network, CapsNet)
     saving.load_weights(network, weights, data.image)
     digits = prepared.read_digits(root / run.data.source)

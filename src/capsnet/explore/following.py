@@ -7,7 +7,7 @@ from jaxtyping import Float
 from nicegui import ui
 
 from capsnet.explore import pictures, what
-from capsnet.explore.answers import TILE, Answered, Stage
+from capsnet.explore.answers import TILE, Answered, Stage, Trail
 from capsnet.explore.checkpoint import trained_shift
 from capsnet.explore.parts import box, grey, html, image, moving, panel, put
 
@@ -64,17 +64,18 @@ class Following:
         for one in self.sliders.values():
             one.value = 0
 
-    def show(self, answered: Answered, stage: Stage) -> None:
-        """Curves over the slider that moved last, and a mark where it stands."""
-        if stage == Stage.NUMBERS:
-            return
-        capsules = answered.followed.capsules[:, answered.digit].numpy()
+    def show(self, answered: Answered) -> None:
+        """Where the slider stands that moved last."""
+        axis, move = answered.asked.axis, answered.asked.move
+        self.title.content = f"Capsule {answered.digit} over “{AXES[axis][0]}”"
+        self._place(axis, move)
+
+    def draw(self, trail: Trail) -> None:
+        """Curves and pictures over that slider."""
+        capsules = trail.followed.capsules[:, trail.digit].numpy()
         self._curves(capsules, what.followers(capsules, MOST).tolist())
-        put(self.inputs, pictures.row(grey(answered.followed.inputs[TILE // 2 :: TILE])))
-        put(self.outputs, pictures.row(answered.strip))
-        self._place(answered.asked.axis, answered.asked.move)
-        name, _ = AXES[answered.asked.axis]
-        self.title.content = f"Capsule {answered.digit} over “{name}”"
+        put(self.inputs, pictures.row(grey(trail.followed.inputs[TILE // 2 :: TILE])))
+        put(self.outputs, pictures.row(trail.strip))
 
     def _curves(self, capsules: Float[np.ndarray, "places dim"], most: list[int]) -> None:
         reach = float(np.abs(capsules).max().clip(0.1))
@@ -82,8 +83,8 @@ class Following:
         self.length.content = pictures.lines(length, 0, 1, [])
         self.numbers.content = pictures.lines(capsules, -reach, reach, most)
         self.what.text = f"its 16 numbers, −{reach:.2f} to {reach:.2f}"
-        self.key.content = "These change most: " + ", ".join(
-            f'<b class="m{rank}">{number + 1}</b>' for rank, number in enumerate(most)
+        self.key.content = "These numbers change most: " + " ".join(
+            f'<span><i class="m{rank}"></i>{number + 1}</span>' for rank, number in enumerate(most)
         )
 
     def _place(self, axis: str, move: what.Move) -> None:

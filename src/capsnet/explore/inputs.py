@@ -1,5 +1,6 @@
 """Panel: a picture from a pen, from the test set, or of two test digits over each other."""
 
+import random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +10,13 @@ from nicegui.events import GenericEventArguments
 
 from capsnet.data import multimnist
 from capsnet.explore import drawing
-from capsnet.explore.answers import Answered, Stage
+from capsnet.explore.answers import Answered
 from capsnet.explore.parts import COLOURS, box, grey, html, image, moving, names, panel, put
 
 if TYPE_CHECKING:
     from capsnet.explore.interface import Explorer
 
+APART = (-2, 2)  # pixels to the right and down, of the first and the second digit of a pair
 REACH = 6  # pixels that a digit of a pair can be moved: [P] has 4, the released samples 6 [C]
 
 # The ink appears at once; the server gets the points, each with whether a stroke begins there.
@@ -79,7 +81,7 @@ class Example:
             self.name.on_value_change(self.ask).set_visibility(len(self.tests) > 1)
             self.number = _number("test example", self._count(), 0, self.ask)
             with box("steps"):
-                for label, step in (("← previous", -1), ("next →", 1), ("any", 0)):
+                for label, step in (("← previous", -1), ("next →", 1), ("random", 0)):
                     ui.button(label, on_click=self._by(step)).props("flat dense no-caps")
 
     def _count(self) -> int:
@@ -87,7 +89,7 @@ class Example:
 
     def _by(self, step: int) -> Any:
         def go() -> None:
-            number = int(self.number.value or 0) + step if step else np.random.randint(2**31)
+            number = int(self.number.value or 0) + step if step else random.randrange(self._count())
             self.number.value = number % self._count()
 
         return go
@@ -107,16 +109,21 @@ class Pair:
     def __init__(self, explorer: "Explorer") -> None:
         self.explorer, self.subject = explorer, explorer.subject
         with box("pair") as self.box:
-            self.digits = [self._digit(*one) for one in zip(COLOURS, (0, 1), strict=True)]
+            self.digits = [
+                self._digit(colour, number, shift)
+                for number, (colour, shift) in enumerate(zip(COLOURS, APART, strict=True))
+            ]
             self.note = ui.label().classes("note")
 
-    def _digit(self, colour: str, number: int) -> tuple[ui.number, ui.slider, ui.slider]:
+    def _digit(
+        self, colour: str, number: int, shift: int
+    ) -> tuple[ui.number, ui.slider, ui.slider]:
         count = len(self.subject.labels)
         with box(f"of-pair {colour}"):
             return (
                 _number(f"{colour}: test digit", count, number, self.ask),
-                moving(f"{colour} right", " px", REACH, 1, self.ask),
-                moving(f"{colour} down", " px", REACH, 1, self.ask),
+                moving(f"{colour} right", " px", REACH, 1, self.ask, shift),
+                moving(f"{colour} down", " px", REACH, 1, self.ask, shift),
             )
 
     async def ask(self) -> None:
@@ -169,7 +176,7 @@ class Input:
             kind.box.set_visibility(name == self.toggle.value)
         await self.kinds[self.toggle.value].ask()
 
-    def show(self, answered: Answered, stage: Stage) -> None:
+    def show(self, answered: Answered) -> None:
         """The picture, moved as the last panel says."""
         labels = answered.asked.labels
         put(self.picture, grey(answered.seen.picture))

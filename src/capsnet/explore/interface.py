@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from nicegui import ui
 
 from capsnet.explore import what
-from capsnet.explore.answers import Answered, Asked, Stage, answered
+from capsnet.explore.answers import Answered, Asked, Stage, Trail, answered, trail
 from capsnet.explore.checkpoint import Subject, about, marks
 from capsnet.explore.following import Following
 from capsnet.explore.inputs import Input
@@ -31,7 +31,8 @@ class Explorer:
     """One visitor's page.
 
     The network computes on a thread of its own, so that no slider waits for it; of all that is
-    asked meanwhile only the last is answered.
+    asked meanwhile only the last is answered. How the capsule follows takes longest: it is worked
+    out when nothing else is asked.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -39,12 +40,13 @@ class Explorer:
         self.asked = Asked(np.zeros((subject.side, subject.side), np.float32), [])
         self.stage, self.busy = Stage.NONE, False
         self.answered: Answered | None = None
+        self.trail: Trail | None = None
         with ui.element("header"):
             html("h1", content="Capsule explorer")
             _weights(subject)
         with box("panels"):
-            self.input = Input(self)
-            self.panels = self.input, Lengths(self), Routing(self), Pose(self), Following(self)
+            self.input, self.lengths, self.routing = Input(self), Lengths(self), Routing(self)
+            self.pose, self.following = Pose(self), Following(self)
 
     async def ask(self, stage: Stage, **changes: Any) -> None:
         """Change what is asked for; what is shown from `stage` on follows."""
@@ -54,16 +56,24 @@ class Explorer:
         self.busy = True
         try:
             while self.stage:
-                await self._answer()
+                await self._show()
         finally:
             self.busy = False
 
-    async def _answer(self) -> None:
+    async def _show(self) -> None:
         asked, stage, self.stage = self.asked, self.stage, Stage.NONE
         network = self.subject.network
-        self.answered = await asyncio.to_thread(answered, network, asked, stage, self.answered)
-        for panel in self.panels:
-            panel.show(self.answered, stage)
+        answer = await asyncio.to_thread(answered, network, asked, stage, self.answered)
+        self.answered = answer
+        self.pose.show(answer, stage)
+        if stage > Stage.NUMBERS:
+            for panel in (self.input, self.lengths, self.routing, self.following):
+                panel.show(answer)
+        if not self.stage:
+            last = self.trail
+            self.trail = await asyncio.to_thread(trail, network, answer, last)
+            if self.trail is not last:
+                self.following.draw(self.trail)
 
     async def look_at(self, picture: UInt8[np.ndarray, "height width"], labels: list[int]) -> None:
         """Another picture, with no capsule chosen and no number moved."""

@@ -43,10 +43,8 @@ class Lengths:
             number = ui.label().classes("number")
         return button, fill, number
 
-    def show(self, answered: Answered, stage: Stage) -> None:
+    def show(self, answered: Answered) -> None:
         """Lengths after the last iteration, the reconstructed ones in their colours."""
-        if stage == Stage.NUMBERS:
-            return
         scores, digits = answered.seen.lengths[-1], answered.digits
         self.verdict.text = verdict(scores, answered.asked.labels)
         for digit, (button, fill, number) in enumerate(self.bars):
@@ -66,4 +64,4 @@ def verdict(scores: Float[np.ndarray, "classes"], labels: list[int]) -> str:
         return said
     if found == sorted(set(labels)):
         return f"{said}, right"
-    return f"{said}, wrong: it is {names(labels)}" if len(labels) == 1 else f"{said}, wrong"
+    return f"{said}, wrong: {'it is' if len(labels) == 1 else 'they are'} {names(labels)}"

@@ -51,20 +51,22 @@ class Slider(ui.slider):
     LOOPBACK = False
 
 
-def slider(name: str, reach: float, step: float, on_change: Any) -> Slider:
-    """From −reach to reach, starting in the middle."""
-    made = Slider(min=-reach, max=reach, step=step, value=0, on_change=on_change)
+def slider(name: str, reach: float, step: float, on_change: Any, value: float = 0) -> Slider:
+    """From −reach to reach."""
+    made = Slider(min=-reach, max=reach, step=step, value=value, on_change=on_change)
     made.props["aria-label"] = name
     return made
 
 
-def moving(name: str, unit: str, reach: float, step: float, on_change: Any) -> Slider:
+def moving(
+    name: str, unit: str, reach: float, step: float, on_change: Any, value: float = 0
+) -> Slider:
     """A slider between its name and its value."""
     with box("move"):
         ui.label(name)
-        made = slider(name, reach, step, on_change)
-        value = ui.label().classes("value")
-        value.bind_text_from(made, "value", lambda now: signed(now, "g") + unit)
+        made = slider(name, reach, step, on_change, value)
+        told = ui.label().classes("value")
+        told.bind_text_from(made, "value", lambda now: signed(now, "g") + unit)
     return made
 
 

@@ -8,7 +8,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 from capsnet.explore import pictures
-from capsnet.explore.answers import Answered, Stage
+from capsnet.explore.answers import Answered
 from capsnet.explore.parts import box, colours, html, image, panel, put
 
 if TYPE_CHECKING:
@@ -41,10 +41,8 @@ class Routing:
             tiles = image(f"couplings of iteration {iteration} by type", "tiles")
         return tiles, lengths, mean
 
-    def show(self, answered: Answered, stage: Stage) -> None:
+    def show(self, answered: Answered) -> None:
         """Shares of one digit, or those of two digits against each other."""
-        if stage == Stage.NUMBERS:
-            return
         digits = answered.digits if len(answered.digits) > 1 else [answered.digit]
         couplings = answered.seen.couplings
         low, high = couplings[..., digits].min(), couplings[..., digits].max()
