@@ -86,14 +86,16 @@ def marks(subject: Subject) -> list[str]:
 def about(subject: Subject) -> list[str]:
     """What the weights are, a fact a line."""
     run, network = subject.run, subject.network
-    source, schedule = subject.tests["test"].source, run.schedule
+    source, schedule, width = subject.tests["test"].source, run.schedule, run.model.width
     types = network.primary.conv.out_channels // network.primary.dim
+    narrow = f"{width:g} of " if width != 1 else ""
+    planned = "" if subject.record else "planned "  # it may have stopped earlier
     return [
         f"{run.name}, recipe {run.recipe.name}, seed {run.seed}",
         f"trained on {source}" + ", which are not MNIST" * (source != "mnist"),
-        f"{run.model.width:g} of the paper's width: {counted(types, 'type')} of primary capsules "
+        f"{narrow}the paper's width: {counted(types, 'type')} of primary capsules "
         f"(the paper: 32), {network.conv1.out_channels} channels (256)",
-        f"{_steps(subject):,} steps of {schedule.batch} (the paper: {paper.STEPS:,} of "
+        f"{_steps(subject):,} {planned}steps of {schedule.batch} (the paper: {paper.STEPS:,} of "
         f"{paper.BATCH}), {network.digits.iterations} routing iterations",
         *([errors(subject.record)] if subject.record else []),
     ]

@@ -34,7 +34,7 @@ class Following:
                 ui.button("Back to 0", on_click=self.reset).props("flat dense no-caps")
                 self.note = ui.label().classes("note")
                 self.key = html(classes="key")
-            with box("chart"):
+            with box("chart") as self.chart:
                 self._chart()
 
     def _slider(self, axis: str) -> ui.slider:
@@ -68,10 +68,12 @@ class Following:
         """Where the slider stands that moved last."""
         axis, move = answered.asked.axis, answered.asked.move
         self.title.content = f"Capsule {answered.digit} over “{AXES[axis][0]}”"
+        self.chart.classes("waiting")
         self._place(axis, move)
 
     def draw(self, trail: Trail) -> None:
-        """Curves and pictures over that slider."""
+        """Curves and pictures over that slider, when they have been worked out."""
+        self.chart.classes(remove="waiting")
         capsules = trail.followed.capsules[:, trail.digit].numpy()
         self._curves(capsules, what.followers(capsules, MOST).tolist())
         put(self.inputs, pictures.row(grey(trail.followed.inputs[TILE // 2 :: TILE])))

@@ -70,10 +70,8 @@ class Explorer:
             for panel in (self.input, self.lengths, self.routing, self.following):
                 panel.show(answer)
         if not self.stage:
-            last = self.trail
-            self.trail = await asyncio.to_thread(trail, network, answer, last)
-            if self.trail is not last:
-                self.following.draw(self.trail)
+            self.trail = await asyncio.to_thread(trail, network, answer, self.trail)
+            self.following.draw(self.trail)
 
     async def look_at(self, picture: UInt8[np.ndarray, "height width"], labels: list[int]) -> None:
         """Another picture, with no capsule chosen and no number moved."""

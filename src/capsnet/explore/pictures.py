@@ -26,25 +26,31 @@ def png(pixels: UInt8[np.ndarray, "height width *channels"]) -> str:
 def shares(
     couplings: Float[np.ndarray, "types rows columns"], low: float, equal: float, high: float
 ) -> UInt8[np.ndarray, "types rows columns 4"]:
-    """Faint grey at the equal share, full orange at `high` and full blue at `low`."""
+    """Faint grey at the equal share, full orange at `high` and full blue at `low`.
+
+    Colours grow as the root of the difference, since most couplings stay near the equal share.
+    """
     # One iteration of routing leaves all at the equal share: then there is no low and no high.
     ends = [min(low, equal - 1e-6), equal, max(high, equal + 1e-6)]
-    strength = np.interp(couplings, ends, [-1, 0, 1])[..., None]
-    full = np.where(strength > 0, np.array(ORANGE), np.array(BLUE))
-    colours = np.array(EQUAL) + np.abs(strength) * (full - np.array(EQUAL))
+    more = np.interp(couplings, ends, [-1, 0, 1])[..., None]
+    full = np.where(more > 0, np.array(ORANGE), np.array(BLUE))
+    colours = np.array(EQUAL) + np.sqrt(np.abs(more)) * (full - np.array(EQUAL))
     return np.round(colours).astype(np.uint8)
 
 
 def contest(
     red: Float[np.ndarray, "types rows columns"],
     green: Float[np.ndarray, "types rows columns"],
-    low: float,
+    equal: float,
     high: float,
 ) -> UInt8[np.ndarray, "types rows columns 4"]:
-    """Two digits' shares of the same votes: `low` is black and `high` bright."""
-    bright = (np.stack([red, green], -1) - low) / max(high - low, 1e-9)
-    pixels = np.concatenate([bright, 0 * bright[..., :1], 0 * bright[..., :1] + 1], -1)
-    return np.round(255 * pixels.clip(0, 1)).astype(np.uint8)
+    """What two digits have of the same votes beyond an equal share; `high` is full colour.
+
+    Colours grow as in `shares`.
+    """
+    more = np.interp([red, green], [equal, max(high, equal + 1e-6)], [0, 1])
+    pixels = np.stack([*np.sqrt(more), np.zeros_like(red), np.ones_like(red)], -1)
+    return np.round(255 * pixels).astype(np.uint8)
 
 
 def tiled(

@@ -14,7 +14,7 @@ from capsnet.explore.parts import box, colours, html, image, panel, put
 if TYPE_CHECKING:
     from capsnet.explore.interface import Explorer
 
-FEW, ACROSS = 8, 16  # so many tiles stand in one row; more of them in rows of so many
+ACROSS = 8  # tiles in a row
 
 
 class Routing:
@@ -65,10 +65,10 @@ def drawn(
     types, *_, classes = couplings.shape
     shares = [couplings[..., digit] for digit in digits]
     if len(shares) > 1:
-        tiles = pictures.contest(shares[0], shares[1], low, high)
+        tiles = pictures.contest(shares[0], shares[1], 1 / classes, high)
     else:
         tiles = pictures.shares(shares[0], low, 1 / classes, high)
-    return pictures.tiled(tiles, types if types <= FEW else ACROSS)
+    return pictures.tiled(tiles, min(types, ACROSS))
 
 
 def legend(digits: list[int], classes: int, low: float, high: float) -> str:
@@ -76,11 +76,12 @@ def legend(digits: list[int], classes: int, low: float, high: float) -> str:
     if len(digits) > 1:
         red, green = digits
         return (
-            f'<i class="swatch red"></i> {high:.3f} to {red} '
-            f'<i class="swatch green"></i> {high:.3f} to {green}; yellow: to both; '
-            f"black: {low:.3f} to either"
+            f'<span><i class="swatch red"></i> to {red}, full: {high:.3f}</span> '
+            f'<span><i class="swatch green"></i> to {green}, full: {high:.3f}</span> '
+            f"<span>black: {1 / classes:g} or less to either, the equal share "
+            "that routing starts from</span>"
         )
     return (
-        f'{low:.3f} <i class="scale"></i> {high:.3f}; grey: {1 / classes:g}, the equal share '
-        "that routing starts from"
+        f'<span>{low:.3f} <i class="scale"></i> {high:.3f}</span> '
+        f"<span>grey: {1 / classes:g}, the equal share that routing starts from</span>"
     )
