@@ -216,6 +216,7 @@ def test_the_capsule_follows_a_turn(page: Page) -> None:
     expect(page.locator(".move", has_text="turn").locator(".value")).to_have_text("+12°")
     changes(page, SEEN, source)
     expect(page.locator(".marker")).to_have_attribute("style", re.compile(r"left: ?64\.29%"))
+    assert "moved by the sliders below" in page.inner_text(".seen figcaption")
     assert lengths(page) != before
     assert page.locator(".pose-number .value").all_text_contents() != numbers
     assert page.locator(".chart .lines").inner_html() == curves  # the same slider, another place

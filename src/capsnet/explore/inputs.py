@@ -12,6 +12,7 @@ from capsnet.data import multimnist
 from capsnet.explore import drawing
 from capsnet.explore.answers import Answered
 from capsnet.explore.parts import COLOURS, box, grey, html, image, moving, names, panel, put
+from capsnet.explore.what import STILL
 
 if TYPE_CHECKING:
     from capsnet.explore.interface import Explorer
@@ -57,7 +58,7 @@ class Drawing:
             if begins:
                 self.strokes.append([])
             if self.strokes:
-                self.strokes[-1].append((right, down))
+                self.strokes[-1].append((min(max(right, 0), 1), min(max(down, 0), 1)))
         await self.ask()
 
     async def _clear(self) -> None:
@@ -181,7 +182,8 @@ class Input:
         labels = answered.asked.labels
         put(self.picture, grey(answered.seen.picture))
         known = f"label {names(labels)}" if labels else "no label"
-        self.caption.content = f"as the network gets it · {known}"
+        still = "" if answered.asked.move == STILL else " · moved by the sliders below"
+        self.caption.content = f"as the network gets it · {known}{still}"
 
 
 def _number(label: str, count: int, value: int, ask: Any) -> ui.number:

@@ -41,8 +41,10 @@ def image(alt: str, classes: str = "ink") -> Element:
 
 
 def put(element: Element, pixels: UInt8[np.ndarray, "height width *channels"]) -> None:
-    """Show `pixels` there."""
-    element.props["src"] = pictures.png(pixels)
+    """Show `pixels` there, unless they are there already."""
+    source = pictures.png(pixels)
+    if element.props.get("src") != source:
+        element.props["src"] = source
 
 
 class Slider(ui.slider):
