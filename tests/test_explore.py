@@ -39,7 +39,9 @@ def noise(side: int = 28, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((side, side), np.float32)
 
 
-def primary_capsule(network: CapsNet, picture: np.ndarray, place: tuple[int, int, int]) -> object:
+def primary_capsule(
+    network: CapsNet, picture: np.ndarray, place: tuple[int, int, int]
+) -> np.ndarray:
     """One capsule by its type, row and column, from the 17×17 pixels that it sees."""
     kind, row, column = place
     with torch.no_grad():

@@ -30,16 +30,17 @@ ICON = (
 class Explorer:
     """One visitor's page.
 
-    The network computes on a thread of its own, so that no slider waits for it; of all that is
-    asked meanwhile only the last is answered. How the capsule follows takes longest: it is worked
-    out when nothing else is asked.
+    The network computes on threads of its own, so that no slider waits for it; of all that is
+    asked meanwhile only the last is answered. How the capsule follows takes longest: that is
+    worked out when nothing else is asked, and holds up nothing.
     """
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.asked = Asked(np.zeros((subject.side, subject.side), np.float32), [])
-        self.stage, self.busy = Stage.NONE, False
+        self.stage, self.busy, self.following_busy = Stage.NONE, False, False
         self.answered: Answered | None = None
+        self.followed: Answered | None = None
         self.trail: Trail | None = None
         with ui.element("header"):
             html("h1", content="Capsule explorer")
@@ -56,11 +57,12 @@ class Explorer:
         self.busy = True
         try:
             while self.stage:
-                await self._show()
+                await self._answer()
         finally:
             self.busy = False
+        await self._follow()
 
-    async def _show(self) -> None:
+    async def _answer(self) -> None:
         asked, stage, self.stage = self.asked, self.stage, Stage.NONE
         network = self.subject.network
         answer = await asyncio.to_thread(answered, network, asked, stage, self.answered)
@@ -69,9 +71,21 @@ class Explorer:
         if stage > Stage.NUMBERS:
             for panel in (self.input, self.lengths, self.routing, self.following):
                 panel.show(answer)
-        if not self.stage:
-            self.trail = await asyncio.to_thread(trail, network, answer, self.trail)
-            self.following.draw(self.trail)
+
+    async def _follow(self) -> None:
+        """Work out the curves of the last answer; whoever answers another one comes here again."""
+        if self.following_busy:
+            return
+        self.following_busy = True
+        try:
+            while not self.busy and (answer := self.answered) is not self.followed:
+                assert answer is not None
+                network, last = self.subject.network, self.trail
+                self.trail = await asyncio.to_thread(trail, network, answer, last)
+                self.followed = answer
+                self.following.draw(self.trail)
+        finally:
+            self.following_busy = False
 
     async def look_at(self, picture: UInt8[np.ndarray, "height width"], labels: list[int]) -> None:
         """Another picture, with no capsule chosen and no number moved."""

@@ -18,8 +18,8 @@ COLOURS = ("red", "green")  # of the first and the second digit of a pair: [P] f
 def panel(name: str, title: str, line: str) -> Iterator[None]:
     """A section with its heading and a line that says what is seen."""
     with ui.element("section").classes(name):
-        ui.html(title, tag="h2", sanitize=False)
-        ui.html(line, tag="p", sanitize=False)
+        html("h2", content=title)
+        html("p", content=line)
         yield
 
 
