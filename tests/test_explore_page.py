@@ -209,6 +209,8 @@ def test_a_finger_draws_too(chromium: Browser, server: object, port: int) -> Non
 def test_the_capsule_follows_a_turn(page: Page) -> None:
     page.locator(".bar").nth(4).click()  # the longest may be another one after the turn
     expect(page.locator(".chart h3")).to_have_text("Capsule 4 over “turn”")
+    expect(page.locator(".chart.waiting")).to_have_count(0)
+    expect(page.locator(".chart .lines polyline")).to_have_count(16)
     before, source = lengths(page), page.locator(SEEN).get_attribute("src")
     curves = page.locator(".chart .lines").inner_html()
     numbers = page.locator(".pose-number .value").all_text_contents()
@@ -223,6 +225,9 @@ def test_the_capsule_follows_a_turn(page: Page) -> None:
     press(page, "shift right", "ArrowRight", 2)
     expect(page.locator(".chart h3")).to_have_text(re.compile("over “shift right”"))
     expect(page.locator(".moves .note")).to_contain_text("up to 2 px")
+    page.wait_for_function(
+        "curves => document.querySelector('.chart .lines').innerHTML !== curves", arg=curves
+    )
 
 
 def test_two_digits_are_told_apart_in_red_and_green(page: Page, digits: Digits) -> None:
