@@ -54,7 +54,7 @@ ALLOWED = {
         *("capsnet.functional", "capsnet.illustrate", "capsnet.networks"),
     },
     "explore/answers": {"jaxtyping", "numpy", "capsnet.explore", "capsnet.networks"},
-    "explore/drawing": {"jaxtyping", "numpy", "PIL", "capsnet.data.multimnist"},
+    "explore/drawing": {"jaxtyping", "numpy", "PIL"},
     "explore/pictures": {"jaxtyping", "numpy", "PIL"},
     "explore/checkpoint": {"jaxtyping", "numpy", "capsnet"},
     "pipeline/schedule": set(),

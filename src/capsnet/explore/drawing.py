@@ -12,8 +12,6 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
-from capsnet.data.multimnist import MARGIN
-
 Point = tuple[float, float]  # (right, down), in any unit
 
 SIDE, BOX = 28, 20
@@ -37,9 +35,6 @@ def framed(picture: UInt8[np.ndarray, "height width"], side: int) -> UInt8[np.nd
     """
     rim = (side - len(picture)) // 2
     return np.pad(picture, rim) if rim >= 0 else picture[-rim:rim, -rim:rim]
-
-
-MULTIMNIST = SIDE + 2 * MARGIN  # the frame in which pairs are put together
 
 
 def _boxed(strokes: Sequence[Sequence[Point]]) -> list[Float[np.ndarray, "points 2"]]:
