@@ -24,8 +24,8 @@ def digit(strokes: Sequence[Sequence[Point]]) -> UInt8[np.ndarray, "28 28"]:
     if not any(strokes):
         return np.zeros((SIDE, SIDE), np.uint8)
     boxed = _boxed(strokes)
-    # Drawn once to be weighed, and again where the mass is in the middle.
-    return _drawn([line + _off_centre(_drawn(boxed)) for line in boxed])
+    shift = _off_centre(_drawn(boxed))
+    return _drawn([line + shift for line in boxed])
 
 
 def framed(picture: UInt8[np.ndarray, "height width"], side: int) -> UInt8[np.ndarray, "side side"]:
