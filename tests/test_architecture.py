@@ -135,6 +135,8 @@ def test_tables_need_nothing_of_what_draws_the_page() -> None:
         if path.parent.name != "web":
             assert not tops & {"altair", "vl_convert", "jinja2", "markupsafe"}, path
             assert not any(module.startswith("capsnet.report.web") for module in tops), path
+
+
 def test_what_the_explorer_shows_is_found_without_its_page() -> None:
     page = {"interface", "parts", "inputs", "lengths", "routing", "pose", "following"}
     for path in rooms():
