@@ -28,5 +28,5 @@ test: .venv/installed
 
 # After a change of the dependencies in pyproject.toml; needs uv.
 lock:
-	uv pip compile pyproject.toml --extra pipeline --extra sweeps --extra explore --extra dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
