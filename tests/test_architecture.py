@@ -17,6 +17,7 @@ ALLOWED = {
     "layers": {"torch", "jaxtyping", "capsnet.functional"},
     "kernels/allocator": set(),
     "kernels/routing": {"torch", "jaxtyping", "capsnet.functional"},
+    "kernels/compiled": {"torch"},
     "kernels/fused": {"torch", "jaxtyping", "triton", "capsnet.functional"},
     "kernels/networks": {
         *("torch", "jaxtyping"),

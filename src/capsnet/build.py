@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, cast
 
 import pytorch_lightning as pl
 import torch
-import torch._functorch.config
 from pytorch_lightning.callbacks import (
     Callback,
     RichModelSummary,
@@ -28,6 +27,7 @@ from capsnet.data.prepared import Digits
 from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
 from capsnet.errors import Mistake
 from capsnet.functional import Balance
+from capsnet.kernels.compiled import compile_
 from capsnet.kernels.networks import FastCapsNet, FusedCapsNet
 from capsnet.modules import BaselineModule, CapsNetModule, DigitsModule, Optimisation
 from capsnet.saving import WholeCheckpoints, last_checkpoint
@@ -209,16 +209,6 @@ def module(run: config.Run, image: tuple[int, int, int]) -> DigitsModule[Any]:
             return CapsNetModule(built, balance, optimisation, run.seed)
         case _:
             return BaselineModule(built, optimisation, run.seed)
-
-
-def compile_(network: nn.Module) -> None:
-    """In place, on a GPU into graphs that are replayed; parameters keep their names.
-
-    PyTorch would compute gradients in bf16 wherever a bf16 convolution is in the same network,
-    those of the routing included; uncompiled, gradients are of the type of what they are of.
-    """
-    torch._functorch.config.backward_pass_autocast = "off"
-    network.compile(mode="reduce-overhead")
 
 
 def datamodule(run: config.Run, data: DataSet) -> DigitsDataModule:

@@ -19,6 +19,7 @@ DECIDING = (
     "callbacks.py",
     "judge.py",
     "train.py",
+    "kernels/compiled.py",
     "kernels/convolutions.py",
     "kernels/fused.py",
     "kernels/networks.py",

@@ -125,9 +125,7 @@ def _route(
     for i in range(first, min(first + RUN, capsules)):
         below, seen = _below(i, batch, capsules, IN_DIM, ROWS, IN2)
         kernel, inside = _kernel(i, OUT, IN_DIM, DIM, OUT2, IN2, DIM2)
-        u_i = tl.load(u + below, mask=seen, other=0.0)
-        w_i = tl.load(weight + kernel, mask=inside, other=0.0)
-        votes = _product(u_i, w_i).reshape(ROWS, OUT2, DIM2)
+        votes = _votes(u + below, seen, weight + kernel, inside).reshape(ROWS, OUT2, DIM2)
         c = _couplings(tl.sum(votes * v, 2), OUT, LEAKY, OUT2)
         sum_ += c[:, :, None] * votes
     tl.store(s + tl.program_id(1) * batch * OUT * DIM + above, sum_, mask=there)
@@ -162,9 +160,7 @@ def _route_backward(
     for i in range(first, min(first + RUN, capsules)):
         below, seen = _below(i, batch, capsules, IN_DIM, ROWS, IN2)
         kernel, inside = _kernel(i, OUT, IN_DIM, DIM, OUT2, IN2, DIM2)
-        u_i = tl.load(u + below, mask=seen, other=0.0)
-        w_i = tl.load(weight + kernel, mask=inside, other=0.0)
-        votes = _product(u_i, w_i).reshape(ROWS, OUT2, DIM2)
+        votes = _votes(u + below, seen, weight + kernel, inside).reshape(ROWS, OUT2, DIM2)
         c = _couplings(tl.sum(votes * v, 2), OUT, LEAKY, OUT2)
         grad_c = tl.sum(votes * grad_s, 2)
         grad_b = c * (grad_c - tl.sum(c * grad_c, 1)[:, None])
@@ -253,6 +249,12 @@ def _kernel(
     out, dim = column // DIM2, column % DIM2
     where = ((i * OUT + out) * IN_DIM + below) * DIM + dim
     return where, (below < IN_DIM) & (out < OUT) & (dim < DIM)
+
+
+@triton.jit
+def _votes(u, seen, weight, inside):
+    """û_i [ROWS, OUT2 · DIM2] = u_i W_i, of what is there."""
+    return _product(tl.load(u, mask=seen, other=0.0), tl.load(weight, mask=inside, other=0.0))
 
 
 @triton.jit
