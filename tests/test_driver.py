@@ -472,6 +472,7 @@ def test_a_killed_pipeline_of_real_trainings_ends_in_the_table(tmp_path: Path) -
     read_yaml = yaml.safe_load(pipeline.read_text())
     kept = ("digits", "compose", "train", "report")
     read_yaml["stages"] = {name: read_yaml["stages"][name] for name in kept}
+    read_yaml["stages"]["report"]["deps"].remove("results/demo-data")  # of a stage that is left out
     pipeline.write_text(yaml.safe_dump(read_yaml))
     long = profile.read_text().replace("steps: 3,", "steps: 150,")
     profile.write_text(long.replace("progress: false", "progress: false, checkpoint_every: 7"))
