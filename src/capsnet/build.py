@@ -253,7 +253,7 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
     if isinstance(run.model, config.CapsNet):
         callbacks.append(RoutingChange(log_every))
     if run.trainer.progress:
-        callbacks += [RichModelSummary(max_depth=1), TQDMProgressBar(refresh_rate=log_every)]
+        callbacks += [RichModelSummary(max_depth=1), TQDMProgressBar(refresh_rate=10)]
     torch.backends.cudnn.allow_tf32 = False  # fp32 is to mean fp32
     return pl.Trainer(
         accelerator=run.trainer.accelerator,
