@@ -23,7 +23,7 @@ FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "errors": lambda _, test: f"{test.errors:,} / {test.total:,}",
     "steps": lambda record, _: steps([record]),
     "schedule": lambda record, _: record.schedule,
-    "recipe": lambda record, _: record.recipe,
+    "recipe": lambda record, _: record.way,
     "batch": lambda record, _: f"{record.batch}",
     "trained on": lambda record, _: f"{record.source}, {record.training_examples:,} examples",
     "tested on": lambda _, test: test.source,
