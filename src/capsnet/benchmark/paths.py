@@ -73,7 +73,7 @@ class Path:
         with torch.inference_mode(), self.autocast:
             self.network(self.images)
         watch.mark()
-        return watch.timing()
+        return Timing(*watch.seconds())
 
 
 def candidates(batch: int, device: str = "cpu") -> dict[str, Candidate]:

@@ -64,7 +64,7 @@ class Row:
             self.module.scores(examples.images)
         watch.mark()
         self.step += 1
-        return watch.timing()
+        return Timing(*watch.seconds())
 
 
 def composed(experiment: str, *overrides: str) -> config.Run:
