@@ -88,7 +88,7 @@ def _values(items: Any) -> dict[str, Any]:
 
 
 def _records(raw: bytes) -> Iterator[Any]:
-    assert raw[: len(HEADER)] == HEADER
+    assert HEADER.startswith(raw[: len(HEADER)])
     position, buffer = len(HEADER), b""
     while position + 7 <= len(raw):
         left = BLOCK - position % BLOCK
@@ -96,8 +96,9 @@ def _records(raw: bytes) -> Iterator[Any]:
             position += left
             continue
         _, length, kind = struct.unpack("<IHB", raw[position : position + 7])
-        position += 7
-        part, position = raw[position : position + length], position + length
+        part, position = raw[position + 7 : position + 7 + length], position + 7 + length
+        if len(part) < length:
+            return  # W&B's service has not yet written the rest
         buffer = part if kind in (1, 2) else buffer + part  # 1 whole, 2 first, 3 middle, 4 last
         if kind in (1, 4):
             record = pb.Record()  # pyright: ignore[reportAttributeAccessIssue]

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from capsnet import functional
-from capsnet.kernels import allocator, convolutions, products, routing, textbook
-from capsnet.kernels.convolutions import Sizes, Tile, best_tile, stacked_convolutions
-from capsnet.kernels.networks import FastCapsNet
+from capsnet.kernels import allocator, convolutions, fourier, products, routing, same, textbook
+from capsnet.kernels.convolutions import Sizes, best_tile, stacked_convolutions
+from capsnet.kernels.fourier import Tile
+from capsnet.kernels.networks import FastCapsNet, FastConv2d
+from capsnet.kernels.same import same_convolution
 from capsnet.kernels.textbook import TextbookCapsNet
-from capsnet.networks import CapsNet
+from capsnet.networks import AffnistBaseline, CapsNet, MnistBaseline, MultiMnistBaseline
 
 EXACT = 1e-10  # relative, in float64
 AS_GOOD = 2  # how many times the error of the truth in float32, against itself in float64
@@ -223,7 +225,7 @@ def test_convolutions_are_as_good_in_float32(side: int) -> None:
 
 def test_an_evaluation_before_training_does_no_harm() -> None:
     """Tensors of inference mode cannot take part in training; the constant matrices are shared."""
-    convolutions.transform.cache_clear()
+    fourier.transform.cache_clear()
     inputs = convolved((1, 28, 28))
     with torch.inference_mode():
         stacked_convolutions(*inputs)
@@ -235,11 +237,100 @@ def test_images_too_small_for_an_output_are_refused() -> None:
         stacked_convolutions(*convolved((1, 28, 16)))
 
 
+def torch_same(x: Tensor, weight: Tensor) -> Tensor:
+    return conv2d(x, weight, padding="same")
+
+
+def features(
+    side: tuple[int, int], taps: tuple[int, int] = (5, 5), channels: tuple[int, int] = (5, 6)
+) -> tuple[Tensor, Tensor]:
+    """Feature maps of two examples, and a kernel."""
+    return normal(2, channels[0], *side, seed=0), normal(*channels[::-1], *taps, seed=1)
+
+
+@pytest.mark.parametrize("side", [(28, 28), (18, 18), (10, 10), (9, 23), (5, 5), (3, 4), (1, 1)])
+def test_same_convolutions_are_exact(side: tuple[int, int]) -> None:
+    assert_equal(same_convolution, torch_same, features(side))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("taps", [(9, 9), (1, 1), (3, 5), (2, 4), (7, 1)])
+def test_same_convolutions_with_other_kernels_are_exact(taps: tuple[int, int]) -> None:
+    """Even ones too: PyTorch pads them more behind than before."""
+    assert_equal(same_convolution, torch_same, features((12, 13), taps))
+
+
+@pytest.mark.parametrize("outputs", [(7, 7), (4, 14), (5, 6), (1, 1), (28, 28), (30, 9)])
+def test_same_convolutions_are_exact_however_they_are_tiled(
+    outputs: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(same, "best_tile", lambda sizes: Tile(outputs, (5, 5)))
+    assert_equal(same_convolution, torch_same, features((28, 28), channels=(3, 2)))
+
+
+def test_same_convolutions_are_exact_from_channels_last() -> None:
+    """In the memory of the one before, where channels lie last, or of PyTorch's channels_last."""
+    x, weight = features((12, 13))
+    last = x.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)
+    assert_equal(same_convolution, torch_same, (last, weight))
+    assert_equal(same_convolution, torch_same, (x.to(memory_format=torch.channels_last), weight))
+
+
+@pytest.mark.parametrize("side", [28, 18])
+def test_same_convolutions_are_as_good_in_float32(side: int) -> None:
+    inputs = features((side, side), channels=(64, 32))
+    assert_as_good_in_float32(same_convolution, torch_same, inputs)
+
+
+@pytest.mark.parametrize(
+    ("images", "kernel", "pays"),
+    [
+        ((128, 256, 28, 28), (256, 256, 5, 5), True),
+        ((128, 512, 18, 18), (256, 512, 5, 5), True),
+        ((128, 1, 28, 28), (256, 1, 5, 5), False),  # the digits themselves
+        ((128, 256, 28, 28), (256, 256, 1, 1), False),
+    ],
+)
+def test_where_the_transform_pays(
+    images: tuple[int, ...], kernel: tuple[int, ...], pays: bool
+) -> None:
+    assert same.pays(torch.empty(images), torch.empty(kernel)) == pays
+
+
+@pytest.mark.parametrize("kind", [MnistBaseline, MultiMnistBaseline, AffnistBaseline])
+def test_a_baseline_by_the_fast_convolution_is_the_same_network(
+    kind: Callable[..., nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a network so small would not take it."""
+    monkeypatch.setattr(same, "pays", lambda x, weight: True)
+    truth, fast = (kind((1, 12, 16), conv=c).double().eval() for c in (nn.Conv2d, FastConv2d))
+    fast.load_state_dict(truth.state_dict())
+    images = normal(2, 1, 12, 16, seed=3)
+    for network in (truth, fast):
+        network(images).square().sum().backward()
+    torch.testing.assert_close(fast(images), truth(images), rtol=1e-10, atol=1e-12)
+    for one, two in zip(truth.parameters(), fast.parameters(), strict=True):
+        torch.testing.assert_close(two.grad, one.grad, rtol=1e-9, atol=1e-12)
+
+
+def test_a_fast_convolution_in_bf16_is_pytorchs() -> None:
+    x, layer = normal(2, 64, 12, 12, seed=0).float(), FastConv2d(64, 64, 5, padding="same")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(layer(x), nn.Conv2d.forward(layer, x))
+
+
+def test_a_product_keeps_only_what_its_gradients_need() -> None:
+    a, b = normal(4, 5, seed=0), normal(5, 6, seed=1).requires_grad_()
+    product = products.matmul(a, b).grad_fn
+    assert product is not None
+    assert [kept is a for kept in product.saved_tensors] == [True, False]  # pyright: ignore[reportAttributeAccessIssue]
+
+
 @pytest.mark.parametrize("taps", [(5, 5), (1, 1), (3, 2)])
 def test_a_transform_has_as_many_points_as_its_tile_says(taps: tuple[int, int]) -> None:
     for outputs in [(6, 6), (5, 5), (10, 7), (1, 4)]:
         tile = Tile(outputs, taps)
-        matrices = convolutions.transform(tile, torch.float64, torch.device("cpu"))
+        matrices = fourier.transform(tile, torch.float64, torch.device("cpu"))
         assert [m.shape for m in matrices] == [
             (tile.points, tile.sides[0] * tile.sides[1]),
             (tile.points, taps[0] * taps[1]),

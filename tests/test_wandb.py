@@ -19,7 +19,7 @@ from capsnet.account import host, logged_in
 from capsnet.identity import PACKAGE
 from capsnet.train import train
 from conftest import Shown
-from offline_wandb import Artifact, OfflineRun, read_runs
+from offline_wandb import Artifact, OfflineRun, read_run, read_runs
 from running import TINY, composed, tiny
 from wandb_server import Server, serving
 
@@ -53,6 +53,22 @@ def test_a_page_says_what_the_run_was(experiment: str, data: str, shown: dict[st
     assert page.config["schedule"]["batch"] == 32
     assert page.config["identity"] == record.identity
     assert page.config["model"].get("routing_iterations") == record.model.get("routing_iterations")
+
+
+def test_a_page_is_read_however_much_of_it_is_written(
+    shown: dict[str, Shown], tmp_path: Path
+) -> None:
+    """W&B's service is another process: a reader meets its file cut off anywhere."""
+    page = shown[BASELINE].page
+    [path] = page.folder.parent.glob("*.wandb")
+    raw, cut = path.read_bytes(), tmp_path / "cut.wandb"
+    for length in [*range(0, len(raw), 997), *range(100)]:
+        cut.write_bytes(raw[:length])
+        read = read_run(cut, patience=0)
+        assert read.exit_code is None
+        assert read.history == page.history[: len(read.history)]
+    cut.write_bytes(raw)
+    assert read_run(cut).history == page.history
 
 
 def test_everything_is_drawn_over_the_images_seen(shown: dict[str, Shown]) -> None:

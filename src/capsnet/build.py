@@ -28,7 +28,7 @@ from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
 from capsnet.errors import Mistake
 from capsnet.functional import Balance
 from capsnet.kernels.compiled import compile_
-from capsnet.kernels.networks import FastCapsNet, FusedCapsNet
+from capsnet.kernels.networks import FastCapsNet, FastConv2d, FusedCapsNet
 from capsnet.modules import BaselineModule, CapsNetModule, DigitsModule, Optimisation
 from capsnet.saving import WholeCheckpoints, last_checkpoint
 
@@ -134,16 +134,17 @@ def network(run: config.Run, image: tuple[int, int, int]) -> nn.Module:
     Raises Mistake when the run asks for kernels that need a GPU where there is none.
     """
     torch.manual_seed(run.seed)
+    conv = nn.Conv2d if run.trainer.kernels == "reference" else FastConv2d
     match run.model:
         case config.CapsNet():
             return capsnet(capsnet_kind(run.trainer), run.model, run.recipe, image)
         case config.MnistBaseline():
-            return dropout_baseline(networks.MnistBaseline, (328, 192), run.model, image)
+            return dropout_baseline(networks.MnistBaseline, (328, 192), run.model, image, conv)
         case config.MultiMnistBaseline(width=width):
             channels = scaled(512, width), scaled(256, width)
-            return networks.MultiMnistBaseline(image, channels, scaled(1024, width))
+            return networks.MultiMnistBaseline(image, channels, scaled(1024, width), conv=conv)
         case config.AffnistBaseline():
-            return dropout_baseline(networks.AffnistBaseline, (848, 192), run.model, image)
+            return dropout_baseline(networks.AffnistBaseline, (848, 192), run.model, image, conv)
         case _:
             raise AssertionError(run.model)
 
@@ -181,11 +182,12 @@ def dropout_baseline(
     hidden: tuple[int, int],
     model: config.DropoutBaseline,
     image: tuple[int, int, int],
+    conv: type[nn.Conv2d],
 ) -> nn.Module:
     """The MNIST or the affNIST baseline, which differ in `hidden` and in their pools."""
     first, second, third = (scaled(channels, model.width) for channels in (256, 256, 128))
     narrowed = scaled(hidden[0], model.width), scaled(hidden[1], model.width)
-    return kind(image, (first, second, third), narrowed, model.dropout)
+    return kind(image, (first, second, third), narrowed, model.dropout, conv=conv)
 
 
 def scaled(channels: int, width: float) -> int:

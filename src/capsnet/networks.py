@@ -80,7 +80,7 @@ class MnistBaseline(nn.Sequential):
 
     Images [batch, channels, height, width] in [0, 1] → logits [batch, classes]. SAME padding and no
     pooling: with these the parameters add up to 35,445,522 [D]. The dropout rate is not stated;
-    0.5 is the common one [?].
+    0.5 is the common one [?]. `conv` computes the convolutions; so in all baselines.
     """
 
     def __init__(
@@ -90,12 +90,13 @@ class MnistBaseline(nn.Sequential):
         hidden: tuple[int, int] = (328, 192),
         dropout: float = 0.5,
         classes: int = 10,
+        conv: type[nn.Conv2d] = nn.Conv2d,
     ) -> None:
         depth, height, width = image
         super().__init__(
-            *_conv_relu(depth, channels[0]),
-            *_conv_relu(channels[0], channels[1]),
-            *_conv_relu(channels[1], channels[2]),
+            *_conv_relu(conv, depth, channels[0]),
+            *_conv_relu(conv, channels[0], channels[1]),
+            *_conv_relu(conv, channels[1], channels[2]),
             *_dense(channels[2] * height * width, hidden, dropout, classes),
         )
 
@@ -113,12 +114,13 @@ class MultiMnistBaseline(nn.Sequential):
         channels: tuple[int, int] = (512, 256),
         hidden: int = 1024,
         classes: int = 10,
+        conv: type[nn.Conv2d] = nn.Conv2d,
     ) -> None:
         depth, height, width = image
         super().__init__(
-            *_conv_relu(depth, channels[0], 9),
+            *_conv_relu(conv, depth, channels[0], 9),
             nn.MaxPool2d(2),
-            *_conv_relu(channels[0], channels[1]),
+            *_conv_relu(conv, channels[0], channels[1]),
             nn.MaxPool2d(2),
             nn.Flatten(),
             Linear(channels[1] * (height // 4) * (width // 4), hidden),
@@ -142,20 +144,23 @@ class AffnistBaseline(nn.Sequential):
         hidden: tuple[int, int] = (848, 192),
         dropout: float = 0.5,
         classes: int = 10,
+        conv: type[nn.Conv2d] = nn.Conv2d,
     ) -> None:
         depth, height, width = image
         super().__init__(
-            *_conv_relu(depth, channels[0]),
+            *_conv_relu(conv, depth, channels[0]),
             nn.MaxPool2d(2),
-            *_conv_relu(channels[0], channels[1]),
+            *_conv_relu(conv, channels[0], channels[1]),
             nn.MaxPool2d(2),
-            *_conv_relu(channels[1], channels[2]),
+            *_conv_relu(conv, channels[1], channels[2]),
             *_dense(channels[2] * (height // 4) * (width // 4), hidden, dropout, classes),
         )
 
 
-def _conv_relu(inputs: int, outputs: int, kernel: int = 5) -> tuple[nn.Module, nn.Module]:
-    return nn.Conv2d(inputs, outputs, kernel, padding="same"), nn.ReLU()
+def _conv_relu(
+    conv: type[nn.Conv2d], inputs: int, outputs: int, kernel: int = 5
+) -> tuple[nn.Module, nn.Module]:
+    return conv(inputs, outputs, kernel, padding="same"), nn.ReLU()
 
 
 def _dense(

@@ -6,7 +6,7 @@ change how long they take.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ DIGITS = 10_000  # in the noise: a table of indices for more would only take lon
 
 
 class Row:
-    """An experiment of the paper at its full width; its CapsNet, if asked, by the textbook."""
+    """An experiment of the paper at its full width, as training takes it or by the textbook."""
 
     def __init__(
         self,
@@ -35,13 +35,14 @@ class Row:
         overrides: Sequence[str] = (),
         textbook: bool = False,
     ) -> None:
-        self.run = composed(experiment, *overrides)
+        kernels = ["trainer.kernels=reference"] if textbook else []
+        self.run = composed(experiment, *overrides, *kernels)
         self.device, data = torch.device(device), noise(self.run)
         self.step, image = 0, data.examples(torch.tensor([0]), None).images.shape[1:]
         self.data = data.to(self.device)
-        shape, chosen = (image[0], image[1], image[2]), cast(Any, self.run.model)
+        shape, chosen = (image[0], image[1], image[2]), self.run.model
         self.module: Any = build.module(self.run, shape)
-        if textbook:
+        if textbook and isinstance(chosen, config.CapsNet):
             self.module.network = build.capsnet(TextbookCapsNet, chosen, self.run.recipe, shape)
         self.module = self.module.to(device)
         self.adam = self.module.configure_optimizers()["optimizer"]
@@ -93,9 +94,6 @@ def noise(run: config.Run) -> Split:
 def candidates(
     experiment: str, device: str = "cpu", overrides: Sequence[str] = ()
 ) -> dict[str, Candidate]:
-    """The experiment as training takes it; a CapsNet by the textbook as well."""
+    """The experiment as training takes it, and by the textbook: a baseline by PyTorch's layers."""
     make = partial(Row, experiment, device, tuple(overrides))
-    ours = {"training": Candidate(make)}
-    if "capsnet" not in experiment:
-        return ours
-    return ours | {"textbook": Candidate(partial(make, textbook=True))}
+    return {"training": Candidate(make), "textbook": Candidate(partial(make, textbook=True))}

@@ -22,15 +22,15 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.save_for_backward(a, b)
+        for_a, for_b = ctx.needs_input_grad
+        ctx.save_for_backward(a if for_b else None, b if for_a else None)
         return _multiplied(a, b)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
         (grad,) = grads
         a, b = ctx.saved_tensors
-        for_a, for_b = ctx.needs_input_grad
-        return matmul(grad, b.mT) if for_a else None, matmul(a.mT, grad) if for_b else None
+        return None if b is None else matmul(grad, b.mT), None if a is None else matmul(a.mT, grad)
 
 
 def _multiplied(a: Tensor, b: Tensor) -> Tensor:
