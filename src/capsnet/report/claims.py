@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean
 
 from capsnet.paper import Claim
-from capsnet.report.groups import shortcoming
+from capsnet.report.groups import circumstances, shortcoming
 from capsnet.report.statistics import McNemar, mcnemar, t_interval
 from capsnet.report.tables import Text, steps
 from capsnet.results import Record, read_arrays
@@ -49,7 +49,8 @@ def pairs(claim: Claim, runs: Mapping[Path, Record]) -> list[Pair]:
         (better, worse)
         for better in _of(claim.better, runs)
         for worse in _of(claim.worse, runs)
-        if _circumstances(runs[better]) == _circumstances(runs[worse])
+        if circumstances(runs[better]) == circumstances(runs[worse])
+        and runs[better].way == runs[worse].way
     ]
     longest = max((runs[better].steps_planned for better, _ in found), default=0)
     kept = [pair for pair in found if runs[pair[0]].steps_planned == longest]
@@ -60,11 +61,6 @@ def _of(experiment: str, runs: Mapping[Path, Record]) -> list[Path]:
     return [path for path, record in runs.items() if record.experiment == experiment]
 
 
-def _circumstances(record: Record) -> tuple[object, ...]:
-    schedule = record.schedule, record.steps_planned, record.batch
-    return record.seed, record.way, schedule, record.model["width"], record.identity["data"]
-
-
 def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
     if not found:
         return claim.words, "not enough runs", "–", "–", "0", "–", "–"
@@ -72,7 +68,7 @@ def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Te
     told = f"{mean(gains):+.2f}"
     if len(gains) > 1:
         told += " ({:+.2f} to {:+.2f})".format(*t_interval(gains))
-    apart = ", ".join(_told(test) for test in tests(claim, found)) or "–"
+    apart = ", ".join(map(told_apart, tests(claim.test, found))) or "–"
     records = [runs[path] for pair in found for path in pair]
     last = apart, str(len(found)), records[0].way, steps(records)
     return claim.words, verdict(claim, runs, found), told, *last
@@ -84,9 +80,9 @@ def gain(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> li
     return [worse - better for better, worse in errors]
 
 
-def tests(claim: Claim, found: Sequence[Pair]) -> list[McNemar]:
-    """McNemar's test of each pair whose errors were kept example by example."""
-    name = f"wrong.{claim.test}"
+def tests(test: str, found: Sequence[Pair]) -> list[McNemar]:
+    """McNemar's test of each pair whose errors on `test` were kept example by example."""
+    name = f"wrong.{test}"
     kept = [[read_arrays(path) for path in pair] for pair in found]
     return [
         mcnemar(better[name], worse[name])
@@ -95,7 +91,8 @@ def tests(claim: Claim, found: Sequence[Pair]) -> list[McNemar]:
     ]
 
 
-def _told(test: McNemar) -> str:
+def told_apart(test: McNemar) -> str:
+    """Right alone: the first, the other, and p."""
     return f"{test.only_first:,} / {test.only_second:,} ({test.p:.2g})"
 
 

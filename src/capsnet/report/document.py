@@ -9,6 +9,7 @@ from capsnet.errors import Mistake
 from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table
 from capsnet.report.groups import longest
+from capsnet.report.recipes import recipes_table
 from capsnet.report.speed import speed_tables
 from capsnet.report.tables import Text, markdown, paper_table, runs_table
 from capsnet.results import Record
@@ -36,12 +37,14 @@ def _sections(every: Mapping[str, list[Text]], mark: str) -> str:
 def in_readme(text: str, runs: Mapping[Path, Record], benchmarks: Sequence[Path]) -> str:
     """The README with what is known so far between its marks.
 
-    `tables`: the longest runs of each experiment, and their costs; `speed`: what the JSON files of
-    `benchmarks` say. Raises Mistake when the marks are not there.
+    `tables`: the longest runs of each experiment, all that compare recipes, and costs; `speed`:
+    what the JSON files of `benchmarks` say. Raises Mistake when the marks are not there.
     """
-    known = longest(runs)
-    cost = {"Cost of one run, at the measured speed": costs_table(benchmarks)}
-    text = between(text, "tables", _sections(tables(known) | cost, "###"))
+    more = {
+        "Recipes at equal steps": recipes_table(runs),
+        "Cost of one run, at the measured speed": costs_table(benchmarks),
+    }
+    text = between(text, "tables", _sections(tables(longest(runs)) | more, "###"))
     speeds = [_sections(speed_tables(json.loads(path.read_text())), "###") for path in benchmarks]
     return between(text, "speed", "\n".join(speeds))
 

@@ -38,9 +38,15 @@ def _demo(record: Record) -> bool:
     return record.source != "mnist" or record.model["width"] != 1
 
 
-def _kind(record: Record) -> tuple[int, str, int, str, str, float]:
-    schedule = record.steps_planned, record.schedule, record.batch
+def _kind(record: Record) -> tuple[int, str, int, int, str, str, float]:
+    schedule = record.steps_planned, record.schedule, record.batch, record.training_examples
     return *schedule, record.way, record.source, record.model["width"]
+
+
+def circumstances(record: Record) -> tuple[object, ...]:
+    """All in which two runs must agree, to be compared example by example: not model or recipe."""
+    schedule = record.schedule, record.steps_planned, record.batch, record.training_examples
+    return record.seed, record.precision, schedule, record.model["width"], record.identity["data"]
 
 
 def shortcoming(records: Sequence[Record]) -> str | None:

@@ -1,0 +1,94 @@
+"""The two recipes at equal steps: which learns faster, which ends lower."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from statistics import mean
+
+from matplotlib.ticker import PercentFormatter
+
+from capsnet.report.claims import Pair, tests, told_apart
+from capsnet.report.groups import circumstances
+from capsnet.report.look import BLUE, VERMILION, drawing
+from capsnet.report.runs import Run, caption, marks
+from capsnet.report.statistics import t_interval
+from capsnet.report.tables import Text, steps
+from capsnet.results import Record
+
+RELEASED, TEXT = "released", "text"
+COLOURS = {RELEASED: BLUE, TEXT: VERMILION}
+COLUMNS = (
+    "experiment",
+    "trained on",
+    "steps",
+    "released, errors",
+    "text, errors",
+    "text lower by, % points",
+    "right alone: text, released (McNemar's p)",
+    "seeds",
+)
+
+
+def recipes_table(runs: Mapping[Path, Record]) -> list[Text]:
+    """A line for each experiment and schedule that both recipes were run with, shortest first."""
+
+    def schedule(pair: Pair) -> tuple[str, int, str, int]:
+        one = runs[pair[0]]
+        return one.experiment, one.steps_planned, one.schedule, one.training_examples
+
+    groups = groupby(sorted(pairs(runs), key=schedule), schedule)
+    return [COLUMNS, *(_row(runs, list(group)) for _, group in groups)]
+
+
+def pairs(runs: Mapping[Path, Record]) -> list[Pair]:
+    """Runs that differ in nothing but the recipe, `text` first, in the order of their seeds."""
+    found = [
+        (text, released)
+        for text, first in runs.items()
+        for released, second in runs.items()
+        if (first.recipe, second.recipe) == (TEXT, RELEASED)
+        and first.experiment == second.experiment
+        and circumstances(first) == circumstances(second)
+    ]
+    return sorted(found, key=lambda pair: runs[pair[0]].seed)
+
+
+def _row(runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
+    text, released = ([runs[path] for path in side] for side in zip(*found, strict=True))
+    lower = [
+        two.tests["test"].error_percent - one.tests["test"].error_percent
+        for one, two in zip(text, released, strict=True)
+    ]
+    told = f"{mean(lower):+.2f}"
+    if len(lower) > 1:
+        told += " ({:+.2f} to {:+.2f})".format(*t_interval(lower))
+    digits = f"{text[0].training_examples:,} {text[0].source}"
+    apart = ", ".join(map(told_apart, tests("test", found))) or "–"
+    counted = _errors(released), _errors(text)
+    return text[0].experiment, digits, steps(text), *counted, told, apart, f"{len(found)}"
+
+
+def _errors(records: Sequence[Record]) -> str:
+    tests = [record.tests["test"] for record in records]
+    return ", ".join(f"{test.errors:,}" for test in tests) + f" / {tests[0].total:,}"
+
+
+def figure_recipes(stem: Path, runs: Sequence[Run]) -> bool:
+    """Validation error while training, a line a run; whether any two recipes have logged it."""
+    logged = [run for run in runs if len(run.curve("validation/error"))]
+    if {run.record.recipe for run in logged} != set(COLOURS):
+        return False
+    remark = (
+        "Errors on the first training digits, which were held out; the test digits play no part."
+    )
+    title = "Two recipes: which learns faster"
+    with drawing(stem, (8, 4), title, caption(logged, remark), marks(logged)) as figure:
+        axes = figure.subplots()
+        for run in logged:
+            style = {"color": COLOURS[run.record.recipe], "marker": ".", "linewidth": 1.2}
+            label = f"{run.record.recipe}, seed {run.record.seed}"
+            axes.plot(*run.curve("validation/error").T, **style, label=label)
+        axes.set(xlabel="training step", ylabel="validation error", ylim=(0, None))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.legend()
+    return True
