@@ -16,6 +16,7 @@ from capsnet import results
 from capsnet.errors import Mistake
 from capsnet.report import figures, lines, pictures, sweep
 from capsnet.report.look import BLUE, VERMILION
+from capsnet.report.recipes import figure_recipes
 from capsnet.report.runs import Run, caption, marks
 from records import record
 from running import output
@@ -291,6 +292,28 @@ def test_the_command_draws_every_figure_and_twice_the_same(profile: Path, tmp_pa
     assert "seed 1" in words(tmp_path / "figure_3.svg")  # the lowest of three iterations
     assert "MultiMNIST" not in words(tmp_path / "figure_a2.svg")  # it has no pair
     assert "seeds 0, 1, 3" in words(tmp_path / "figure_a2.svg")
+
+
+def test_figures_of_two_recipes_show_one_and_compare_both(tmp_path: Path) -> None:
+    """A recipe is another model: its losses would not mean the same."""
+    both = {"curve.validation/error": curve(0.04, 0.02)} | trained()
+    for seed in (0, 1):
+        leave(tmp_path / "some", record(seed=seed), both)
+    leave(tmp_path / "some", record(seed=7, recipe="text"), both)
+    drawn = {path.stem for path in figures.draw(tmp_path / "some", tmp_path)}
+    assert drawn == {"curves", "figure_a1", "recipes"}
+    for name in ("curves", "figure_a1"):
+        assert "recipe released" in words(tmp_path / f"{name}.svg")
+        assert "seeds 0, 1" in words(tmp_path / f"{name}.svg")
+    for told in ("released, seed 0", "released, seed 1", "text, seed 7", "validation error"):
+        assert told in words(tmp_path / "recipes.svg")
+
+
+def test_no_figure_compares_recipes_of_which_one_was_not_validated(tmp_path: Path) -> None:
+    validated = {"curve.validation/error": curve(0.04, 0.02)}
+    runs = [Run(record(), validated), Run(record(recipe="text"), trained())]
+    assert not figure_recipes(tmp_path / "recipes", runs)
+    assert not list(tmp_path.iterdir())
 
 
 def test_figures_without_arrays_are_left_out(tmp_path: Path) -> None:

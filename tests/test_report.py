@@ -1,6 +1,7 @@
 """Tables and claims: counts in, percentages, intervals, paired tests and verdicts out."""
 
 import json
+import math
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table
 from capsnet.report.document import in_readme
 from capsnet.report.groups import longest
+from capsnet.report.recipes import recipes_table
 from capsnet.report.speed import speed_tables
 from capsnet.report.statistics import mcnemar, t_interval
 from capsnet.report.tables import markdown, paper_table, verdict
@@ -23,6 +25,9 @@ from records import record
 from running import output
 
 R3 = paper.MNIST[-1]
+
+
+Runs = dict[Path, Record]
 
 
 def demo(errors: int = 25) -> Record:
@@ -188,6 +193,55 @@ def test_a_claim_is_judged_on_runs_that_differ_in_the_model_alone(tmp_path: Path
     assert (line[1], line[4]) == ("not enough runs", "2")
 
 
+def recipe(name: str, seed: int, wrong: range, folder: Path, **changes: Any) -> Runs:
+    path = folder / f"{name}-{seed}.json"
+    one = record(len(wrong), recipe=name, seed=seed, **changes)
+    results.write_arrays(path, {"wrong.test": bits(10_000, wrong)})
+    return {path: one}
+
+
+def test_recipes_are_compared_seed_by_seed_at_equal_steps(tmp_path: Path) -> None:
+    runs = recipe("released", 0, range(50), tmp_path) | recipe("text", 0, range(40, 60), tmp_path)
+    runs |= recipe("text", 1, range(10), tmp_path) | recipe("released", 1, range(30), tmp_path)
+    runs |= recipe("text", 2, range(1), tmp_path)  # alone
+    [line] = recipes_table(runs)[1:]
+    assert line[:3] == ("mnist_capsnet_r3_recon", "60,000 mnist", "300,000 of 300,000")
+    assert line[3:5] == ("50, 30 / 10,000", "20, 10 / 10,000")
+    assert line[5] == "+0.25 ({:+.2f} to {:+.2f})".format(*t_interval([0.3, 0.2]))
+    # Seed 0: text alone gets 0..39 right, released alone 50..59. Seed 1: text alone 10..29.
+    p = 2 * sum(math.comb(50, k) for k in range(11)) / 2**50
+    assert line[6:] == (f"40 / 10 ({p:.2g}), 20 / 0 ({2 / 2**20:.2g})", "2")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"steps_planned": 500},
+        {"schedule": "short"},
+        {"training_examples": 50_000},
+        {"precision": "bf16-mixed"},
+        {"identity": {"data": "other"}},
+        {"experiment": "mnist_capsnet_r3"},
+        {"batch": 64},
+    ],
+)
+def test_recipes_are_compared_only_where_all_else_is_equal(
+    other: dict[str, Any], tmp_path: Path
+) -> None:
+    runs = recipe("released", 0, range(50), tmp_path) | recipe("text", 0, range(9), tmp_path)
+    assert len(recipes_table(runs)) == 2
+    changed = recipe("text", 0, range(9), tmp_path, **other)
+    assert len(recipes_table(runs | changed)) == 1
+
+
+def test_runs_on_fewer_digits_are_another_row() -> None:
+    kinds = [record(25), record(26, seed=1), record(90, training_examples=50_000)]
+    assert [line[3:5] for line in paper_table(kinds, [R3])[1:]] == [
+        ("0.90", "90 / 10,000"),
+        ("0.26 ± 0.007 (2)", "25, 26 / 10,000"),
+    ]
+
+
 def test_the_readme_shows_the_longest_runs_and_no_demo() -> None:
     short = record(90, schedule="short", steps_planned=500, steps_done=500)
     text = record(91, recipe="text", schedule="short", steps_planned=500, steps_done=500)
@@ -199,8 +253,10 @@ def test_the_readme_shows_the_longest_runs_and_no_demo() -> None:
     text = in_readme(page, runs, [])
     assert [word in text for word in ("before", "between", "after")] == [True] * 3
     assert "old" not in text
-    assert "25, 25 / 10,000" in text
-    assert "90 / 10,000" not in text
+    known, compared = text.split("### Recipes at equal steps")
+    assert "25, 25 / 10,000" in known
+    assert "90 / 10,000" not in known
+    assert "| 90 / 10,000 | 91 / 10,000 | -0.01 |" in compared
     assert in_readme(text, runs, []) == text
     with pytest.raises(Mistake, match="has lost its marks"):
         in_readme("no marks", runs, [])

@@ -1,25 +1,32 @@
 """The paper's figures from the arrays beside our records: which runs each one shows."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from capsnet.errors import Mistake
 from capsnet.report import lines, pictures, sweep
 from capsnet.report.look import files
+from capsnet.report.recipes import figure_recipes
 from capsnet.report.runs import Run, read_runs
 
 
 def draw(folder: Path, target: Path) -> Iterator[Path]:
     """Every figure that the runs in `folder` have arrays for, into `target`.
 
+    Of one recipe, as recipes are different models: that of most runs; and one that compares them.
     Raises Mistake when there are no runs or none has arrays.
     """
     runs = [run for run in read_runs(folder) if run.arrays]
     if not runs:
         raise Mistake(f"no record in {folder} has its arrays (.npz) beside it: train again")
+    [(way, _)] = Counter(run.record.way for run in runs).most_common(1)
+    alike = [run for run in runs if run.record.way == way]
     for name, wanted in FIGURES.items():
-        if wanted(target / name, runs):
+        if wanted(target / name, alike):
             yield from files(target / name)
+    if figure_recipes(target / "recipes", runs):
+        yield from files(target / "recipes")
 
 
 def draw_sweep(folder: Path, target: Path) -> Iterator[Path]:
