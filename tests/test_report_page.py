@@ -51,6 +51,29 @@ def shown(project: Path) -> Element:
     return parsed((project / "results/steps500.html").read_text())
 
 
+def test_one_command_makes_all_again(tmp_path: Path) -> None:
+    """From records alone: the tables are those that are committed, and so is the README."""
+    shutil.copytree(PROJECT / "results/epochs2", tmp_path / "results/epochs2")
+    kept, sweep = PROJECT / "results/steps500", tmp_path / "results/sweeps/iterations"
+    shutil.copytree(kept, tmp_path / "results/steps500")
+    shutil.copy(PROJECT / "CITATION.cff", tmp_path)
+    for path in kept.glob("multimnist_capsnet_*/*"):
+        one = sweep / path.parent.name
+        one.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, one / f"record{path.suffix}")
+    marks = (f"<!-- {name} -->" for name in ("tables: {}", "end of tables", "speed: {}"))
+    by_hand = "\n".join((*marks, "<!-- end of speed -->", ""))
+    (tmp_path / "README.md").write_text(by_hand.format(*["`python -m capsnet.report readme`"] * 2))
+    code, printed = output("report", "all", cwd=tmp_path)
+    assert code == 0, printed
+    for name in ("epochs2.md", "steps500.md"):
+        assert (tmp_path / "results" / name).read_text() == (kept.parent / name).read_text()
+    for name in ("steps500.html", "steps500-figures/figure_5.svg"):
+        assert (tmp_path / "results" / name).stat().st_size > 10_000
+    assert "| 1 | 1 | 42.975 |" in (sweep / "sweep.md").read_text()
+    assert "6,333 / 10,000" in (tmp_path / "README.md").read_text()
+
+
 def by_id(page: Element, name: str) -> Element:
     [found] = [one for one in page.iter() if one.get("id") == name]
     return found

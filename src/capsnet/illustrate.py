@@ -61,7 +61,7 @@ def routed(
     [0, 1].
     """
     layer = network.digits
-    u = network.primary(network.conv1(images).relu())
+    u = network.primary_capsules(images)
     last = routing_trace(u, layer.weight, layer.iterations, layer.bias)[-1]
     return {
         "routing_changes": routing_changes(network, images, ITERATIONS).cpu(),
@@ -151,7 +151,7 @@ def routing_changes(
     `iterations` 0 are the network's own.
     """
     layer = network.digits
-    u = network.primary(network.conv1(images).relu())
+    u = network.primary_capsules(images)
     trace = routing_trace(u, layer.weight, iterations or layer.iterations, layer.bias)
     return torch.stack([agreement(u, layer.weight, step.v).abs().mean() for step in trace])
 

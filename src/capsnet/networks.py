@@ -46,7 +46,13 @@ class CapsNet(nn.Module):
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes dim"]:
         """Images in [0, 1] → digit capsules; their lengths are the answer."""
-        return self.digits(self.primary(self.conv1(images).relu()))
+        return self.digits(self.primary_capsules(images))
+
+    def primary_capsules(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch capsules dim"]:
+        """Images in [0, 1] → the capsules that are routed from."""
+        return self.primary(self.conv1(images).relu())
 
     def reconstruct(
         self, capsules: Float[Tensor, "batch classes dim"], mask: Float[Tensor, "batch classes"]

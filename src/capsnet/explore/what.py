@@ -62,7 +62,7 @@ class Seen(NamedTuple):
 def seen(network: CapsNet, picture: Picture) -> Seen:
     """Everything from one forward pass, by the equations of `functional`."""
     layer = network.digits
-    u = network.primary(network.conv1(_batch(picture[None])).relu())
+    u = network.primary_capsules(_batch(picture[None]))
     steps = routing_trace(u, layer.weight, layer.iterations, layer.bias)
     types = network.primary.conv.out_channels // network.primary.dim
     side = math.isqrt(u.shape[1] // types)

@@ -19,20 +19,21 @@ class FastCapsNet(CapsNet):
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes dim"]:
         """As `CapsNet.forward`."""
-        layer, u = self.digits, self.primary.capsules(self.convolved(images))
+        layer, u = self.digits, self.primary_capsules(images)
         with full_precision(u):
             return self.route(u, layer.weight, layer.iterations, layer.bias)
 
-    def convolved(
+    def primary_capsules(
         self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels2 height2 width2"]:
-        """Both convolutions: on GPUs and in bf16 PyTorch's, fastest there with channels last."""
+    ) -> Float[Tensor, "batch capsules dim"]:
+        """As `CapsNet`'s; on GPUs and in bf16 by PyTorch, fastest there with channels last."""
         if not computed_in_full_on_a_cpu(images):
             images = images.contiguous(memory_format=torch.channels_last)
-            return self.primary.conv(self.conv1(images).relu())
+            return super().primary_capsules(images)
         bias, kernel = self.conv1.bias, self.primary.conv.weight
         assert bias is not None
-        return stacked_convolutions(images, self.conv1.weight, bias, kernel)
+        convolved = stacked_convolutions(images, self.conv1.weight, bias, kernel)
+        return self.primary.capsules(convolved)
 
 
 class FusedCapsNet(FastCapsNet):

@@ -34,5 +34,5 @@ class TextbookCapsNet(CapsNet):
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes dim"]:
         """As `CapsNet.forward`."""
-        u = self.primary(self.conv1(images).relu())
+        u = self.primary_capsules(images)
         return dynamic_routing(u, self.digits.weight, self.digits.iterations, self.digits.bias)

@@ -35,6 +35,8 @@ def main() -> None:
                 growth(arguments.file)
             case "readme":
                 readme(Path("README.md"), Path("results"))
+            case "all":
+                everything(Path("results"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sheets.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
     commands.add_parser("readme", help="bring the tables in README.md up to date")
+    commands.add_parser("all", help="every table, figure, page and sweep of results/; README.md")
     grown = commands.add_parser("growth", help="how a step grows, from a benchmark")
     grown.add_argument("file", type=Path, help="its JSON; the figure is drawn beside it")
     swept = commands.add_parser("sweep", help="a sweep over the routing iterations")
@@ -69,6 +72,21 @@ def table(folder: Path) -> None:
         console.print(rich_table(rows, f"{title} ({folder.name})"))
     write_atomically(path, document(runs, folder.name).encode())
     console.print(f"Written to {path}")
+
+
+def everything(results: Path) -> None:
+    """All that is made from the records below `results`, again, and then the README's tables."""
+    for folder in sorted({path.parents[1] for path in results.glob("*/*/*.json")}):
+        table(folder)
+        if any(folder.glob("*/*.npz")):
+            figures(folder)
+            page(folder, None)
+    for folder in sorted(results.glob("sweeps/*/")):
+        sweep(folder)
+    for file in sorted(results.glob("benchmark/*.json")):
+        if "growth" in json.loads(file.read_text()):
+            growth(file)
+    readme(Path("README.md"), results)
 
 
 def readme(path: Path, results: Path) -> None:
