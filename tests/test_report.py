@@ -13,7 +13,7 @@ import pytest
 from capsnet import paper, results
 from capsnet.errors import Mistake
 from capsnet.report.claims import claims_table
-from capsnet.report.costs import costs_table
+from capsnet.report.costs import costs_table, used_table
 from capsnet.report.document import in_readme
 from capsnet.report.groups import longest
 from capsnet.report.recipes import recipes_table
@@ -341,6 +341,15 @@ def test_growth_is_drawn_from_the_benchmark_s_file(tmp_path: Path) -> None:
     assert all(word in drawn for word in words)
     code, printed = output("report", "growth", "other.json", cwd=tmp_path)
     assert (code, printed.split(":")[:2]) == (1, ["error", " other.json holds no growth"])
+
+
+def test_hours_are_added_up_by_device() -> None:
+    gpu = {"device": "NVIDIA H200", "train_seconds": 5400.0, "steps_done": 1000}
+    runs = [record(**gpu), record(**gpu, seed=1), record(device="cpu, 2 threads")]
+    assert used_table(runs)[1:] == [
+        ("NVIDIA H200", "2", "2,000", "3.0"),
+        ("cpu, 2 threads", "1", "300,000", "0.1"),
+    ]
 
 
 def test_costs_are_hours_at_the_measured_speed(tmp_path: Path) -> None:

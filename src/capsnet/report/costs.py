@@ -1,15 +1,18 @@
-"""What a row of the paper costs, from what the benchmark measured."""
+"""What a row of the paper costs, from what the benchmark measured; and what all runs have cost."""
 
 import json
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from capsnet import paper
 from capsnet.report.speed import machine, seconds, step_seconds
 from capsnet.report.tables import Text
+from capsnet.results import Record
 
 COLUMNS = ("experiment", "machine", "images/s", "hours to train", "hours to test")
+USED = ("device", "runs", "steps", "hours of training")
 HOUR = 3600  # seconds
 TESTS = {"mnist": 10_000, "multimnist": 10_000_000, "affnist": 10_000 + 320_000}  # examples
 
@@ -38,3 +41,19 @@ def _row(experiment: str, where: str, timings: list[dict[str, Any]]) -> Text:
         f"{paper.STEPS * step / HOUR:.0f}",
         f"{tests * tested / HOUR:.2g}",
     )
+
+
+def used_table(records: Iterable[Record]) -> list[Text]:
+    """A line for each kind of device that runs were trained on, as their records call it."""
+    kinds = groupby(sorted(records, key=_device), _device)
+    return [USED, *(_used(device, list(runs)) for device, runs in kinds)]
+
+
+def _device(record: Record) -> str:
+    return record.device
+
+
+def _used(device: str, runs: list[Record]) -> Text:
+    steps = sum(run.steps_done for run in runs)
+    hours = sum(run.train_seconds for run in runs) / HOUR
+    return device, f"{len(runs)}", f"{steps:,}", f"{hours:.1f}"

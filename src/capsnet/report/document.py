@@ -7,7 +7,7 @@ from pathlib import Path
 from capsnet import paper
 from capsnet.errors import Mistake
 from capsnet.report.claims import claims_table
-from capsnet.report.costs import costs_table
+from capsnet.report.costs import costs_table, used_table
 from capsnet.report.groups import longest
 from capsnet.report.recipes import recipes_table
 from capsnet.report.speed import speed_tables
@@ -42,6 +42,7 @@ def in_readme(text: str, runs: Mapping[Path, Record], benchmarks: Sequence[Path]
     """
     more = {
         "Recipes at equal steps": recipes_table(runs),
+        "Hours that all runs have taken": used_table(runs.values()),
         "Cost of one run, at the measured speed": costs_table(benchmarks),
     }
     text = between(text, "tables", _sections(tables(longest(runs)) | more, "###"))
