@@ -234,11 +234,12 @@ def test_recipes_are_compared_only_where_all_else_is_equal(
     assert len(recipes_table(runs | changed)) == 1
 
 
-def test_runs_on_fewer_digits_are_another_row() -> None:
-    kinds = [record(25), record(26, seed=1), record(90, training_examples=50_000)]
-    assert [line[3:5] for line in paper_table(kinds, [R3])[1:]] == [
-        ("0.90", "90 / 10,000"),
+@pytest.mark.parametrize("other", [{"training_examples": 50_000}, {"identity": {"config": "a"}}])
+def test_runs_that_differ_in_more_than_the_seed_are_another_row(other: dict[str, Any]) -> None:
+    kinds = [record(25), record(26, seed=1), record(90, seed=2, **other)]
+    assert sorted(line[3:5] for line in paper_table(kinds, [R3])[1:]) == [
         ("0.26 ± 0.007 (2)", "25, 26 / 10,000"),
+        ("0.90", "90 / 10,000"),
     ]
 
 

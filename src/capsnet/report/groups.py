@@ -11,7 +11,8 @@ from capsnet.results import Record
 def groups(records: Iterable[Record], experiment: str) -> list[list[Record]]:
     """The seeds of `experiment`, those of each recipe and schedule together, the longest last.
 
-    Recipes are different models and schedules different trainings: none is ever pooled.
+    Recipes are different models and schedules different trainings: none is ever pooled, nor any two
+    runs that differ in another value than the seed.
     """
     found = sorted((one for one in records if one.experiment == experiment), key=_kind)
     return [sorted(group, key=lambda one: one.seed) for _, group in groupby(found, _kind)]
@@ -38,9 +39,10 @@ def _demo(record: Record) -> bool:
     return record.source != "mnist" or record.model["width"] != 1
 
 
-def _kind(record: Record) -> tuple[int, str, int, int, str, str, float]:
+def _kind(record: Record) -> tuple[object, ...]:
     schedule = record.steps_planned, record.schedule, record.batch, record.training_examples
-    return *schedule, record.way, record.source, record.model["width"]
+    values = record.identity.get("config", "")
+    return *schedule, record.way, record.source, record.model["width"], values
 
 
 def circumstances(record: Record) -> tuple[object, ...]:
