@@ -38,13 +38,18 @@ def digits(data_root: Path) -> Digits:
 
 
 @pytest.fixture(scope="session")
-def mnist(tmp_path_factory: pytest.TempPathFactory) -> Digits:
-    """Real MNIST, where CAPSNET_MNIST_MIRROR says where to get it."""
+def mnist_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with real MNIST, where CAPSNET_MNIST_MIRROR says where to get it."""
     if MIRROR not in os.environ:
         pytest.skip(f"real MNIST is not here: {MIRROR} is not set")
-    folder = tmp_path_factory.mktemp("data") / "mnist"
-    prepare("mnist", folder)
-    return read_digits(folder)
+    root = tmp_path_factory.mktemp("data")
+    prepare("mnist", root / "mnist")
+    return root
+
+
+@pytest.fixture(scope="session")
+def mnist(mnist_root: Path) -> Digits:
+    return read_digits(mnist_root / "mnist")
 
 
 class Shown(NamedTuple):

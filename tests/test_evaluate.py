@@ -11,11 +11,13 @@ from safetensors.torch import load_file, save_file
 from capsnet import results
 from capsnet.errors import Mistake
 from capsnet.evaluate import evaluate
+from capsnet.identity import PACKAGE, config_digest
 from capsnet.prepare import prepare
 from capsnet.saving import read_weights
 from capsnet.train import train
 from running import output, tiny
 
+PROJECT = PACKAGE.parents[1]
 SHORT = ("schedule.steps=40", "schedule.decay_steps=100", "schedule.batch=32", "logger=csv")
 
 
@@ -32,6 +34,19 @@ def affine(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "affine"
     train(tiny(root, *SHORT, "schedule.validate_every=20", experiment="affnist_capsnet"), folder)
     return folder
+
+
+def test_the_weights_of_the_repository_answer_as_their_record_says(
+    mnist_root: Path,
+) -> None:
+    weights = PROJECT / "results/weights/mnist_capsnet_r3_recon"
+    run, _ = read_weights(weights)
+    assert run.record is not None
+    record = results.read(PROJECT / run.record)
+    assert record.identity["config"] == config_digest(run)
+    found = evaluate(weights, [f"data.root={mnist_root}"])
+    # Another processor's rounding may turn an answer that hangs in the balance.
+    assert found["test"].errors == pytest.approx(record.tests["test"].errors, abs=2)
 
 
 def test_the_weights_answer_as_the_run_did(affine: Path) -> None:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from capsnet import config
 from capsnet.errors import Mistake, told_plainly
+from capsnet.kernels.allocator import keep_memory
 from capsnet.train import CONF
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the outcomes there")
     parser.add_argument("--wandb", action="store_true", help="a W&B page, which names the weights")
     arguments = parser.parse_args()
+    keep_memory()
     with told_plainly():
         if arguments.wandb and importlib.util.find_spec("wandb") is None:
             raise Mistake("--wandb needs W&B: `pip install -e .[pipeline]`")
