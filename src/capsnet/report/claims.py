@@ -65,13 +65,10 @@ def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Te
     if not found:
         return claim.words, "not enough runs", "–", "–", "0", "–", "–"
     gains = gain(claim, runs, found)
-    told = f"{mean(gains):+.2f}"
-    if len(gains) > 1:
-        told += " ({:+.2f} to {:+.2f})".format(*t_interval(gains))
-    apart = ", ".join(map(told_apart, tests(claim.test, found))) or "–"
+    apart = told_apart(tests(claim.test, found))
     records = [runs[path] for pair in found for path in pair]
     last = apart, str(len(found)), records[0].way, steps(records)
-    return claim.words, verdict(claim, runs, found), told, *last
+    return claim.words, verdict(claim, runs, found), told_gain(gains), *last
 
 
 def gain(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> list[float]:
@@ -91,9 +88,16 @@ def tests(test: str, found: Sequence[Pair]) -> list[McNemar]:
     ]
 
 
-def told_apart(test: McNemar) -> str:
-    """Right alone: the first, the other, and p."""
-    return f"{test.only_first:,} / {test.only_second:,} ({test.p:.2g})"
+def told_gain(gains: Sequence[float]) -> str:
+    """Their mean, and of several seeds its interval."""
+    interval = " ({:+.2f} to {:+.2f})".format(*t_interval(gains)) if len(gains) > 1 else ""
+    return f"{mean(gains):+.2f}{interval}"
+
+
+def told_apart(found: Sequence[McNemar]) -> str:
+    """Right alone, pair by pair: the first, the other, and p."""
+    told = (f"{test.only_first:,} / {test.only_second:,} ({test.p:.2g})" for test in found)
+    return ", ".join(told) or "–"
 
 
 def verdict(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,9 @@ def _row(experiment: str, where: str, timings: list[dict[str, Any]]) -> Text:
 
 def used_table(records: Iterable[Record]) -> list[Text]:
     """A line for each kind of device that runs were trained on, as their records call it."""
-    kinds = groupby(sorted(records, key=_device), _device)
-    return [USED, *(_used(device, list(runs)) for device, runs in kinds)]
-
-
-def _device(record: Record) -> str:
-    return record.device
+    device = attrgetter("device")
+    kinds = groupby(sorted(records, key=device), device)
+    return [USED, *(_used(name, list(runs)) for name, runs in kinds)]
 
 
 def _used(device: str, runs: list[Record]) -> Text:

@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from statistics import mean
 
 from matplotlib.ticker import PercentFormatter
 
-from capsnet.report.claims import Pair, tests, told_apart
+from capsnet.report.claims import Pair, tests, told_apart, told_gain
 from capsnet.report.groups import circumstances
 from capsnet.report.look import BLUE, VERMILION, drawing
 from capsnet.report.runs import Run, caption, marks
-from capsnet.report.statistics import t_interval
 from capsnet.report.tables import Text, steps
 from capsnet.results import Record
 
@@ -59,13 +57,10 @@ def _row(runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
         two.tests["test"].error_percent - one.tests["test"].error_percent
         for one, two in zip(text, released, strict=True)
     ]
-    told = f"{mean(lower):+.2f}"
-    if len(lower) > 1:
-        told += " ({:+.2f} to {:+.2f})".format(*t_interval(lower))
     digits = f"{text[0].training_examples:,} {text[0].source}"
-    apart = ", ".join(map(told_apart, tests("test", found))) or "–"
     counted = _errors(released), _errors(text)
-    return text[0].experiment, digits, steps(text), *counted, told, apart, f"{len(found)}"
+    told = told_gain(lower), told_apart(tests("test", found)), f"{len(found)}"
+    return text[0].experiment, digits, steps(text), *counted, *told
 
 
 def _errors(records: Sequence[Record]) -> str:
