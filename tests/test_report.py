@@ -251,16 +251,39 @@ def test_the_readme_shows_the_longest_runs_and_no_demo() -> None:
     assert list(longest(runs)) == [Path("b"), Path("d"), Path("e")]
     mark = "<!-- {}: `python -m capsnet.report readme` -->\nold<!-- end of {} -->\n"
     page = f"before\n{mark.format(*['tables'] * 2)}between\n{mark.format(*['speed'] * 2)}after\n"
-    text = in_readme(page, runs, [])
+    text = in_readme(page, runs, {}, [])
     assert [word in text for word in ("before", "between", "after")] == [True] * 3
     assert "old" not in text
     known, compared = text.split("### Recipes at equal steps")
     assert "25, 25 / 10,000" in known
     assert "90 / 10,000" not in known
     assert "| 90 / 10,000 | 91 / 10,000 | -0.01 |" in compared
-    assert in_readme(text, runs, []) == text
+    assert in_readme(text, runs, {}, []) == text
     with pytest.raises(Mistake, match="has lost its marks"):
-        in_readme("no marks", runs, [])
+        in_readme("no marks", runs, {}, [])
+
+
+def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
+    hour = {"device": "abacus", "train_seconds": 3600.0, "steps_done": 1000}
+    others = {}
+    for iterations, errors in ((3, 30), (1, 40)):
+        routed = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations}
+        path = tmp_path / "sweeps" / "routing" / f"r{iterations}" / "record.json"
+        others[path] = record(errors, model=routed, **hour)
+        path.parent.mkdir(parents=True)
+        results.write_arrays(path, {"curve.train/loss": np.array([(1, 0.5 * iterations)])})
+    others[tmp_path / "trials" / "a" / "b" / "seed0.json"] = record(90, seed=9, **hour)
+    mark = "<!-- {}: `python -m capsnet.report readme` -->\n<!-- end of {} -->\n"
+    page = mark.format(*["tables"] * 2) + mark.format(*["speed"] * 2)
+    text = in_readme(page, {Path("a"): record(25, **hour)}, others, [])
+    title = "### Routing iterations: mnist_capsnet_r3_recon, released, mnist, width 1, 300,000"
+    table = text[text.index(title) :].split("###")[1].splitlines()
+    assert table[4:6] == [
+        "| 1 | 0 | 40 / 10000 | 0.400 | 0.294–0.544 | 0.5 | 1000 of 300000 |",
+        "| 3 | 0 | 30 / 10000 | 0.300 | 0.210–0.428 | 1.5 | 1000 of 300000 |",
+    ]
+    assert "| abacus | 4 | 4,000 | 4.0 |" in text
+    assert "90 / 10" not in text
 
 
 def test_the_readme_is_in_step_with_the_records() -> None:
@@ -270,9 +293,13 @@ def test_the_readme_is_in_step_with_the_records() -> None:
         pytest.skip("not a git checkout: what is committed is not known")
     paths = [project / name for name in listed.stdout.decode().split()]
     text = (project / "README.md").read_text()
-    runs = {path: results.read(path) for path in paths if path.match("results/*/*/*.json")}
+    below = {path: path.relative_to(project / "results").parts for path in paths}
+    records = [path for path in paths if path.suffix == ".json" and len(below[path]) > 2]
+    runs = {path: results.read(path) for path in records if len(below[path]) == 3}
+    others = {path: results.read(path) for path in records if len(below[path]) > 3}
     benchmarks = [path for path in paths if path.match("results/benchmark/*.json")]
-    assert in_readme(text, runs, benchmarks) == text, "run `python -m capsnet.report readme`"
+    written = in_readme(text, runs, others, benchmarks)
+    assert written == text, "run `python -m capsnet.report readme`"
 
 
 def timing(step: float, evaluation: float = 1.0) -> dict[str, float]:

@@ -91,8 +91,9 @@ def everything(results: Path) -> None:
 
 def readme(path: Path, results: Path) -> None:
     """Bring the tables in the README at `path` up to date with the records below `results`."""
-    runs, benchmarks = read_all(results, "*/*/*.json"), sorted(results.glob("benchmark/*.json"))
-    written = in_readme(path.read_text(), runs, benchmarks)
+    runs, others = read_all(results, "*/*/*.json"), read_all(results, "*/*/*/**/*.json")
+    benchmarks = sorted(results.glob("benchmark/*.json"))
+    written = in_readme(path.read_text(), runs, others, benchmarks)
     write_atomically(path, written.encode())
     print(f"Written to {path}")
 

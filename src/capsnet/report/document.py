@@ -10,9 +10,11 @@ from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table, used_table
 from capsnet.report.groups import longest
 from capsnet.report.recipes import recipes_table
+from capsnet.report.runs import Run
 from capsnet.report.speed import speed_tables
+from capsnet.report.sweep import sweep_tables
 from capsnet.report.tables import Text, markdown, paper_table, runs_table
-from capsnet.results import Record
+from capsnet.results import Record, read_arrays
 
 
 def tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
@@ -34,15 +36,23 @@ def _sections(every: Mapping[str, list[Text]], mark: str) -> str:
     return "\n".join(f"{mark} {title}\n\n{markdown(table)}" for title, table in every.items())
 
 
-def in_readme(text: str, runs: Mapping[Path, Record], benchmarks: Sequence[Path]) -> str:
+def in_readme(
+    text: str,
+    runs: Mapping[Path, Record],
+    others: Mapping[Path, Record],
+    benchmarks: Sequence[Path],
+) -> str:
     """The README with what is known so far between its marks.
 
-    `tables`: the longest runs of each experiment, all that compare recipes, and costs; `speed`:
-    what the JSON files of `benchmarks` say. Raises Mistake when the marks are not there.
+    `tables`: the longest of `runs` of each experiment, all that compare recipes, the sweeps among
+    `others` (which are rows of no table of the paper), and costs; `speed`: what the JSON files of
+    `benchmarks` say. Raises Mistake when the marks are not there.
     """
+    swept = (Run(one, read_arrays(path)) for path, one in others.items() if "sweeps" in path.parts)
     more = {
         "Recipes at equal steps": recipes_table(runs),
-        "Hours that all runs have taken": used_table(runs.values()),
+        **sweep_tables([run for run in swept if run.iterations is not None]),
+        "Hours that all runs have taken": used_table([*runs.values(), *others.values()]),
         "Cost of one run, at the measured speed": costs_table(benchmarks),
     }
     text = between(text, "tables", _sections(tables(longest(runs)) | more, "###"))

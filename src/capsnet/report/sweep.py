@@ -155,5 +155,13 @@ def runs_rows(runs: Sequence[Run]) -> Iterator[Text]:
             )
 
 
+def sweep_tables(runs: Sequence[Run]) -> dict[str, list[Text]]:
+    """Every run, a table for each series, by its title."""
+    return {
+        f"Routing iterations: {called}": [RUNS[1:], *(row[1:] for row in runs_rows(group))]
+        for called, group in series(runs).items()
+    }
+
+
 def _loss(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
