@@ -243,15 +243,17 @@ def test_runs_that_differ_in_more_than_the_seed_are_another_row(other: dict[str,
     ]
 
 
+MARK = "<!-- {}: `python -m capsnet.report readme` -->\nold<!-- end of {} -->\n"
+PAGE = f"before\n{MARK.format(*['tables'] * 2)}between\n{MARK.format(*['speed'] * 2)}after\n"
+
+
 def test_the_readme_shows_the_longest_runs_and_no_demo() -> None:
     short = record(90, schedule="short", steps_planned=500, steps_done=500)
     text = record(91, recipe="text", schedule="short", steps_planned=500, steps_done=500)
     kinds = [short, record(25), demo(), record(seed=1), text]
     runs = {Path(name): one for name, one in zip("abcde", kinds, strict=True)}
     assert list(longest(runs)) == [Path("b"), Path("d"), Path("e")]
-    mark = "<!-- {}: `python -m capsnet.report readme` -->\nold<!-- end of {} -->\n"
-    page = f"before\n{mark.format(*['tables'] * 2)}between\n{mark.format(*['speed'] * 2)}after\n"
-    text = in_readme(page, runs, {}, [])
+    text = in_readme(PAGE, runs, {}, [])
     assert [word in text for word in ("before", "between", "after")] == [True] * 3
     assert "old" not in text
     known, compared = text.split("### Recipes at equal steps")
@@ -261,6 +263,16 @@ def test_the_readme_shows_the_longest_runs_and_no_demo() -> None:
     assert in_readme(text, runs, {}, []) == text
     with pytest.raises(Mistake, match="has lost its marks"):
         in_readme("no marks", runs, {}, [])
+
+
+def test_the_readme_s_claims_compare_the_longest_runs_that_both_models_have() -> None:
+    short = {"schedule": "short", "steps_planned": 500, "steps_done": 500}
+    baseline = {"experiment": "mnist_baseline", "model": {"name": "mnist_baseline", "width": 1.0}}
+    kinds = [record(25), record(90, **short), record(95, **baseline, **short)]
+    runs = {Path(name): one for name, one in zip("abc", kinds, strict=True)}
+    text = in_readme(PAGE, runs, {}, [])
+    claim = "CapsNet beats the baseline on MNIST | not enough runs | +0.05 | – | 1 | released"
+    assert f"| {claim} | 500 of 500 |" in text
 
 
 def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
@@ -273,9 +285,7 @@ def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         results.write_arrays(path, {"curve.train/loss": np.array([(1, 0.5 * iterations)])})
     others[tmp_path / "trials" / "a" / "b" / "seed0.json"] = record(90, seed=9, **hour)
-    mark = "<!-- {}: `python -m capsnet.report readme` -->\n<!-- end of {} -->\n"
-    page = mark.format(*["tables"] * 2) + mark.format(*["speed"] * 2)
-    text = in_readme(page, {Path("a"): record(25, **hour)}, others, [])
+    text = in_readme(PAGE, {Path("a"): record(25, **hour)}, others, [])
     title = "### Routing iterations: mnist_capsnet_r3_recon, released, mnist, width 1, 300,000"
     table = text[text.index(title) :].split("###")[1].splitlines()
     assert table[4:6] == [

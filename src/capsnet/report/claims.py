@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean
 
 from capsnet.paper import Claim
-from capsnet.report.groups import circumstances, shortcoming
+from capsnet.report.groups import Pair, matched, shortcoming
 from capsnet.report.statistics import McNemar, mcnemar, t_interval
 from capsnet.report.tables import Text, steps
 from capsnet.results import Record, read_arrays
@@ -20,7 +20,6 @@ COLUMNS = (
     "recipe",
     "steps",
 )
-Pair = tuple[Path, Path]  # records of the better and of the worse model, as the claim has it
 
 
 def claims_table(runs: Mapping[Path, Record], claims: Sequence[Claim]) -> list[Text]:
@@ -45,20 +44,14 @@ def pairs(claim: Claim, runs: Mapping[Path, Record]) -> list[Pair]:
 
     Of several schedules, the longest that both were run with.
     """
-    found = [
-        (better, worse)
-        for better in _of(claim.better, runs)
-        for worse in _of(claim.worse, runs)
-        if circumstances(runs[better]) == circumstances(runs[worse])
-        and runs[better].way == runs[worse].way
-    ]
+
+    def wanted(better: Record, worse: Record) -> bool:
+        models = better.experiment, worse.experiment
+        return models == (claim.better, claim.worse) and better.way == worse.way
+
+    found = matched(runs, wanted)
     longest = max((runs[better].steps_planned for better, _ in found), default=0)
-    kept = [pair for pair in found if runs[pair[0]].steps_planned == longest]
-    return sorted(kept, key=lambda pair: runs[pair[0]].seed)
-
-
-def _of(experiment: str, runs: Mapping[Path, Record]) -> list[Path]:
-    return [path for path, record in runs.items() if record.experiment == experiment]
+    return [pair for pair in found if runs[pair[0]].steps_planned == longest]
 
 
 def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:

@@ -8,7 +8,7 @@ from capsnet import paper
 from capsnet.errors import Mistake
 from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table, used_table
-from capsnet.report.groups import longest
+from capsnet.report.groups import longest, real
 from capsnet.report.recipes import recipes_table
 from capsnet.report.runs import Run
 from capsnet.report.speed import speed_tables
@@ -19,11 +19,15 @@ from capsnet.results import Record, read_arrays
 
 def tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
     """The paper's tables, then its claims, by title."""
-    of_paper = {
+    return paper_tables(runs) | {"Claims": claims_table(runs, paper.CLAIMS)}
+
+
+def paper_tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
+    """The paper's tables by title."""
+    return {
         f"{name}: test error": paper_table(runs.values(), rows)
         for name, rows in paper.TABLES.items()
     }
-    return of_paper | {"Claims": claims_table(runs, paper.CLAIMS)}
 
 
 def document(runs: Mapping[Path, Record], title: str) -> str:
@@ -44,18 +48,20 @@ def in_readme(
 ) -> str:
     """The README with what is known so far between its marks.
 
-    `tables`: the longest of `runs` of each experiment, all that compare recipes, the sweeps among
-    `others` (which are rows of no table of the paper), and costs; `speed`: what the JSON files of
-    `benchmarks` say. Raises Mistake when the marks are not there.
+    `tables`: the longest of `runs` of each experiment, the longest that a claim compares, all that
+    compare recipes, the sweeps among `others` (which are rows of no table of the paper), and costs;
+    `speed`: what the JSON files of `benchmarks` say. Raises Mistake when the marks are not there.
     """
     swept = (Run(one, read_arrays(path)) for path, one in others.items() if "sweeps" in path.parts)
-    more = {
+    known = {
+        **paper_tables(longest(runs)),
+        "Claims": claims_table(real(runs), paper.CLAIMS),
         "Recipes at equal steps": recipes_table(runs),
         **sweep_tables([run for run in swept if run.iterations is not None]),
         "Hours that all runs have taken": used_table([*runs.values(), *others.values()]),
         "Cost of one run, at the measured speed": costs_table(benchmarks),
     }
-    text = between(text, "tables", _sections(tables(longest(runs)) | more, "###"))
+    text = between(text, "tables", _sections(known, "###"))
     speeds = [_sections(speed_tables(json.loads(path.read_text())), "###") for path in benchmarks]
     return between(text, "speed", "\n".join(speeds))
 

@@ -1,11 +1,13 @@
 """Which runs belong together: the seeds of one experiment under one recipe and schedule."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
 from capsnet import paper
 from capsnet.results import Record
+
+Pair = tuple[Path, Path]  # two records that are compared
 
 
 def groups(records: Iterable[Record], experiment: str) -> list[list[Record]]:
@@ -19,20 +21,21 @@ def groups(records: Iterable[Record], experiment: str) -> list[list[Record]]:
 
 
 def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
-    """Of each experiment and recipe, on the paper's digits at its width, the longest runs.
-
-    They are what is known so far; the demo's are not among them.
-    """
-    real = {path: record for path, record in runs.items() if not _demo(record)}
+    """Of each experiment and recipe the longest `real` runs: what is known so far."""
     planned: dict[tuple[str, str], int] = {}
-    for record in real.values():
+    for record in real(runs).values():
         model = record.experiment, record.way
         planned[model] = max(planned.get(model, 0), record.steps_planned)
     return {
         path: record
-        for path, record in real.items()
+        for path, record in real(runs).items()
         if record.steps_planned == planned[record.experiment, record.way]
     }
+
+
+def real(runs: Mapping[Path, Record]) -> dict[Path, Record]:
+    """Those on the paper's digits at its width: not the demo's."""
+    return {path: record for path, record in runs.items() if not _demo(record)}
 
 
 def _demo(record: Record) -> bool:
@@ -49,6 +52,17 @@ def circumstances(record: Record) -> tuple[object, ...]:
     """All in which two runs must agree, to be compared example by example: not model or recipe."""
     schedule = record.schedule, record.steps_planned, record.batch, record.training_examples
     return record.seed, record.precision, schedule, record.model["width"], record.identity["data"]
+
+
+def matched(runs: Mapping[Path, Record], wanted: Callable[[Record, Record], bool]) -> list[Pair]:
+    """The pairs that agree in their circumstances and are `wanted`, in the order of their seeds."""
+    found = [
+        (one, other)
+        for one, first in runs.items()
+        for other, second in runs.items()
+        if wanted(first, second) and circumstances(first) == circumstances(second)
+    ]
+    return sorted(found, key=lambda pair: runs[pair[0]].seed)
 
 
 def shortcoming(records: Sequence[Record]) -> str | None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.ticker import PercentFormatter
 
-from capsnet.report.claims import Pair, tests, told_apart, told_gain
-from capsnet.report.groups import circumstances
+from capsnet.report.claims import tests, told_apart, told_gain
+from capsnet.report.groups import Pair, matched
 from capsnet.report.look import BLUE, VERMILION, drawing
 from capsnet.report.runs import Run, caption, marks
 from capsnet.report.tables import Text, steps
@@ -40,15 +40,12 @@ def recipes_table(runs: Mapping[Path, Record]) -> list[Text]:
 
 def pairs(runs: Mapping[Path, Record]) -> list[Pair]:
     """Runs that differ in nothing but the recipe, `text` first, in the order of their seeds."""
-    found = [
-        (text, released)
-        for text, first in runs.items()
-        for released, second in runs.items()
-        if (first.recipe, second.recipe) == (TEXT, RELEASED)
-        and first.experiment == second.experiment
-        and circumstances(first) == circumstances(second)
-    ]
-    return sorted(found, key=lambda pair: runs[pair[0]].seed)
+
+    def wanted(text: Record, released: Record) -> bool:
+        recipes = text.recipe, released.recipe
+        return recipes == (TEXT, RELEASED) and text.experiment == released.experiment
+
+    return matched(runs, wanted)
 
 
 def _row(runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
