@@ -68,7 +68,7 @@ def test_the_last_batch_of_sixty_million_is_found_at_once() -> None:
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
 def test_evaluation_asks_for_every_example_once(world: int) -> None:
-    shares = [EvaluationBatches(2503, rank, world) for rank in range(world)]
+    shares = [EvaluationBatches(2503, 1000, rank, world) for rank in range(world)]
     asked = torch.cat([indices for share in shares for _, indices in share])
     assert sorted(asked.tolist()) == list(range(2503))
 

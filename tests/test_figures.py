@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -343,7 +344,7 @@ def test_a_sweep_s_numbers(tmp_path: Path) -> None:
     results.write(baseline, tmp_path / "baseline" / "record.json")
     code, printed = output("report", "sweep", str(tmp_path), cwd=tmp_path)
     assert code == 0, printed
-    series = "mnist_capsnet_r3_recon, released, mnist, width 1, 300,000 steps of 128"
+    series = "mnist_capsnet_r3_recon, released, 60,000 mnist, width 1, paper: 300,000 steps of 128"
     told = (tmp_path / "sweep.md").read_text().splitlines()
     assert [line for line in told if line.startswith(f"| {series}")] == [
         f"| {series} | 1 | 2 | 0.500 ± 0.141 | 0.5 |",
@@ -360,8 +361,10 @@ def test_a_sweep_s_numbers(tmp_path: Path) -> None:
 
 def test_what_differs_in_more_than_iterations_is_another_series() -> None:
     runs = [Run(record(), {}), Run(record(recipe="text"), {}), Run(routed(3, seed=1), {})]
-    runs.append(Run(record(batch=64), {}))
-    assert [len(group) for group in sweep.series(runs).values()] == [2, 1, 1]
+    runs += [Run(record(batch=64), {}), Run(record(training_examples=48_000), {})]
+    by_hand = record(seed=2, changed=("model.routing_iterations=5",))
+    runs += [Run(by_hand, {}), Run(replace(by_hand, changed=("schedule.decay_steps=9",)), {})]
+    assert sorted(len(group) for group in sweep.series(runs).values()) == [1, 1, 1, 1, 3]
 
 
 def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:

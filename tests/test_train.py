@@ -225,6 +225,10 @@ def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
     records = [results.read(path) for path in sorted(tmp_path.glob("runs/*/record.json"))]
     assert [record.wandb_id for record in records] == [page.id for [page] in pages]
     assert records[0].identity["config"] != records[1].identity["config"]
+    by_hand = ("model.width=0.03", "schedule.steps=3")
+    assert [one.changed for one in records] == [
+        (f"model.routing_iterations={count}", *by_hand) for count in (1, 2)
+    ]
 
 
 def test_a_sweep_over_runs_of_several_devices_is_refused(data_root: Path, tmp_path: Path) -> None:

@@ -34,10 +34,14 @@ from capsnet.saving import WholeCheckpoints, last_checkpoint
 
 
 class TestSet(NamedTuple):
-    """What a trained network is judged on, and where it comes from: mnist, affnist-generated …"""
+    """What a trained network is judged on, and where it comes from: mnist, affnist-generated …
+
+    Made of so many `digits`: example i shows digit i mod digits, or has it as its base.
+    """
 
     split: Split
     source: str
+    digits: int
 
 
 class DataSet(NamedTuple):
@@ -105,25 +109,26 @@ def _singles(digits: Digits, reach: int, held: int, train: Callable[..., Split])
     return DataSet(
         train(images[held:], labels[held:], reach=reach),
         ShiftedDigits(images[:held], labels[:held], 0, 0) if held else None,
-        {"test": TestSet(ShiftedDigits(*test, 0, 0), digits.source)},
+        {"test": TestSet(ShiftedDigits(*test, 0, 0), digits.source, len(test[1]))},
         digits.digest,
     )
 
 
 def _tabled(folder: Path, digits: Digits, splits: Mapping[str, Split]) -> DataSet:
     """Sets whose examples are told by the tables in `folder`."""
-    tests = {"test": TestSet(splits["test"], digits.source)}
+    tests = {"test": TestSet(splits["test"], digits.source, len(digits.test_labels))}
     return DataSet(splits["train"], splits.get("validation"), tests, prepared.digest(folder))
 
 
 def with_affnist(expanded: DataSet, data: config.Data, digits: Digits) -> DataSet:
     """Expanded digits, judged on affNIST as well: generated from `digits`, or the official one."""
+    count = len(digits.test_labels)
     if data.name == "affnist":
         folder = Path(data.root) / f"affnist-{data.source}"
-        affine = TestSet(affnist.read(folder, digits), "affnist-generated")
-    else:
+        affine = TestSet(affnist.read(folder, digits), "affnist-generated", count)
+    else:  # that each batch of the file has MNIST's order is nowhere stated [?]
         folder = Path(data.root) / "affnist-official"
-        affine = TestSet(affnist_official.read(folder), "affnist-official")
+        affine = TestSet(affnist_official.read(folder), "affnist-official", count)
     digest = f"{expanded.digest}+{prepared.digest(folder)}"
     return expanded._replace(tests=expanded.tests | {"affnist": affine}, digest=digest)
 

@@ -16,7 +16,7 @@ ROUNDING = 1e-6  # of an error in float32; one digit of 60,000 is more
 class StopAt(Callback):
     """Ends training at the first validation whose accuracy reaches `accuracy`.
 
-    [P] section 5.1 stops an 'under-trained' network at a named accuracy of the expanded test set;
+    [P] section 5.2 stops an 'under-trained' network at a named accuracy of the expanded test set;
     here held-out training digits say when, so that test digits select nothing. `step` is when it
     was reached, None as long as it was not; it is kept in checkpoints.
     """

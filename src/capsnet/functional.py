@@ -38,7 +38,7 @@ def couplings(b: Float[Tensor, "batch in out"], leaky: bool) -> Float[Tensor, "b
     """c_i = softmax(b_i) over the capsules **above**: [P] Eq. 3. Each row sums to 1.
 
     Leaky routing adds one more, always-zero logit to the softmax, 'none of the above', so that
-    each row sums to less than 1: [P] section 5, [C].
+    each row sums to less than 1: [P] section 7, [C].
     """
     if not leaky:
         return b.softmax(dim=-1)

@@ -16,13 +16,11 @@ from capsnet import config, illustrate, page, results, saving, tracking
 from capsnet.build import DataSet, arithmetic, manifests
 from capsnet.callbacks import StopAt
 from capsnet.curves import curves
-from capsnet.data.examples import Split
+from capsnet.data.examples import Split, evaluation_batch
 from capsnet.metrics import confusion, correct
 from capsnet.modules import CapsNetModule, DigitsModule
 from capsnet.networks import parameter_count
 from capsnet.results import Outcome, Record
-
-BATCH = 1000  # test examples at a time
 
 
 class Answers(NamedTuple):
@@ -45,8 +43,8 @@ def judge(
 ) -> Record:
     """Ask the trained network every test example once, and write down all that is to be kept.
 
-    `about` are the record's identity, commit and clean. The record comes last: where it is, all
-    is.
+    `about` are the record's identity, commit, clean and changed. The record comes last: where it
+    is, all is.
     """
     module: DigitsModule[Any] = trainer.lightning_module  # pyright: ignore[reportAssignmentType]
     module = module.to(trainer.strategy.root_device).eval()
@@ -85,11 +83,12 @@ def show(
 def asked(module: DigitsModule[Any], split: Split, progress: bool = True) -> Answers:
     """The answers to `split`, each example asked exactly once, where `module` lies."""
     module, split = module.eval(), split.to(module.device)
-    batches = torch.arange(len(split), device=module.device).split(BATCH)
+    indices = torch.arange(len(split), device=module.device)
+    batches = indices.split(evaluation_batch(module.device))
     wrong: list[Tensor] = []
     confused: list[Tensor] = []
-    for indices in track(batches, description="test", disable=not progress):
-        examples = split.examples(indices, step=None)
+    for some in track(batches, description="test", disable=not progress):
+        examples = split.examples(some, step=None)
         scores = module.scores(examples.images).float()
         wrong.append(~correct(scores, examples.labels))
         confused.append(confusion(scores, examples.labels))
@@ -103,9 +102,8 @@ def errors(outcome: Outcome) -> float:
 
 def counts(data: DataSet, answers: dict[str, Answers]) -> dict[str, Outcome]:
     """The outcome of every test set."""
-    wrong = {name: answer.wrong for name, answer in answers.items()}
     return {
-        name: results.outcome(test.source, int(wrong[name].sum()), len(wrong[name]))
+        name: results.outcome_of(test.source, answers[name].wrong.numpy(), test.digits)
         for name, test in data.tests.items()
     }
 

@@ -82,11 +82,12 @@ def initialise_text(network: CapsNet) -> None:
 
 
 class MnistBaseline(nn.Sequential):
-    """Three 5×5 convolutions, FC 328, FC 192, dropout, 10 logits: [P] section 4, 35.4M.
+    """Three 5×5 convolutions, FC 328, FC 192, dropout, 10 logits: [P] section 5, 35.4M.
 
     Images [batch, channels, height, width] in [0, 1] → logits [batch, classes]. SAME padding and no
     pooling: with these the parameters add up to 35,445,522 [D]. The dropout rate is not stated;
-    0.5 is the common one [?]. `conv` computes the convolutions; so in all baselines.
+    0.5 is the common one, and PyTorch's the initialisation [?]. `conv` computes the convolutions.
+    The last two hold for all baselines.
     """
 
     def __init__(

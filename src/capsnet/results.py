@@ -5,13 +5,14 @@ import json
 import os
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
+from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from capsnet.errors import Mistake
@@ -29,7 +30,8 @@ class Outcome:
     source: str  # mnist, uci-digits, affnist-generated, affnist-official
     errors: int
     total: int
-    interval_percent: tuple[float, float]  # Wilson, 95 %
+    interval_percent: tuple[float, float]  # 95 %
+    digits: int | None = None  # where several examples show one: example i shows i mod digits
 
     @property
     def error_percent(self) -> float:
@@ -38,8 +40,16 @@ class Outcome:
 
 
 def outcome(source: str, errors: int, total: int) -> Outcome:
-    """An outcome with its interval."""
+    """Of examples that all show another digit: with Wilson's interval."""
     return Outcome(source, errors, total, wilson(errors, total))
+
+
+def outcome_of(source: str, wrong: Bool[NDArray[Any], "n"], digits: int) -> Outcome:
+    """Of examples that show `digits` digits again and again: with `clustered`'s interval."""
+    one = outcome(source, int(wrong.sum()), len(wrong))
+    if digits == one.total:
+        return one
+    return replace(one, interval_percent=clustered(wrong, digits), digits=digits)
 
 
 @dataclass(frozen=True)
@@ -68,11 +78,21 @@ class Record:
     versions: dict[str, str]
     wandb_id: str | None
     precision: str = "32-true"  # bf16-mixed: convolutions multiplied in bf16
+    changed: tuple[str, ...] = ()  # what was set by hand beside the files of conf/: KEY=VALUE
+
+    @property
+    def capsules(self) -> bool:
+        """Whether it is a CapsNet; recipes change no baseline."""
+        return "routing_iterations" in self.model
 
     @property
     def way(self) -> str:
-        """The recipe, and the arithmetic where that is not fp32: none is pooled with another."""
-        return self.recipe + (", bf16" if self.precision == "bf16-mixed" else "")
+        """The recipe, the arithmetic where that is not fp32, and what was set by hand.
+
+        None is pooled with another.
+        """
+        bf16 = ("bf16",) if self.precision == "bf16-mixed" else ()
+        return ", ".join((self.recipe if self.capsules else "any recipe", *bf16, *self.changed))
 
     @property
     def source(self) -> str:
@@ -86,6 +106,21 @@ def wilson(errors: int, total: int) -> tuple[float, float]:
 
     interval = binomtest(errors, total).proportion_ci(0.95, method="wilson")
     return 100 * float(interval.low), 100 * float(interval.high)
+
+
+def clustered(wrong: Bool[NDArray[Any], "n"], digits: int) -> tuple[float, float]:
+    """Student's 95 % interval, in percent, of the mean over digits of each one's share of errors.
+
+    Example i shows digit i mod `digits`. Pictures of one digit err together, so that they are
+    worth fewer independent examples than they are. Of MultiMNIST's pairs the digit is the base;
+    that partners come again as well is left out.
+    """
+    from scipy.stats import t
+
+    shares = 100 * wrong.reshape(-1, digits).mean(0)
+    half = float(t.ppf(0.975, digits - 1)) * float(shares.std(ddof=1)) / digits**0.5
+    middle = float(shares.mean())
+    return max(0.0, middle - half), min(100.0, middle + half)
 
 
 def write(record: Record, path: Path) -> None:
@@ -115,7 +150,8 @@ def read(path: Path) -> Record:
             name: Outcome(**test | {"interval_percent": tuple(test["interval_percent"])})
             for name, test in values.pop("tests").items()
         }
-        return Record(**values, tests=tests)
+        changed = tuple(values.pop("changed", ()))
+        return Record(**values, tests=tests, changed=changed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Mistake(f"{path} is no result of this version: train it again ({error!r})") from error
 

@@ -3,6 +3,7 @@
 The same command again resumes where a killed run was, to the same weights; `-m` sweeps.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,14 +35,24 @@ def main(cfg: DictConfig) -> None:
                 f"trainer.devices = {run.trainer.devices} does not go with a sweep: every process "
                 "would start the whole sweep again; use one device a job"
             )
-        train(run, Path(job.runtime.output_dir))
+        train(run, Path(job.runtime.output_dir), by_hand(job.overrides.task))
 
 
-def train(run: config.Run, folder: Path) -> "Record | None":
+def by_hand(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Those of Hydra's overrides that set a number-deciding value beside the files of conf/."""
+    plain = (one.lstrip("+") for one in overrides)
+    deciding = ("data=", "data.", "model=", "model.", "recipe.", "schedule.")
+    return tuple(
+        sorted(one for one in plain if one.startswith(deciding) and not one.startswith("data.root"))
+    )
+
+
+def train(run: config.Run, folder: Path, changed: tuple[str, ...] = ()) -> "Record | None":
     """Train in `folder`, resuming what was begun there, evaluate, and write the record.
 
-    None on every process of a distributed run but the first. Raises Mistake when the data are not
-    prepared, the run is not what was composed, or the folder is in use.
+    `changed` are the values that the record tells were set by hand. None on every process of a
+    distributed run but the first. Raises Mistake when the data are not prepared, the run is not
+    what was composed, or the folder is in use.
     """
     from capsnet import build, identity, saving, tracking
 
@@ -53,12 +64,12 @@ def train(run: config.Run, folder: Path) -> "Record | None":
     data = build.dataset(run)
     who = identity.run_identity(run, data.digest)
     if not tracking.first_process():
-        return fit(run, folder, data, who)
+        return fit(run, folder, data, who, changed)
     failed = True
     try:
         with saving.alone_in(folder):
             saving.clear_unless_same(folder, who)
-            record = fit(run, folder, data, who)
+            record = fit(run, folder, data, who, changed)
         failed = False
         return record
     finally:
@@ -66,7 +77,11 @@ def train(run: config.Run, folder: Path) -> "Record | None":
 
 
 def fit(
-    run: config.Run, folder: Path, data: "DataSet", identity: dict[str, str]
+    run: config.Run,
+    folder: Path,
+    data: "DataSet",
+    identity: dict[str, str],
+    changed: tuple[str, ...],
 ) -> "Record | None":
     """Train from the checkpoint in `folder`, if there is one, to the end, and judge the network."""
     from capsnet import build, results, tracking
@@ -74,7 +89,7 @@ def fit(
     from capsnet.saving import last_checkpoint
 
     commit, clean = results.commit()  # now: at the end of a long run, the files may be others
-    about = {"identity": identity, "commit": commit, "clean": clean}
+    about = {"identity": identity, "commit": commit, "clean": clean, "changed": changed}
     sources = {name: test.source for name, test in data.tests.items()}
     shown = asdict(run) | about | {"sources": sources}
     trainer = build.trainer(run, folder, tracking.loggers(run, folder, shown))

@@ -55,7 +55,7 @@ def shares(steps: int, device: str = "cpu", overrides: Sequence[str] = ()) -> Sh
     length = f"schedule.steps={WARMUP + steps}"
     run = composed(EXPERIMENT, length, f"trainer.accelerator={device}", *overrides)
     split, clock, profiler = noise(run), Clock(), SimpleProfiler()
-    data = DataSet(split, None, {"test": TestSet(split, "noise")}, "")
+    data = DataSet(split, None, {"test": TestSet(split, "noise", len(split))}, "")
     with TemporaryDirectory() as folder:
         trainer: Any = build.trainer(run, Path(folder), [CSVLogger(folder)])
         trainer.profiler = profiler

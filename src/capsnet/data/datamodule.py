@@ -15,9 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from capsnet.data.counter import permuted
-from capsnet.data.examples import Examples, Split
-
-EVALUATION_BATCH = 1000
+from capsnet.data.examples import Examples, Split, evaluation_batch
 
 
 def batch_indices(size: int, batch: int, seed: int, step: int) -> Tensor:
@@ -61,8 +59,8 @@ class TrainingSteps(IterableDataset[tuple[int, Tensor]]):
 class EvaluationBatches(IterableDataset[tuple[None, Tensor]]):
     """Every example exactly once over all processes, none twice to fill up a batch."""
 
-    def __init__(self, size: int, rank: int, world: int) -> None:
-        self.batches = torch.arange(rank, size, world).split(EVALUATION_BATCH)
+    def __init__(self, size: int, batch: int, rank: int, world: int) -> None:
+        self.batches = torch.arange(rank, size, world).split(batch)
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -104,7 +102,12 @@ class DigitsDataModule(pl.LightningDataModule):
         if self.validation is None:
             return []
         trainer = self._trainer()
-        batches = EvaluationBatches(len(self.validation), trainer.global_rank, trainer.world_size)
+        batches = EvaluationBatches(
+            len(self.validation),
+            evaluation_batch(trainer.strategy.root_device),
+            trainer.global_rank,
+            trainer.world_size,
+        )
         return DataLoader(batches, batch_size=None)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Examples:

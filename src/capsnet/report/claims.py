@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
+from capsnet import paper
 from capsnet.paper import Claim
 from capsnet.report.groups import Pair, matched, shortcoming
 from capsnet.report.statistics import McNemar, mcnemar, t_interval
 from capsnet.report.tables import Text, steps
 from capsnet.results import Record, read_arrays
 
-SEEDS = 3  # as many as the paper's trials; fewer are not enough
 COLUMNS = (
     "claim",
     "verdict",
@@ -47,7 +47,8 @@ def pairs(claim: Claim, runs: Mapping[Path, Record]) -> list[Pair]:
 
     def wanted(better: Record, worse: Record) -> bool:
         models = better.experiment, worse.experiment
-        return models == (claim.better, claim.worse) and better.way == worse.way
+        recipes = better.recipe == worse.recipe or not worse.capsules
+        return models == (claim.better, claim.worse) and recipes
 
     found = matched(runs, wanted)
     longest = max((runs[better].steps_planned for better, _ in found), default=0)
@@ -58,7 +59,7 @@ def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Te
     if not found:
         return claim.words, "not enough runs", "–", "–", "0", "–", "–"
     gains = gain(claim, runs, found)
-    apart = told_apart(tests(claim.test, found))
+    apart = told_apart(tests(claim.test, runs, found))
     records = [runs[path] for pair in found for path in pair]
     last = apart, str(len(found)), records[0].way, steps(records)
     return claim.words, verdict(claim, runs, found), told_gain(gains), *last
@@ -70,13 +71,13 @@ def gain(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> li
     return [worse - better for better, worse in errors]
 
 
-def tests(test: str, found: Sequence[Pair]) -> list[McNemar]:
+def tests(test: str, runs: Mapping[Path, Record], found: Sequence[Pair]) -> list[McNemar]:
     """McNemar's test of each pair whose errors on `test` were kept example by example."""
     name = f"wrong.{test}"
-    kept = [[read_arrays(path) for path in pair] for pair in found]
+    kept = [(runs[pair[0]], *(read_arrays(path) for path in pair)) for pair in found]
     return [
-        mcnemar(better[name], worse[name])
-        for better, worse in kept
+        mcnemar(better[name], worse[name], one.tests[test].digits)
+        for one, better, worse in kept
         if name in better and name in worse
     ]
 
@@ -96,10 +97,13 @@ def told_apart(found: Sequence[McNemar]) -> str:
 def verdict(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> str:
     """'reproduced' when the 95 % t-interval of the gain over seeds lies above 0.
 
-    'not enough runs' with fewer than three seeds at the paper's schedule and size.
+    'not reproduced' when it lies below, 'open' when it holds 0; 'not enough runs' with fewer than
+    three seeds at the paper's schedule and size.
     """
     records = [runs[path] for pair in found for path in pair]
-    if len(found) < SEEDS or shortcoming(records) is not None:
+    if len(found) < paper.TRIALS or shortcoming(records) is not None:
         return "not enough runs"
-    low, _ = t_interval(gain(claim, runs, found))
+    low, high = t_interval(gain(claim, runs, found))
+    if low <= 0 <= high:
+        return "open"
     return "reproduced" if low > 0 else "not reproduced"

@@ -15,7 +15,6 @@ from capsnet.results import Record
 COLUMNS = ("experiment", "machine", "images/s", "hours to train", "hours to test")
 USED = ("device", "runs", "steps", "hours of training")
 HOUR = 3600  # seconds
-TESTS = {"mnist": 10_000, "multimnist": 10_000_000, "affnist": 10_000 + 320_000}  # examples
 
 
 def costs_table(files: Iterable[Path]) -> list[Text]:
@@ -34,7 +33,7 @@ def costs_table(files: Iterable[Path]) -> list[Text]:
 
 def _row(experiment: str, where: str, timings: list[dict[str, Any]]) -> Text:
     step, tested = step_seconds(timings), seconds(timings, "evaluation") / paper.BATCH
-    tests = TESTS[experiment.split("_")[0]]
+    tests = sum(paper.TESTED[experiment.split("_")[0]].values())
     return (
         experiment,
         where,

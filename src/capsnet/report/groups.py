@@ -51,7 +51,8 @@ def _kind(record: Record) -> tuple[object, ...]:
 def circumstances(record: Record) -> tuple[object, ...]:
     """All in which two runs must agree, to be compared example by example: not model or recipe."""
     schedule = record.schedule, record.steps_planned, record.batch, record.training_examples
-    return record.seed, record.precision, schedule, record.model["width"], record.identity["data"]
+    same = record.model["width"], record.identity["data"], record.changed
+    return record.seed, record.precision, schedule, *same
 
 
 def matched(runs: Mapping[Path, Record], wanted: Callable[[Record, Record], bool]) -> list[Pair]:
@@ -69,8 +70,27 @@ def shortcoming(records: Sequence[Record]) -> str | None:
     """Why runs cannot speak for or against the paper, in a few words; None when they can."""
     if any(_demo(record) for record in records):
         return "demo"
-    if any(record.steps_done < paper.STEPS and not record.stopped for record in records):
+    if any(record.changed for record in records):
+        return "values set by hand"
+    if any(_short(record) for record in records):
         return "short schedule"
     if any(record.stop_at and not record.stopped for record in records):
         return "accuracy not reached"
-    return None
+    if any(_fewer(record) for record in records):
+        return "fewer examples"
+    seeds = {(record.experiment, record.seed) for record in records}
+    return "a seed twice" if len(seeds) < len(records) else None
+
+
+def _short(record: Record) -> bool:
+    ended = record.steps_done >= paper.STEPS or record.stopped
+    return record.schedule != "paper" or not ended
+
+
+def _fewer(record: Record) -> bool:
+    """Than the paper's, to train on or to be tested on."""
+    kind = record.experiment.split("_")[0]
+    tested = paper.TESTED.get(kind, {}).items()
+    return record.training_examples < paper.TRAINED.get(kind, 0) or any(
+        record.tests[name].total < total for name, total in tested if name in record.tests
+    )

@@ -56,7 +56,7 @@ def _row(runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
     ]
     digits = f"{text[0].training_examples:,} {text[0].source}"
     counted = _errors(released), _errors(text)
-    told = told_gain(lower), told_apart(tests("test", found)), f"{len(found)}"
+    told = told_gain(lower), told_apart(tests("test", runs, found)), f"{len(found)}"
     return text[0].experiment, digits, steps(text), *counted, *told
 
 

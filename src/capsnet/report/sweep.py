@@ -1,6 +1,7 @@
 """A sweep over routing iterations: does the test error rise while the training loss still falls?"""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import cycle, groupby
 from pathlib import Path
 from statistics import mean, stdev
@@ -14,7 +15,7 @@ from capsnet.results import write_atomically
 
 LAST = 0.1  # of the logged points: their mean is the final training loss
 REMARK = (
-    "Points: a run each, with its Wilson 95 % interval. Lines: means over seeds. Final training "
+    "Points: a run each, with its 95 % interval. Lines: means over seeds. Final training "
     f"loss: mean of the last {100 * LAST:.0f} % of the logged points."
 )
 RUNS = (
@@ -38,14 +39,15 @@ def series(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def name(run: Run) -> str:
-    """'mnist_capsnet_r3, released, uci-digits, width 0.25, 400 steps of 128', say."""
-    one = run.record
-    decoder = ", decoder" if run.decoder else ""
-    schedule = f"{one.steps_planned:,} steps of {one.batch}"
-    return (
-        f"{one.experiment}, {one.way}, {one.source}, width {one.model['width']:g}{decoder}, "
-        f"{schedule}"
+    """'mnist_capsnet_r3, released, 50,000 mnist, width 0.25, epochs2: 938 steps of 128', say."""
+    swept = "model.routing_iterations="
+    one = replace(
+        run.record, changed=tuple(c for c in run.record.changed if not c.startswith(swept))
     )
+    trained = f"{one.training_examples:,} {one.source}, width {one.model['width']:g}"
+    decoder = ", decoder" if run.decoder else ""
+    schedule = f"{one.schedule}: {one.steps_planned:,} steps of {one.batch}"
+    return f"{one.experiment}, {one.way}, {trained}{decoder}, {schedule}"
 
 
 def final_loss(run: Run) -> float | None:

@@ -15,6 +15,7 @@ from capsnet.report.statistics import t_interval
 from capsnet.results import Outcome, Record
 
 Text = tuple[str, ...]
+NARROW = 0.5  # of the paper's number: at most so wide is an interval that can reproduce it [D]
 PAPER_COLUMNS = (
     "row",
     "paper %",
@@ -31,7 +32,7 @@ RUN_COLUMNS = (
     "recipe",
     "errors / tests",
     "%",
-    "Wilson 95 %",
+    "95 % interval",
     "tested on",
     "steps",
     "images/s",
@@ -55,8 +56,7 @@ def paired(
 
 def _row(row: paper.Row, records: list[Record]) -> Text:
     published = f"{row.error_percent}" + (f" ± {row.sd}" if row.sd else "")
-    public = "–" if row.public is None else f"{row.public}"
-    return row.name, published, public, *_ours(row, records), verdict(row, records)
+    return row.name, published, row.public or "–", *_ours(row, records), verdict(row, records)
 
 
 def _ours(row: paper.Row, records: list[Record]) -> Text:
@@ -78,7 +78,7 @@ def _ours(row: paper.Row, records: list[Record]) -> Text:
 
 
 def interval(outcomes: Sequence[Outcome]) -> tuple[float, float]:
-    """95 %, in percent: of one run Wilson's, of several Student's over their seeds, from 0 up."""
+    """95 %, in percent: of one run its own, of several Student's over their seeds, from 0 up."""
     if len(outcomes) == 1:
         return outcomes[0].interval_percent
     low, high = t_interval([outcome.error_percent for outcome in outcomes])
@@ -97,15 +97,25 @@ def steps(records: Sequence[Record]) -> str:
 def verdict(row: paper.Row, records: Sequence[Record]) -> str:
     """What the runs say of the paper's number, in a few words.
 
-    'reproduced' when their 95 % interval holds the paper's number or lies below it. Other digits,
-    narrower networks and shorter schedules get no verdict.
+    'reproduced' when the 95 % interval over three seeds or more holds it and is narrow, 'open' when
+    it is wide; 'not reproduced' when it lies above, 'lower' when it lies below. Other digits,
+    narrower networks, shorter schedules, values set by hand and numbers that training was stopped
+    at get no verdict.
     """
     if not records:
         return "not yet run"
     if (why := shortcoming(records)) is not None:
         return f"none: {why}"
-    low, _ = interval([record.tests[row.test] for record in records])
-    return "reproduced" if low <= row.error_percent else "not reproduced"
+    if row.condition:
+        return "none: stopped there"
+    if len(records) < paper.TRIALS:
+        return "not enough runs"
+    low, high = interval([record.tests[row.test] for record in records])
+    if low > row.error_percent:
+        return "not reproduced"
+    if high < row.error_percent:
+        return "lower"
+    return "reproduced" if high - low <= NARROW * row.error_percent else "open"
 
 
 def runs_table(records: Iterable[Record]) -> list[Text]:

@@ -15,7 +15,7 @@ PAPER = f"the paper's {paper.STEPS:,} steps"
 class Standing(NamedTuple):
     """What some of the numbers are worth."""
 
-    word: str  # 'demo', 'short schedule', 'accuracy not reached', FULL, 'not yet run', 'generated'
+    word: str  # what `groups.shortcoming` says, FULL, 'not yet run', 'generated test data'
     share: str  # of which numbers this is said: '3 of 10 runs'
     told: str
 
@@ -31,7 +31,7 @@ def standings(records: Sequence[Record]) -> list[Standing]:
 
 
 def kind(record: Record) -> str:
-    """'demo', 'short schedule', 'accuracy not reached' or FULL."""
+    """What `groups.shortcoming` says of it, or FULL."""
     return shortcoming([record]) or FULL
 
 
@@ -65,6 +65,20 @@ def _unreached(records: Sequence[Record]) -> str:
     )
 
 
+def _by_hand(records: Sequence[Record]) -> str:
+    return (
+        f"Trained with {_each(one for record in records for one in record.changed)} in place of "
+        "what the experiment's files say: no verdict."
+    )
+
+
+def _fewer(records: Sequence[Record]) -> str:
+    return (
+        f"Trained on {_each(f'{one.training_examples:,}' for one in records)} examples: these, or "
+        "those they were tested on, are fewer than the paper's. No verdict."
+    )
+
+
 def _full(records: Sequence[Record]) -> str:
     return (
         f"Trained on the paper's digits at its width for {PAPER}, or until the accuracy at which "
@@ -74,8 +88,10 @@ def _full(records: Sequence[Record]) -> str:
 
 KINDS: dict[str, Callable[[Sequence[Record]], str]] = {
     "demo": _demo,
+    "values set by hand": _by_hand,
     "short schedule": _short,
     "accuracy not reached": _unreached,
+    "fewer examples": _fewer,
     FULL: _full,
 }
 
