@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
-from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from capsnet.errors import Mistake
@@ -44,8 +43,8 @@ def outcome(source: str, errors: int, total: int) -> Outcome:
     return Outcome(source, errors, total, wilson(errors, total))
 
 
-def outcome_of(source: str, wrong: Bool[NDArray[Any], "n"], digits: int) -> Outcome:
-    """Of examples that show `digits` digits again and again: with `clustered`'s interval."""
+def outcome_of(source: str, wrong: NDArray[np.bool_], digits: int) -> Outcome:
+    """Of examples, wrong [n], that show `digits` digits again and again: as `clustered` says."""
     one = outcome(source, int(wrong.sum()), len(wrong))
     if digits == one.total:
         return one
@@ -108,10 +107,10 @@ def wilson(errors: int, total: int) -> tuple[float, float]:
     return 100 * float(interval.low), 100 * float(interval.high)
 
 
-def clustered(wrong: Bool[NDArray[Any], "n"], digits: int) -> tuple[float, float]:
+def clustered(wrong: NDArray[np.bool_], digits: int) -> tuple[float, float]:
     """Student's 95 % interval, in percent, of the mean over digits of each one's share of errors.
 
-    Example i shows digit i mod `digits`. Pictures of one digit err together, so that they are
+    Of wrong [n]; example i shows digit i mod `digits`. Pictures of one digit err together, so that they are
     worth fewer independent examples than they are. Of MultiMNIST's pairs the digit is the base;
     that partners come again as well is left out.
     """
