@@ -188,3 +188,8 @@ def test_unknown_words_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     code, printed = output("benchmark", "speed", cwd=tmp_path)
     assert code == 2
     assert "speed: choose from paths, rows, loop, growth" in printed
+    code, printed = output("benchmark", "rows", "foo=1", cwd=tmp_path)
+    assert (code, printed.splitlines()[0]) == (
+        1,
+        "error: foo=1: Could not override 'foo'.",
+    )

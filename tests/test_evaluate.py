@@ -73,6 +73,18 @@ def test_other_data_and_changed_weights_give_other_numbers(affine: Path, tmp_pat
     assert evaluate(tmp_path / "copy", ["data=expanded"])["test"].errors > tests["test"].errors
 
 
+def test_what_kernels_of_a_gpu_trained_is_judged_on_any_device(
+    affine: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(affine, tmp_path / "copy")
+    trained, fused = "kernels: fast\n  compile: false", "kernels: fused\n  compile: true"
+    config = (affine / "config.yaml").read_text()
+    assert trained in config
+    (tmp_path / "copy" / "config.yaml").write_text(config.replace(trained, fused))
+    tests = results.read(affine / "record.json").tests
+    assert evaluate(tmp_path / "copy", ["data=expanded"]) == {"test": tests["test"]}
+
+
 def test_on_the_command_line(affine: Path, tmp_path: Path) -> None:
     arguments = (str(affine), "data=expanded", "--json", "out/numbers.json")
     code, printed = output("evaluate", *arguments, cwd=tmp_path)
@@ -89,6 +101,8 @@ def test_on_the_command_line(affine: Path, tmp_path: Path) -> None:
         (["model.width=2"], r"model\.width=2: only data=SET and data\.key=value"),
         (["data=nothing"], "data=nothing is not possible: it must be one of affnist, .*shifted"),
         (["data.nothing=1"], "nothing"),
+        (["data.shift=[1"], r"data\.shift=\[1 is no value"),
+        (["data.shift=${nothing}"], "nothing"),
         (["data=shifted"], "not those of this network for 1×28×28 images"),
         (["data.source=mnist"], "run `python -m capsnet.prepare mnist`"),
     ],

@@ -3,10 +3,13 @@
 import errno
 import hashlib
 import os
+import socket
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
+from torchvision.datasets import MNIST
 
 from capsnet.data import prepared
 from capsnet.data.mnist import MIRROR
@@ -30,6 +33,29 @@ def test_a_mirror_that_cannot_be_reached(tmp_path: Path) -> None:
     assert f"Set {MIRROR} to a URL or a folder" in printed
     assert "Traceback" not in printed
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_mirror_that_hangs_up_leaves_the_next_one_to_be_asked(
+    mnist: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = Path(os.environ[MIRROR]).absolute()
+    monkeypatch.delenv(MIRROR)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(
+            MNIST, "mirrors", [f"http://127.0.0.1:{server.getsockname()[1]}/", str(true)]
+        )
+        hanging_up = Thread(target=hang_up, args=(server, len(FILES)))
+        hanging_up.start()
+        prepare("mnist", tmp_path / "mnist")
+        hanging_up.join()
+    assert read_digits(tmp_path / "mnist").digest == mnist.digest
+
+
+def hang_up(server: socket.socket, times: int) -> None:
+    for _ in range(times):
+        connection, _ = server.accept()
+        connection.recv(1)
+        connection.close()
 
 
 def test_a_folder_without_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -459,6 +459,10 @@ def test_growth_is_drawn_from_the_benchmark_s_file(tmp_path: Path) -> None:
     assert all(word in drawn for word in words)
     code, printed = output("report", "growth", "other.json", cwd=tmp_path)
     assert (code, printed.split(":")[:2]) == (1, ["error", " other.json holds no growth"])
+    (tmp_path / "other.json").write_text("# Not JSON")
+    code, printed = output("report", "growth", "other.json", cwd=tmp_path)
+    told = "error: other.json is no JSON file of a benchmark: "
+    assert (code, printed[: len(told)]) == (1, told)
 
 
 def test_hours_are_added_up_by_device() -> None:

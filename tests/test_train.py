@@ -1,6 +1,7 @@
 """One process, a tiny network, real digits: what a run does, writes and refuses."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from capsnet.data.prepared import read_digits
 from capsnet.errors import Mistake
 from capsnet.modules import Optimisation
 from capsnet.prepare import prepare
+from capsnet.saving import clear_unless_same
 from capsnet.train import CONF, train
 from offline_wandb import read_runs
 from running import TINY, output, tiny
@@ -122,6 +124,24 @@ def test_another_run_s_checkpoint_is_never_resumed(
     train(run, tmp_path)
     assert f"{part} changed since the last run" in capsys.readouterr().out
     assert same(folder, tmp_path)
+
+
+def test_what_is_no_run_s_is_not_cleared_away(data_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "other_project.ckpt").write_text("precious")
+    with pytest.raises(Mistake, match="holds checkpoints of something that is no run of capsnet"):
+        train(tiny(data_root, *SHORT), tmp_path)
+    assert (tmp_path / "checkpoints" / "other_project.ckpt").read_text() == "precious"
+    assert not (tmp_path / "identity.json").exists()
+
+
+def test_of_another_run_nothing_is_left_to_be_taken_for_this_one_s(
+    finished: tuple[Run, Path], tmp_path: Path
+) -> None:
+    _, folder = finished
+    shutil.copytree(folder, tmp_path / "run")
+    clear_unless_same(tmp_path / "run", {"seed": "another"})
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "identity.json"]
 
 
 def test_two_trainers_do_not_share_a_folder(data_root: Path, tmp_path: Path) -> None:
@@ -231,18 +251,47 @@ def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
     ]
 
 
-def test_a_sweep_over_runs_of_several_devices_is_refused(data_root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", ["trainer.devices=2", "record=one.json"])
+def test_a_sweep_whose_jobs_would_be_in_each_other_s_way_is_refused(
+    value: str, data_root: Path, tmp_path: Path
+) -> None:
     code, printed = output(
         "train",
         "-m",
         "experiment=mnist_capsnet_r3_recon",
         "seed=0,1",
-        "trainer.devices=2",
+        value,
         f"data.root={data_root}",
         cwd=tmp_path,
     )
     assert code == 1
-    assert "trainer.devices = 2 does not go with a sweep" in printed
+    assert f"{value.replace('=', ' = ')} does not go with a sweep" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_job_that_cannot_run_ends_no_other(data_root: Path, tmp_path: Path) -> None:
+    code, printed = output(
+        "train",
+        "-m",
+        "experiment=mnist_capsnet_r3_recon",
+        *TINY,
+        "schedule.steps=2",
+        "model.routing_iterations=0,1",
+        "logger=csv",
+        f"data.root={data_root}",
+        cwd=tmp_path,
+    )
+    assert code == 1
+    [record] = [results.read(path) for path in tmp_path.glob("runs/*/record.json")]
+    assert record.model["routing_iterations"] == 1
+    assert "model.routing_iterations = 0 is not possible: it must be 1 or more" in printed
+    assert "Error executing job with overrides: ['experiment=mnist_capsnet_r3_recon'" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_device_that_there_is_not_gets_a_sentence(data_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(Mistake, match=r"trainer.accelerator = abacus, .devices = 1 is not poss"):
+        train(tiny(data_root, *SHORT, "trainer.accelerator=abacus"), tmp_path)
 
 
 def test_two_processes_train_and_stop_as_one_does(data_root: Path, tmp_path: Path) -> None:

@@ -311,6 +311,24 @@ def test_sync_uploads_an_offline_run_with_its_lineage(
     assert f"{PAIRS}-seed0" in logged.values()
 
 
+def test_a_key_that_is_none_costs_no_run(data_root: Path, tmp_path: Path) -> None:
+    quick = (f"experiment={BASELINE}", *TINY, "schedule.steps=2", f"data.root={data_root}")
+    with serving() as server:
+        environment = server_environment(server, tmp_path) | {"WANDB_API_KEY": "no key"}
+        done = subprocess.run(
+            [sys.executable, "-m", "capsnet.train", *quick, "hydra.run.dir=run"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "Logged offline; `wandb sync` uploads it later" in done.stdout
+    [page] = read_runs(tmp_path / "run")
+    assert page.id == results.read(tmp_path / "run" / "record.json").wandb_id
+
+
 def test_with_an_account_a_run_is_online_and_no_refusal_of_the_server_costs_it(
     data_root: Path, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import (
     Callback,
     RichModelSummary,
@@ -262,20 +263,25 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
     if run.trainer.progress:
         callbacks += [RichModelSummary(max_depth=1), TQDMProgressBar(refresh_rate=10)]
     torch.backends.cudnn.allow_tf32 = False  # fp32 is to mean fp32
-    return pl.Trainer(
-        accelerator=run.trainer.accelerator,
-        devices=run.trainer.devices,
-        precision=cast(Any, run.precision),
-        max_steps=run.schedule.steps,
-        max_epochs=-1,
-        val_check_interval=min(run.schedule.validate_every, run.schedule.steps),
-        limit_val_batches=1.0 if run.data.holdout else 0,
-        num_sanity_val_steps=0,
-        log_every_n_steps=log_every,
-        logger=loggers,
-        callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
-        enable_progress_bar=run.trainer.progress,
-        enable_model_summary=run.trainer.progress,
-        use_distributed_sampler=False,
-    )
+    try:
+        return pl.Trainer(
+            default_root_dir=folder,  # where Lightning looks for what SLURM interrupted
+            accelerator=run.trainer.accelerator,
+            devices=run.trainer.devices,
+            precision=cast(Any, run.precision),
+            max_steps=run.schedule.steps,
+            max_epochs=-1,
+            val_check_interval=min(run.schedule.validate_every, run.schedule.steps),
+            limit_val_batches=1.0 if run.data.holdout else 0,
+            num_sanity_val_steps=0,
+            log_every_n_steps=log_every,
+            logger=loggers,
+            callbacks=callbacks,
+            plugins=[WholeCheckpoints()],
+            enable_progress_bar=run.trainer.progress,
+            enable_model_summary=run.trainer.progress,
+            use_distributed_sampler=False,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        asked = f"trainer.accelerator = {run.trainer.accelerator}, .devices = {run.trainer.devices}"
+        raise Mistake(f"{asked} is not possible here: {error}") from error

@@ -229,10 +229,10 @@ def validated(cfg: DictConfig) -> Run:
     Hydra accepts `+foo=1` and reads a composed file without types; merging its plain values into
     the schema accepts neither.
     """
-    values: Any = OmegaConf.to_container(cfg, resolve=True)
-    name = values["model"]["name"]
-    _require(name in MODELS, "model.name", name, f"one of {', '.join(MODELS)}")
     try:
+        values: Any = OmegaConf.to_container(cfg, resolve=True)
+        name = values["model"]["name"]
+        _require(name in MODELS, "model.name", name, f"one of {', '.join(MODELS)}")
         model = OmegaConf.structured(MODELS[name])
         return cast(Run, OmegaConf.to_object(OmegaConf.merge(Run, {"model": model}, values)))
     except OmegaConfBaseException as error:

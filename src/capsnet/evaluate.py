@@ -7,11 +7,13 @@ Without `data=` it is tested on what it was trained for.
 import argparse
 import importlib.util
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from capsnet import config
 from capsnet.errors import Mistake, told_plainly
@@ -64,8 +66,9 @@ def write(outcomes: dict[str, "Outcome"], path: Path) -> None:
 def evaluate(checkpoint: Path, overrides: list[str], device: str = "cpu") -> dict[str, "Outcome"]:
     """The outcome of the trained weights on every test set of the data asked for.
 
-    Raises Mistake when there are no weights, or the data are not prepared, or their images have
-    another shape than those of the training.
+    By the fast kernels, which every device has, whatever trained them. Raises Mistake when there
+    are no weights, or the data are not prepared, or their images have another shape than those of
+    the training.
     """
     from capsnet import build, saving
     from capsnet.judge import asked, counts
@@ -73,12 +76,17 @@ def evaluate(checkpoint: Path, overrides: list[str], device: str = "cpu") -> dic
     trained, weights = saving.read_weights(checkpoint)
     run = with_data(trained, overrides)
     data = build.dataset(run)
-    module = build.module(run, data.image)
+    module = build.module(anywhere(run), data.image)
     saving.load_weights(module.network, weights, data.image)
     module = module.to(_device(device))
     with build.arithmetic(run, module.device):
         answers = {name: asked(module, test.split) for name, test in data.tests.items()}
     return counts(data, answers)
+
+
+def anywhere(run: config.Run) -> config.Run:
+    """`run` as any device computes it, to rounding."""
+    return replace(run, trainer=replace(run.trainer, kernels="fast", compile=False))
 
 
 def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, "Outcome"]) -> None:
@@ -124,7 +132,10 @@ def with_data(run: config.Run, overrides: list[str]) -> config.Run:
         if override.startswith("data="):
             values["data"] |= _set(override.removeprefix("data=")) | {"source": run.data.source}
     keys = [override for override in overrides if override.startswith("data.")]
-    merged = OmegaConf.merge(values, OmegaConf.from_dotlist(keys))
+    try:
+        merged = OmegaConf.merge(values, OmegaConf.from_dotlist(keys))
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise Mistake(f"{' '.join(keys)} is no value: {error}") from error
     return config.validated(cast(DictConfig, merged))
 
 

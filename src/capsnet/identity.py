@@ -3,13 +3,15 @@
 import ast
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from capsnet.config import Run
 
 PACKAGE = Path(__file__).parent
-DECIDING = (
+TRAINING = (
     "functional.py",
     "layers.py",
     "networks.py",
@@ -17,7 +19,6 @@ DECIDING = (
     "modules.py",
     "build.py",
     "callbacks.py",
-    "judge.py",
     "train.py",
     "kernels/compiled.py",
     "kernels/convolutions.py",
@@ -35,26 +36,38 @@ DECIDING = (
     "data/multimnist.py",
     "data/shifted.py",
 )
+JUDGING = ("judge.py", "illustrate.py", "curves.py", "results.py")
 
 
-def code_digest(package: Path = PACKAGE) -> str:
-    """Of the modules that decide a run's numbers, comments, docstrings and layout left out."""
-    sources = (normalised((package / name).read_text()) for name in DECIDING)
+def code_digest(names: Sequence[str] = TRAINING, package: Path = PACKAGE) -> str:
+    """Of the modules that decide a run's weights, comments, docstrings and layout left out.
+
+    Or of others by their `names`: JUDGING are those that decide what is kept of trained weights.
+    """
+    sources = (normalised((package / name).read_text()) for name in names)
     return _digest("\n".join(sources))
 
 
 def normalised(source: str) -> str:
-    """Python source without what a reader alone sees.
+    """Python source without what a reader alone sees; the same for every version of Python.
 
-    Parsed, stripped of docstrings and printed again, so that a better docstring costs no GPU run
-    and a changed equation does.
+    Parsed and stripped of docstrings, so that a better docstring costs no GPU run and a changed
+    equation does.
     """
     tree = ast.parse(source)
     for node in ast.walk(tree):
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
         if documented and ast.get_docstring(node, clean=False) is not None:
             node.body[0] = ast.Expr(ast.Constant(...))
-    return ast.unparse(tree)
+    return repr(_plain(tree))
+
+
+def _plain(node: Any) -> Any:
+    """A syntax tree as nested lists, without the empty fields that some versions add."""
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []))
+        return [type(node).__name__, *((name, _plain(value)) for name, value in fields)]
+    return [_plain(one) for one in node] if isinstance(node, list) else node
 
 
 def config_digest(run: Run) -> str:
@@ -67,11 +80,14 @@ def config_digest(run: Run) -> str:
 
 def composition(run: Run) -> str:
     """One digest of values and code: what a composed configuration was made from."""
-    return _digest(config_digest(run) + code_digest())
+    return _digest(config_digest(run) + code_digest() + code_digest(JUDGING))
 
 
 def run_identity(run: Run, data_digest: str) -> dict[str, str]:
-    """Two runs that agree in all of these come out the same, step by step."""
+    """Two runs that agree in all of these come out the same, step by step.
+
+    How they are judged is no part of it: other figures need no other training.
+    """
     return {
         "seed": str(run.seed),
         "config": config_digest(run),

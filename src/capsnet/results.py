@@ -110,9 +110,9 @@ def wilson(errors: int, total: int) -> tuple[float, float]:
 def clustered(wrong: NDArray[np.bool_], digits: int) -> tuple[float, float]:
     """Student's 95 % interval, in percent, of the mean over digits of each one's share of errors.
 
-    Of wrong [n]; example i shows digit i mod `digits`. Pictures of one digit err together, so that they are
-    worth fewer independent examples than they are. Of MultiMNIST's pairs the digit is the base;
-    that partners come again as well is left out.
+    Of wrong [n]; example i shows digit i mod `digits`. Pictures of one digit err together, so that
+    they are worth fewer independent examples than they are. Of MultiMNIST's pairs the digit is the
+    base; that partners come again as well is left out.
     """
     from scipy.stats import t
 

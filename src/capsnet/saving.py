@@ -51,10 +51,16 @@ def last_checkpoint(folder: Path) -> Path:
     return folder / "checkpoints" / "last.ckpt"
 
 
+WEIGHTS, CONFIG = "weights.safetensors", "config.yaml"
+FOLDERS = ("checkpoints", "logs", "wandb")  # that a run makes in its own, and the files
+FILES = (WEIGHTS, CONFIG, "record.json", "record.npz", "wandb_id")
+
+
 def clear_unless_same(folder: Path, identity: dict[str, str]) -> None:
     """Keep what lies in `folder` only if it belongs to this very run, so that resuming is safe.
 
-    A run is the same when configuration, data and code are: see `identity`.
+    A run is the same when configuration, data and code are: see `identity`. Raises Mistake when
+    what lies there is no run's.
     """
     about = folder / "identity.json"
     known = json.loads(about.read_text()) if about.is_file() else {}
@@ -63,13 +69,22 @@ def clear_unless_same(folder: Path, identity: dict[str, str]) -> None:
     if known:
         changed = " and ".join(key for key in identity if known.get(key) != identity[key])
         print(f"{folder}: {changed} changed since the last run, so training starts afresh")
-    for stale in ("checkpoints", "logs", "wandb"):
-        shutil.rmtree(folder / stale, ignore_errors=True)
-    (folder / "wandb_id").unlink(missing_ok=True)
+        _clear(folder)
+    others = [name for name in (*FOLDERS, *FILES) if (folder / name).exists()]
+    if others:
+        raise Mistake(
+            f"{folder} holds {', '.join(others)} of something that is no run of capsnet.train: "
+            "name another folder (hydra.run.dir=…), or empty it"
+        )
     write_atomically(about, (json.dumps(identity, indent=2) + "\n").encode())
 
 
-WEIGHTS, CONFIG = "weights.safetensors", "config.yaml"
+def _clear(folder: Path) -> None:
+    """Of all that a run has made in its folder; the identity goes last, as a kill may come."""
+    for name in FOLDERS:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for file in (*(folder / name for name in FILES), *folder.glob("hpc_ckpt_*.ckpt")):
+        file.unlink(missing_ok=True)
 
 
 def save_weights(network: nn.Module, run: Run, folder: Path) -> None:

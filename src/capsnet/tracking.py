@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 AXIS = "images_seen"  # what everything is drawn over
+WAIT, UPLOAD = 30, 600  # seconds that W&B's server has to answer, and for the last uploads
 
 
 def first_process() -> bool:
@@ -48,13 +50,14 @@ def started(
     """A W&B page in `folder` about `run`, whose `job` is 'train' or 'evaluate'.
 
     `about` is its config; its `sources`, whose digits they are, become tags. Never a prompt and
-    never a hang: offline unless there is a key.
+    never a hang: offline unless there is a key, or where the server gives no answer or refuses it.
     """
     import wandb
 
     os.environ.setdefault("WANDB_MODE", "online" if logged_in() else "offline")
     os.environ.setdefault("WANDB_SILENT", "true")
-    return wandb.init(
+    begin = partial(
+        wandb.init,
         project=run.logger.project,
         group=run.name,
         name=f"{run.name}-seed{run.seed}",
@@ -64,8 +67,13 @@ def started(
         resume="allow" if page_id else None,
         dir=folder,
         config=about,
-        settings=wandb.Settings(console="off"),
+        settings=wandb.Settings(console="off", init_timeout=WAIT, finish_timeout=UPLOAD),
     )
+    try:
+        return begin()
+    except wandb.Error as error:
+        print(f"W&B: {error}\nLogged offline; `wandb sync` uploads it later")
+        return begin(mode="offline")
 
 
 def run_id(folder: Path) -> str:

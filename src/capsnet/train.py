@@ -3,13 +3,15 @@
 The same command again resumes where a killed run was, to the same weights; `-m` sweeps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -28,14 +30,36 @@ CONF = Path(__file__).parents[2] / "conf"
 def main(cfg: DictConfig) -> None:
     """Check the configuration, then import torch and train."""
     keep_memory()
-    with told_plainly():
-        run, job = config.validated(cfg), HydraConfig.get()
-        if run.trainer.devices > 1 and job.mode == RunMode.MULTIRUN:
-            raise Mistake(
-                f"trainer.devices = {run.trainer.devices} does not go with a sweep: every process "
-                "would start the whole sweep again; use one device a job"
-            )
+    job = HydraConfig.get()
+    sweep = job.mode == RunMode.MULTIRUN
+    with told_at_the_end() if sweep else told_plainly():
+        run = config.validated(cfg)
+        if sweep:
+            fit_for_a_sweep(run)
         train(run, Path(job.runtime.output_dir), by_hand(job.overrides.task))
+
+
+@contextmanager
+def told_at_the_end() -> Iterator[None]:
+    """Around a job of a sweep: Hydra does the other jobs, then names this one and exits with 1."""
+    try:
+        yield
+    except (Mistake, OSError) as error:
+        raise CompactHydraException(f"error: {error}") from None
+
+
+def fit_for_a_sweep(run: config.Run) -> None:
+    """Raises Mistake for what several jobs cannot share, or would start the sweep anew."""
+    if run.trainer.devices > 1:
+        raise Mistake(
+            f"trainer.devices = {run.trainer.devices} does not go with a sweep: every process "
+            "would start the whole sweep again; use one device a job"
+        )
+    if run.record:
+        raise Mistake(
+            f"record = {run.record} does not go with a sweep: its jobs would overwrite one "
+            "another's; without it each leaves a record.json in its folder"
+        )
 
 
 def by_hand(overrides: Sequence[str]) -> tuple[str, ...]:

@@ -36,7 +36,15 @@ FEW = 3  # rounds of each point of growth, and of the warm-up before them 1
 def main() -> None:
     """Measure what is asked for, write the JSON after each part, and show the tables."""
     asked = arguments()
+    with told_plainly():
+        measure(asked)
+
+
+def measure(asked: argparse.Namespace) -> None:
+    """What the command line asks for. Raises Mistake for overrides that Hydra does not take."""
     torch.set_num_threads(asked.threads)
+    for name in names("experiment"):
+        rows.composed(name, *asked.overrides)
     if asked.trace:
         trace(asked.trace, asked.device)
         return
@@ -46,9 +54,8 @@ def main() -> None:
         with Progress(console=console) as progress:
             report[what] = MEASURE[what](asked, progress)
         if asked.output:
-            with told_plainly():
-                content = json.dumps(report, indent=1) + "\n"
-                results.write_atomically(asked.output, content.encode())
+            content = json.dumps(report, indent=1) + "\n"
+            results.write_atomically(asked.output, content.encode())
     for title, lines in speed_tables(report).items():
         console.print(rich_table(lines, title))
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 
 from capsnet import build, config
 from capsnet.benchmark.turns import Candidate, Stopwatch, Timing
@@ -19,6 +20,7 @@ from capsnet.data.examples import Split
 from capsnet.data.expanded import ExpandedDigits
 from capsnet.data.multimnist import MultiMnist, pairs
 from capsnet.data.shifted import ShiftedDigits
+from capsnet.errors import Mistake
 from capsnet.kernels.textbook import TextbookCapsNet
 from capsnet.train import CONF
 
@@ -69,11 +71,14 @@ class Row:
 
 
 def composed(experiment: str, *overrides: str) -> config.Run:
-    """The experiment as the paper runs it, but for `overrides`."""
+    """The experiment as the paper runs it, but for `overrides`. Raises Mistake for bad ones."""
     config.register()
     choices = [f"experiment={experiment}", "profile=paper", *overrides]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return config.validated(compose("config", choices))
+        try:
+            return config.validated(compose("config", choices))
+        except HydraException as error:
+            raise Mistake(f"{' '.join(overrides)}: {error}") from error
 
 
 def noise(run: config.Run) -> Split:

@@ -4,7 +4,6 @@ import gzip
 import os
 import shutil
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +52,12 @@ def _fetch(name: str, digest: str, folder: Path) -> Path:
         try:
             _get(f"{origin.rstrip('/')}/{name}", folder / name, digest)
             return folder / name
-        except URLError as error:
-            problems.append(f"{origin} cannot be reached ({error.reason})")
         except FileNotFoundError as error:
             problems.append(f"{error.filename} does not exist")
         except RuntimeError:
             problems.append(f"{origin} gives a truncated or altered file (wrong md5)")
+        except OSError as error:
+            problems.append(f"{origin} cannot be reached ({getattr(error, 'reason', error)})")
     raise Mistake(
         f"could not get {name}: {'; '.join(problems)}. "
         f"Set {MIRROR} to a URL or a folder that holds MNIST's four gzip files."

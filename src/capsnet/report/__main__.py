@@ -130,7 +130,10 @@ def growth(file: Path) -> None:
     from capsnet.report.growth import figure_growth
     from capsnet.report.look import files
 
-    told = json.loads(file.read_text())
+    try:
+        told = json.loads(file.read_text())
+    except ValueError as error:
+        raise Mistake(f"{file} is no JSON file of a benchmark: {error}") from error
     if "growth" not in told:
         raise Mistake(f"{file} holds no growth: run `python -m capsnet.benchmark growth` for it")
     stem = file.with_name(f"{file.stem}-growth")
