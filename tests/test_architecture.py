@@ -38,7 +38,7 @@ ALLOWED = {
     "callbacks": {"torch", "pytorch_lightning", "capsnet.illustrate", "capsnet.modules"},
     "account": set(),
     "page": {"numpy", "capsnet.paper", "capsnet.results"},
-    "evaluate": {"omegaconf", "capsnet"},
+    "evaluate": {"omegaconf", "yaml", "capsnet"},
     "dashboards/bars": {"capsnet.paper"},
     "dashboards/definition": {
         *("wandb_workspaces", "capsnet.paper", "capsnet.page", "capsnet.dashboards"),
