@@ -247,6 +247,11 @@ def test_claims(better: list[int], worse: list[int], expected: str, tmp_path: Pa
     assert line[3:5] == (", ".join(told), str(len(better)))
 
 
+def test_no_p_is_told_as_0(tmp_path: Path) -> None:
+    line = claims_table(three([0], [5000], tmp_path), paper.CLAIMS[-1:])[1]
+    assert line[3] == "5,000 / 0 (< 1e-300)"
+
+
 def test_a_claim_is_judged_on_runs_that_differ_in_the_model_alone(tmp_path: Path) -> None:
     runs = three([25, 26, 24], [35, 36, 37], tmp_path)
     short = {"schedule": "short", "steps_planned": 500, "steps_done": 500}

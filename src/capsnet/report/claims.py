@@ -89,8 +89,11 @@ def told_gain(gains: Sequence[float]) -> str:
 
 
 def told_apart(found: Sequence[McNemar]) -> str:
-    """Right alone, pair by pair: the first, the other, and p."""
-    told = (f"{test.only_first:,} / {test.only_second:,} ({test.p:.2g})" for test in found)
+    """Right alone, pair by pair: the first, the other, and p (what float64 cannot hold is tiny)."""
+    told = (
+        f"{test.only_first:,} / {test.only_second:,} ({f'{test.p:.2g}' if test.p else '< 1e-300'})"
+        for test in found
+    )
     return ", ".join(told) or "–"
 
 
