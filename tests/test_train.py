@@ -93,10 +93,18 @@ def test_the_loss_falls(finished: tuple[Run, Path]) -> None:
 
 def test_the_same_command_again_changes_nothing(finished: tuple[Run, Path]) -> None:
     run, folder = finished
-    before, errors = weights(folder), results.read(folder / "record.json").tests
+    before, record = weights(folder), results.read(folder / "record.json")
+    elsewhere = replace(record, device="abacus", commit="c" * 40, versions={"torch": "0.1"})
+    results.write(elsewhere, folder / "record.json")
     train(run, folder)
     assert all(torch.equal(before[name], after) for name, after in weights(folder).items())
-    assert results.read(folder / "record.json").tests == errors
+    after = results.read(folder / "record.json")
+    assert (after.tests, after.device, after.commit, after.versions) == (
+        *(record.tests, "abacus", "c" * 40, {"torch": "0.1"}),
+    )
+    (folder / "record.json").write_text("{}")  # of another version, say
+    train(run, folder)
+    assert results.read(folder / "record.json").device == record.device
 
 
 def test_a_run_is_a_function_of_its_seed(

@@ -1,6 +1,6 @@
 """What a finished training is worth: its errors, its figures' arrays, its weights, one record."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from capsnet.build import DataSet, arithmetic, manifests
 from capsnet.callbacks import StopAt
 from capsnet.curves import curves
 from capsnet.data.examples import Split, evaluation_batch
+from capsnet.errors import Mistake
 from capsnet.metrics import confusion, correct
 from capsnet.modules import CapsNetModule, DigitsModule
 from capsnet.networks import parameter_count
@@ -54,7 +55,7 @@ def judge(
             name: asked(module, test.split, run.trainer.progress)
             for name, test in data.tests.items()
         }
-    record = summary(run, data, trainer, counts(data, answers), about)
+    record = where_trained(summary(run, data, trainer, counts(data, answers), about), path)
     saving.save_weights(module.network, run, folder)
     kept = arrays(module, data, answers, folder)
     results.write_arrays(path, kept)
@@ -139,6 +140,21 @@ def summary(
         wandb_id=tracking.wandb_id(trainer),
         **about,
     )
+
+
+def where_trained(record: Record, path: Path) -> Record:
+    """With the device, commit and versions of the record at `path` if that has all of its steps.
+
+    So a finished run that is only judged again does not seem to have been trained here and now.
+    """
+    try:
+        before = results.read(path)
+    except (FileNotFoundError, Mistake):
+        return record
+    if (before.identity, before.steps_done) != (record.identity, record.steps_done):
+        return record
+    kept = ("device", "commit", "clean", "versions")
+    return replace(record, **{name: getattr(before, name) for name in kept})
 
 
 def stopped(trainer: pl.Trainer) -> int | None:
