@@ -311,10 +311,15 @@ def test_sync_uploads_an_offline_run_with_its_lineage(
     assert f"{PAIRS}-seed0" in logged.values()
 
 
-def test_a_key_that_is_none_costs_no_run(data_root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"WANDB_API_KEY": "no key"}, {"WANDB_BASE_URL": "http://127.0.0.1:9"}]
+)
+def test_neither_a_bad_key_nor_a_dead_server_costs_a_run(
+    wrong: dict[str, str], data_root: Path, tmp_path: Path
+) -> None:
     quick = (f"experiment={BASELINE}", *TINY, "schedule.steps=2", f"data.root={data_root}")
     with serving() as server:
-        environment = server_environment(server, tmp_path) | {"WANDB_API_KEY": "no key"}
+        environment = server_environment(server, tmp_path) | wrong
         done = subprocess.run(
             [sys.executable, "-m", "capsnet.train", *quick, "hydra.run.dir=run"],
             cwd=tmp_path,

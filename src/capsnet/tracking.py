@@ -73,6 +73,7 @@ def started(
         return begin()
     except wandb.Error as error:
         print(f"W&B: {error}\nLogged offline; `wandb sync` uploads it later")
+        wandb.teardown()  # else its service holds the run's id
         return begin(mode="offline")
 
 
