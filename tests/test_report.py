@@ -18,9 +18,9 @@ from capsnet.report.document import in_readme
 from capsnet.report.groups import longest
 from capsnet.report.recipes import recipes_table
 from capsnet.report.speed import speed_tables
-from capsnet.report.statistics import mcnemar, t_interval
+from capsnet.report.statistics import mcnemar
 from capsnet.report.tables import markdown, paper_table, verdict
-from capsnet.results import Record
+from capsnet.results import Record, t_interval
 from records import record
 from running import output
 

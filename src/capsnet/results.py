@@ -5,9 +5,11 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
@@ -114,12 +116,17 @@ def clustered(wrong: NDArray[np.bool_], digits: int) -> tuple[float, float]:
     they are worth fewer independent examples than they are. Of MultiMNIST's pairs the digit is the
     base; that partners come again as well is left out.
     """
+    shares = 100 * wrong.reshape(-1, digits).mean(0)
+    low, high = t_interval(shares.tolist())
+    return max(0.0, low), min(100.0, high)
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of the mean, by Student's t: over seeds, say. Needs two values or more."""
     from scipy.stats import t
 
-    shares = 100 * wrong.reshape(-1, digits).mean(0)
-    half = float(t.ppf(0.975, digits - 1)) * float(shares.std(ddof=1)) / digits**0.5
-    middle = float(shares.mean())
-    return max(0.0, middle - half), min(100.0, middle + half)
+    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
+    return mean(values) - half, mean(values) + half
 
 
 def write(record: Record, path: Path) -> None:

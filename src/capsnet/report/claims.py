@@ -7,9 +7,9 @@ from statistics import mean
 from capsnet import paper
 from capsnet.paper import Claim
 from capsnet.report.groups import Pair, matched, shortcoming
-from capsnet.report.statistics import McNemar, mcnemar, t_interval
+from capsnet.report.statistics import McNemar, mcnemar
 from capsnet.report.tables import Text, steps
-from capsnet.results import Record, read_arrays
+from capsnet.results import Record, read_arrays, t_interval
 
 COLUMNS = (
     "claim",

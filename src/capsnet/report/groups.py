@@ -22,13 +22,13 @@ def groups(records: Iterable[Record], experiment: str) -> list[list[Record]]:
 
 def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
     """Of each experiment and recipe the longest `real` runs: what is known so far."""
-    planned: dict[tuple[str, str], int] = {}
-    for record in real(runs).values():
+    found, planned = real(runs), dict[tuple[str, str], int]()
+    for record in found.values():
         model = record.experiment, record.way
         planned[model] = max(planned.get(model, 0), record.steps_planned)
     return {
         path: record
-        for path, record in real(runs).items()
+        for path, record in found.items()
         if record.steps_planned == planned[record.experiment, record.way]
     }
 

@@ -1,18 +1,10 @@
-"""Intervals over seeds and paired tests on examples; a single run's intervals are in `results`."""
+"""Paired tests on examples; intervals are in `results`."""
 
-from collections.abc import Sequence
-from statistics import mean, stdev
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, chi2, t
-
-
-def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the mean over seeds, by Student's t. Needs two values or more."""
-    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    return mean(values) - half, mean(values) + half
+from scipy.stats import binomtest, chi2
 
 
 class McNemar(NamedTuple):

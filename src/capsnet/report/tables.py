@@ -11,8 +11,7 @@ from rich.table import Table
 
 from capsnet import paper
 from capsnet.report.groups import groups, shortcoming
-from capsnet.report.statistics import t_interval
-from capsnet.results import Outcome, Record
+from capsnet.results import Outcome, Record, t_interval
 
 Text = tuple[str, ...]
 NARROW = 0.5  # of the paper's number: at most so wide is an interval that can reproduce it [D]
