@@ -1,5 +1,8 @@
 """Losses of whole modules, against sums done by hand."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -67,3 +70,18 @@ def test_each_of_two_digits_is_drawn_alone_against_its_own_picture() -> None:
 def test_without_a_decoder_there_is_no_reconstruction_loss() -> None:
     network = CapsNet((1, 21, 21), channels=4, types=2, decoder=False)
     assert set(CapsNetModule(network, "released", Optimisation(), 0).losses(pairs())) == {"margin"}
+
+
+def masks(step: int, processes: int, process: int) -> list[bool]:
+    """What dropout leaves of 64 ones at a step, in one process of several."""
+    module = BaselineModule(nn.Dropout(), Optimisation(), 0)
+    trainer: Any = SimpleNamespace(global_step=step, world_size=processes, global_rank=process)
+    module.trainer = trainer
+    module.on_train_batch_start(None, 0)
+    return (module.network(torch.ones(64)) > 0).tolist()
+
+
+def test_dropout_differs_between_steps_and_between_processes_and_comes_again() -> None:
+    drawn = [masks(step, 2, process) for step in (0, 1, 7) for process in (0, 1)]
+    assert len(set(map(tuple, drawn))) == 6
+    assert masks(7, 2, 1) == drawn[-1]

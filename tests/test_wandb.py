@@ -247,7 +247,7 @@ def test_the_key_has_to_be_that_of_the_server(
 def test_every_run_of_the_sweep_composes() -> None:
     sweep = yaml.safe_load(SWEEP.read_text())
     names, values = zip(*sweep["parameters"].items(), strict=True)
-    fixed = [part for part in sweep["command"] if "=" in part]
+    fixed = [part for part in sweep["command"] if "=" in part and not part.startswith("hydra.")]
     for chosen in product(*(one["values"] for one in values)):
         run = composed(*fixed, *(f"{k}={v}" for k, v in zip(names, chosen, strict=True)))
         told = {"model.routing_iterations": run.model.routing_iterations, "seed": run.seed}  # pyright: ignore[reportAttributeAccessIssue]
@@ -256,29 +256,31 @@ def test_every_run_of_the_sweep_composes() -> None:
     assert "data.holdout=0.2" in fixed  # without it there is no such metric
 
 
-def test_the_agent_of_a_sweep_runs_what_it_says(
+def test_the_agents_of_two_sweeps_run_what_they_say(
     data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = yaml.safe_load(SWEEP.read_text())
     monkeypatch.chdir(tmp_path)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    told = {"PATH": path, "WANDB_MODE": "offline", "WANDB_SWEEP_ID": "sweep"}
-    for name in ("WANDB_DIR", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):
+    told = {"PATH": path, "WANDB_MODE": "offline"}
+    for name in ("WANDB_DIR", "WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH"):
         monkeypatch.setenv(name, "")  # what the agent sets is forgotten after the test
         monkeypatch.delenv(name)
     for name, value in told.items():
         monkeypatch.setenv(name, value)
-    agent = Agent(api=None, queue=None, sweep_id="sweep")
     quick = (*TINY, "schedule.steps=4", "schedule.validate_every=2", f"data.root={data_root}")
-    agent._sweep_command = [*sweep["command"], *quick]
     values = {"model.routing_iterations": {"value": 2}, "seed": {"value": 1}}
-    agent._command_run({"run_id": "chosen1", "program": sweep["program"], "args": values})
-    assert agent._run_processes["chosen1"].wait() == 0
-    [record] = [results.read(path) for path in tmp_path.glob("runs/*/record.json")]
-    [page] = [page for run in tmp_path.glob("runs/*") for page in read_runs(run)]
-    assert (record.seed, record.model["routing_iterations"]) == (1, 2)
-    assert page.id == record.wandb_id == "chosen1"
-    assert page.summary["validation/error"] <= 1
+    for name, chosen in {"first": "chosen1", "second": "chosen2"}.items():
+        monkeypatch.setenv("WANDB_SWEEP_ID", name)
+        agent = Agent(api=None, queue=None, sweep_id=name)
+        agent._sweep_command = [*sweep["command"], *quick]
+        agent._command_run({"run_id": chosen, "program": sweep["program"], "args": values})
+        assert agent._run_processes[chosen].wait() == 0
+        [record] = [results.read(path) for path in tmp_path.glob(f"runs/{name}/*/record.json")]
+        [page] = [page for run in tmp_path.glob(f"runs/{name}/*") for page in read_runs(run)]
+        assert (record.seed, record.model["routing_iterations"]) == (1, 2)
+        assert page.id == record.wandb_id == chosen
+        assert page.summary["validation/error"] <= 1
 
 
 def server_environment(server: Server, home: Path) -> dict[str, str]:

@@ -53,8 +53,9 @@ class DigitsModule(pl.LightningModule, Generic[Network]):
         raise NotImplementedError
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Dropout is a function of (seed, step) too, so that a resumed run is the same run."""
-        torch.manual_seed(hash32(self.seed, self.global_step))
+        """Dropout is a function of (seed, step, process), so that a resumed run is the same run."""
+        part = self.global_step * self.trainer.world_size + self.global_rank
+        torch.manual_seed(hash32(self.seed, part))
 
     def training_step(self, examples: Examples, batch_idx: int) -> Tensor:
         """The loss at this step's examples."""
