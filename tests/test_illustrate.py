@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import one_hot
 
 import oracle
-from capsnet.data.shifted import ShiftedDigits
+from capsnet.data.examples import StillDigits
 from capsnet.illustrate import (
     OFFSETS,
     chosen,
@@ -30,11 +30,11 @@ def small(**changes: object) -> CapsNet:
 
 
 @pytest.fixture
-def split() -> ShiftedDigits:
+def split() -> StillDigits:
     """30 noisy digits of classes 0, 1, 2 in turn."""
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(0, 256, (30, 28, 28), generator=generator, dtype=torch.uint8)
-    return ShiftedDigits(images, torch.arange(30) % 3, 0, 0)
+    return StillDigits(images, torch.arange(30) % 3)
 
 
 def drawn(network: CapsNet, capsules: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
@@ -90,7 +90,7 @@ def test_a_forced_digit_is_neither_there_nor_predicted() -> None:
     assert two[:, 2].tolist() == [[0, 2], [0, 2]]  # the first digit stays, the last is replaced
 
 
-def test_shown_reconstructions_are_the_decoder_s(split: ShiftedDigits) -> None:
+def test_shown_reconstructions_are_the_decoder_s(split: StillDigits) -> None:
     network = small()
     indices = torch.tensor([4, 7, 20])
     told = shown(network, split, indices)
@@ -105,7 +105,7 @@ def test_shown_reconstructions_are_the_decoder_s(split: ShiftedDigits) -> None:
         assert torch.equal(told.reconstructions[:, kind, 0], expected)
 
 
-def test_perturbations_move_one_dimension_of_one_capsule(split: ShiftedDigits) -> None:
+def test_perturbations_move_one_dimension_of_one_capsule(split: StillDigits) -> None:
     network = small()
     images = split.images[:, None].float() / 255
     told = perturbed(network, images, split.labels)
@@ -123,7 +123,7 @@ def test_perturbations_move_one_dimension_of_one_capsule(split: ShiftedDigits) -
     assert not torch.equal(told[0, 0, 0], told[0, 0, 10])
 
 
-def test_what_a_network_has_decides_what_is_kept(split: ShiftedDigits) -> None:
+def test_what_a_network_has_decides_what_is_kept(split: StillDigits) -> None:
     wrong = torch.arange(30) % 5 == 0
     with_decoder = illustrations(small(), split, wrong)
     assert with_decoder["targets"].shape == (16, 3, 1)

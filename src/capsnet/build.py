@@ -23,7 +23,7 @@ from capsnet import config, networks
 from capsnet.callbacks import CheckpointAfterValidation, RoutingChange, StopAt, Throughput
 from capsnet.data import affnist, affnist_official, expanded, multimnist, prepared
 from capsnet.data.datamodule import DigitsDataModule
-from capsnet.data.examples import Split
+from capsnet.data.examples import Split, StillDigits
 from capsnet.data.prepared import Digits
 from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
 from capsnet.errors import Mistake
@@ -109,8 +109,8 @@ def _singles(digits: Digits, reach: int, held: int, train: Callable[..., Split])
     test = torch.from_numpy(digits.test_images), torch.from_numpy(digits.test_labels)
     return DataSet(
         train(images[held:], labels[held:], reach=reach),
-        ShiftedDigits(images[:held], labels[:held], 0, 0) if held else None,
-        {"test": TestSet(ShiftedDigits(*test, 0, 0), digits.source, len(test[1]))},
+        StillDigits(images[:held], labels[:held]) if held else None,
+        {"test": TestSet(StillDigits(*test), digits.source, len(test[1]))},
         digits.digest,
     )
 

@@ -8,19 +8,19 @@ the documentation of affNIST gives the ranges, not the order [?].
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Float64, Int, Int32, UInt8
 from rich.progress import track
 from torch import Tensor
+from torch.nn.functional import pad
 
 from capsnet.data import prepared
 from capsnet.data.counter import uniform
-from capsnet.data.examples import Examples
+from capsnet.data.examples import Examples, OnDevice, one_digit_each
 from capsnet.data.prepared import Digits
 
 FRAME = 40
@@ -106,31 +106,15 @@ def sampling(
 
 
 def render(
-    digits: UInt8[np.ndarray, "batch height width"], maps: Int32[np.ndarray, "batch 2 3"]
-) -> UInt8[np.ndarray, "batch 40 40"]:
-    """Each digit under its own map, bilinear; see `sampling`."""
-    batch, height, width = digits.shape
-    frame = np.stack([*np.indices((FRAME, FRAME)), np.ones((FRAME, FRAME), np.int64)])
-    rows, columns = np.moveaxis(np.einsum("nij,jhw->nihw", maps.astype(np.int64), frame), 1, 0)
-    # Two rows and columns of zeros on all sides are what a pixel from outside the digit looks up.
-    rimmed = np.pad(digits.astype(np.int64), ((0, 0), (2, 2), (2, 2)))
-    which = np.arange(batch)[:, None, None]
-    total = np.zeros((batch, FRAME, FRAME), np.int64)
-    for row, row_weight in _neighbours(rows, height):
-        for column, column_weight in _neighbours(columns, width):
-            total += rimmed[which, row, column] * row_weight * column_weight
-    return ((total + UNIT**2 // 2) >> 2 * BITS).astype(np.uint8)
-
-
-def render_on_device(
     digits: UInt8[Tensor, "batch height width"], maps: Int32[Tensor, "batch 2 3"]
 ) -> UInt8[Tensor, "batch 40 40"]:
-    """As `render`, where the digits lie."""
+    """Each digit under its own map, bilinear, where the digits lie; see `sampling`."""
     batch, height, width = digits.shape
     places = torch.arange(FRAME, device=digits.device)
     down, right, offset = maps.long()[..., None, None].unbind(2)
     rows, columns = (down * places[:, None] + right * places + offset).unbind(1)
-    rimmed = torch.nn.functional.pad(digits, (2, 2, 2, 2))
+    # Two rows and columns of zeros on all sides are what a pixel from outside the digit looks up.
+    rimmed = pad(digits, (2, 2, 2, 2))
     which = torch.arange(batch, device=digits.device)[:, None, None]
     total = torch.zeros_like(rows)
     for row, row_weight in _neighbours(rows, height):
@@ -139,10 +123,10 @@ def render_on_device(
     return ((total + UNIT**2 // 2) >> 2 * BITS).to(torch.uint8)
 
 
-def _neighbours(place: Any, size: int) -> Iterator[tuple[Any, Any]]:
+def _neighbours(place: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """The two pixels around a place between −2 and `size`, in the rimmed digit, and their weights.
 
-    For numpy and torch alike. A place farther out is as empty as the rim is.
+    A place farther out is as empty as the rim is.
     """
     whole, part = place >> BITS, place & (UNIT - 1)
     first = whole.clip(-2, size) + 2
@@ -151,7 +135,7 @@ def _neighbours(place: Any, size: int) -> Iterator[tuple[Any, Any]]:
 
 
 @dataclass(frozen=True)
-class AffnistDigits:
+class AffnistDigits(OnDevice):
     """Digits under affine maps, rendered on the device where they lie.
 
     Example i is copy i div n of digit i mod n: the first n examples show every digit once, and any
@@ -165,17 +149,11 @@ class AffnistDigits:
     def __len__(self) -> int:
         return len(self.maps)
 
-    def to(self, device: torch.device) -> Self:
-        """The same digits on `device`."""
-        names = ("images", "labels", "maps")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
-
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
         """Copies `indices`; `step` changes nothing."""
         digits = indices % len(self.labels)
-        rendered = render_on_device(self.images[digits], self.maps[indices])
-        images = rendered[:, None].float() / 255
-        return Examples(images, self.labels[digits][:, None], images[:, None])
+        rendered = render(self.images[digits], self.maps[indices])
+        return one_digit_each(rendered, self.labels[digits])
 
 
 def prepare(folder: Path, digits: Digits, copies: int = COPIES, seed: int = 0) -> None:

@@ -6,23 +6,21 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 from urllib.error import URLError
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
-from torch import Tensor
 from torchvision.datasets.utils import download_url
 
 from capsnet.data import prepared
 from capsnet.data.affnist import FRAME
-from capsnet.data.examples import Examples
+from capsnet.data.examples import StillDigits
 from capsnet.errors import Mistake
 
 PIXELS = ("columns", "rows")
@@ -35,26 +33,6 @@ ABOUT = {
     "source": "affnist-official",
     "about": "affNIST (Tieleman): 10,000 MNIST test digits under 32 affine maps each",
 }
-
-
-@dataclass(frozen=True)
-class RenderedDigits:
-    """Digits that come as they are: the official affNIST."""
-
-    images: UInt8[Tensor, "n height width"]
-    labels: Int[Tensor, "n"]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def to(self, device: torch.device) -> Self:
-        """The same digits on `device`."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
-
-    def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Digits `indices`; `step` changes nothing."""
-        images = self.images[indices][:, None].float() / 255
-        return Examples(images, self.labels[indices][:, None], images[:, None])
 
 
 def prepare(
@@ -78,10 +56,10 @@ def prepare(
         prepared.write(scratch, {**ABOUT, "file_md5": digest, "pixels": pixels}, arrays)
 
 
-def read(folder: Path) -> RenderedDigits:
+def read(folder: Path) -> StillDigits:
     """The official test set prepared in `folder`. Raises Mistake when there is none."""
     _, arrays = prepared.read(folder)
-    return RenderedDigits(
+    return StillDigits(
         torch.from_numpy(arrays["test_images"]), torch.from_numpy(arrays["test_labels"])
     )
 

@@ -1,8 +1,10 @@
 """What a network is shown, and the promise every data set makes."""
 
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, Self
 
 import torch
+from jaxtyping import Int, UInt8
 from torch import Tensor
 
 
@@ -17,6 +19,14 @@ class Examples(NamedTuple):
     images: Tensor
     labels: Tensor
     parts: Tensor
+
+
+def one_digit_each(
+    pixels: UInt8[Tensor, "batch height width"], labels: Int[Tensor, "batch"]
+) -> Examples:
+    """Examples of a single digit, which is what the decoder has to draw."""
+    images = pixels[:, None].float() / 255
+    return Examples(images, labels[:, None], images[:, None])
 
 
 def evaluation_batch(device: torch.device) -> int:
@@ -38,3 +48,28 @@ class Split(Protocol):
     def examples(self, indices: Tensor, step: int | None) -> Examples:
         """Examples `indices` as training step `step` sees them; None: as evaluation does."""
         ...
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    """What a split is made of: tensors that move together."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same split, its tensors on `device`."""
+        tensors = {name: part for name, part in vars(self).items() if isinstance(part, Tensor)}
+        return replace(self, **{name: part.to(device) for name, part in tensors.items()})
+
+
+@dataclass(frozen=True)
+class StillDigits(OnDevice):
+    """Digits that are always shown as they are."""
+
+    images: UInt8[Tensor, "n height width"]
+    labels: Int[Tensor, "n"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
+        """Digits `indices`; `step` changes nothing."""
+        return one_digit_each(self.images[indices], self.labels[indices])

@@ -5,9 +5,8 @@ In training a digit moves anew at each step, as in shifted MNIST; the released c
 a table puts it, once and for all.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from torch.nn.functional import pad
 
 from capsnet.data import prepared
 from capsnet.data.counter import integers
-from capsnet.data.examples import Examples
+from capsnet.data.examples import Examples, OnDevice, one_digit_each
 from capsnet.data.prepared import Digits
 from capsnet.data.shifted import random_offsets, shifted
 
@@ -33,7 +32,7 @@ def fixed_shifts(n: int, split: int, seed: int = 0) -> Int8[np.ndarray, "n 2"]:
 
 
 @dataclass(frozen=True)
-class ExpandedDigits:
+class ExpandedDigits(OnDevice):
     """Digits in a 40×40 frame: anywhere in training, at their fixed places in evaluation."""
 
     images: UInt8[Tensor, "n height width"]
@@ -44,11 +43,6 @@ class ExpandedDigits:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device) -> Self:
-        """The same digits on `device`."""
-        names = ("images", "labels", "shifts")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
-
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
         """Digits `indices` where training step `step` puts them; None: at their fixed places."""
         if step is None:
@@ -56,8 +50,7 @@ class ExpandedDigits:
         else:
             offsets = random_offsets(self.seed, step, indices, REACH)
         framed = pad(self.images[indices], (MARGIN, MARGIN, MARGIN, MARGIN))
-        images = shifted(framed, offsets, REACH)[:, None].float() / 255
-        return Examples(images, self.labels[indices][:, None], images[:, None])
+        return one_digit_each(shifted(framed, offsets, REACH), self.labels[indices])
 
 
 def prepare(folder: Path, digits: Digits, seed: int = 0) -> None:

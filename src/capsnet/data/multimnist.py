@@ -8,9 +8,9 @@ Example i is base i mod n with its partner number i div n, where the split has n
 with fewer partners is the beginning of one with more, and any beginning has seen all bases alike.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from torch.nn.functional import pad
 
 from capsnet.data import prepared
 from capsnet.data.counter import hash32, integers, permuted
-from capsnet.data.examples import Examples
+from capsnet.data.examples import Examples, OnDevice
 from capsnet.data.prepared import Digits
 from capsnet.data.shifted import shifted
 from capsnet.errors import Mistake
@@ -116,7 +116,7 @@ def _placed(
 
 
 @dataclass(frozen=True)
-class MultiMnist:
+class MultiMnist(OnDevice):
     """Pairs of digits, rendered on the device where they lie; the same at every training step."""
 
     images: UInt8[Tensor, "n height width"]
@@ -128,11 +128,6 @@ class MultiMnist:
 
     def __len__(self) -> int:
         return self.partner.numel()
-
-    def to(self, device: torch.device) -> Self:
-        """The same pairs on `device`."""
-        names = ("images", "labels", "base_shift", "partner", "partner_shift")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
         """Pairs `indices`, base before partner; `step` changes nothing."""

@@ -1,7 +1,6 @@
 """Shifted MNIST: every training image moved by up to two pixels on each axis [P]."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int, UInt8
@@ -9,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from capsnet.data.counter import integers
-from capsnet.data.examples import Examples
+from capsnet.data.examples import Examples, OnDevice, one_digit_each
 
 
 def shifted(
@@ -33,7 +32,7 @@ def random_offsets(
 
 
 @dataclass(frozen=True)
-class ShiftedDigits:
+class ShiftedDigits(OnDevice):
     """Digits that move by up to `reach` pixels at each training step, and stand in evaluation."""
 
     images: UInt8[Tensor, "n height width"]
@@ -44,22 +43,17 @@ class ShiftedDigits:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device) -> Self:
-        """The same digits on `device`."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
-
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
         """Digits `indices`, shifted as training step `step` shifts them; None: unshifted."""
         digits = self.images[indices]
         if step is not None and self.reach:
             offsets = random_offsets(self.seed, step, indices, self.reach)
             digits = shifted(digits, offsets, self.reach)
-        images = digits[:, None].float() / 255
-        return Examples(images, self.labels[indices][:, None], images[:, None])
+        return one_digit_each(digits, self.labels[indices])
 
 
 @dataclass(frozen=True)
-class EnumeratedShifts:
+class EnumeratedShifts(OnDevice):
     """The training set that the released code writes: all (2 reach + 1)² shifts of each digit [C].
 
     With reach 2, example i is digit i div 25 at shift i mod 25, from (−2, −2), (−2, −1) … to
@@ -73,14 +67,10 @@ class EnumeratedShifts:
     def __len__(self) -> int:
         return len(self.labels) * (2 * self.reach + 1) ** 2
 
-    def to(self, device: torch.device) -> Self:
-        """The same digits on `device`."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
-
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
         """Examples `indices`; `step` changes nothing."""
         side = 2 * self.reach + 1
         digits, places = indices // side**2, indices % side**2
         offsets = torch.stack([places // side, places % side], 1) - self.reach
-        images = shifted(self.images[digits], offsets, self.reach)[:, None].float() / 255
-        return Examples(images, self.labels[digits][:, None], images[:, None])
+        pixels = shifted(self.images[digits], offsets, self.reach)
+        return one_digit_each(pixels, self.labels[digits])
