@@ -354,5 +354,5 @@ def test_a_mistake_on_the_command_line_is_one_sentence(
     with pytest.raises(Mistake, match=r"port 99999 of 127\.0\.0\.1 cannot be had"):
         command.explore(None, "127.0.0.1", 99999)
     monkeypatch.setattr(command, "find_spec", lambda name: None)
-    with pytest.raises(Mistake, match=r"needs NiceGUI: run `pip install -e \.\[explore\]`"):
+    with pytest.raises(Mistake, match=r"needs NiceGUI: run `pip install -e '\.\[explore\]'`"):
         command.explore(None, "127.0.0.1", 0)

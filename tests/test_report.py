@@ -374,8 +374,8 @@ def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
     title = "### Routing iterations: mnist_capsnet_r3_recon, released, 60,000 mnist, width 1, paper"
     table = text[text.index(title) :].split("###")[1].splitlines()
     assert table[4:6] == [
-        "| 1 | 0 | 40 / 10000 | 0.400 | 0.294–0.544 | 0.5 | 1000 of 300000 |",
-        "| 3 | 0 | 30 / 10000 | 0.300 | 0.210–0.428 | 1.5 | 1000 of 300000 |",
+        "| 1 | 0 | 40 / 10,000 | 0.400 | 0.294–0.544 | 0.5 | 1,000 of 300,000 |",
+        "| 3 | 0 | 30 / 10,000 | 0.300 | 0.210–0.428 | 1.5 | 1,000 of 300,000 |",
     ]
     assert "| abacus | 4 | 4,000 | 4.0 |" in text
     assert "90 / 10" not in text

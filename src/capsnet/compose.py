@@ -22,7 +22,7 @@ from capsnet.train import CONF
 
 def main() -> None:
     """Compose the profile's experiments."""
-    parser = argparse.ArgumentParser(prog="capsnet.compose", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m capsnet.compose", description=__doc__)
     parser.add_argument("profile", choices=names("profile"))
     profile: str = parser.parse_args().profile
     config.register()

@@ -6,7 +6,6 @@ Without `data=` it is tested on what it was trained for.
 
 import argparse
 import importlib.util
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Print errors, total and interval of every test set, or write them as JSON."""
-    parser = argparse.ArgumentParser(prog="capsnet.evaluate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m capsnet.evaluate", description=__doc__)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument("data", nargs="*", help="data=SET and data.key=value, as for training")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 … (cpu)")
@@ -38,7 +37,7 @@ def main() -> None:
     keep_memory()
     with told_plainly():
         if arguments.wandb and importlib.util.find_spec("wandb") is None:
-            raise Mistake("--wandb needs W&B: `pip install -e .[pipeline]`")
+            raise Mistake("--wandb needs W&B: `pip install -e '.[pipeline]'`")
         outcomes = evaluate(arguments.checkpoint, arguments.data, arguments.device)
         for name, test in outcomes.items():
             print(f"{name}: {told(test)}")
@@ -57,10 +56,9 @@ def told(test: "Outcome") -> str:
 
 def write(outcomes: dict[str, "Outcome"], path: Path) -> None:
     """As JSON, whole or not at all."""
-    from capsnet.results import write_atomically
+    from capsnet.results import write_json
 
-    values = {name: asdict(test) for name, test in outcomes.items()}
-    write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
+    write_json({name: asdict(test) for name, test in outcomes.items()}, path)
 
 
 def evaluate(checkpoint: Path, overrides: list[str], device: str = "cpu") -> dict[str, "Outcome"]:
@@ -95,18 +93,14 @@ def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, "Outcome"])
 
     trained, _ = saving.read_weights(checkpoint)
     run = with_data(trained, overrides)
-    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    folder = saving.run_folder(checkpoint)
     weights = page.weights(run.name, run.seed, folder)
     named = f"{weights.name}:{page.alias(weights)}"
     sources = {name: test.source for name, test in outcomes.items()}
     about = asdict(run) | {"sources": sources, "weights": named}
-    failed = True
-    try:
+    with tracking.closed_at_the_end():
         shown = tracking.started(run, folder, "evaluate", about)
         page.evaluated(shown, outcomes, weights, build.manifests(run.data))
-        failed = False
-    finally:
-        tracking.finish(failed)
 
 
 def _device(name: str) -> "torch.device":

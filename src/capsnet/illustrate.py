@@ -9,6 +9,7 @@ from torch import Tensor
 
 from capsnet.data.examples import Split
 from capsnet.functional import agreement, lengths, routing_trace
+from capsnet.metrics import predicted
 from capsnet.networks import CapsNet, one_hot
 
 RIGHT, WRONG = 10, 6  # how many examples of either kind figures 3 and 5 choose from
@@ -99,10 +100,10 @@ def forced(
 
     The absent one is the digit with the longest capsule that is neither true nor predicted.
     """
-    predicted = scores.topk(labels.shape[1], dim=1).indices
-    known = one_hot(labels, scores.shape[1]) + one_hot(predicted, scores.shape[1])
+    answers = predicted(scores, labels)
+    known = one_hot(labels, scores.shape[1]) + one_hot(answers, scores.shape[1])
     absent = scores.masked_fill(known > 0, -1).argmax(1, keepdim=True)
-    return torch.stack([labels, predicted, torch.cat([labels[:, :-1], absent], 1)], 1)
+    return torch.stack([labels, answers, torch.cat([labels[:, :-1], absent], 1)], 1)
 
 
 def draw(

@@ -59,7 +59,7 @@ def judge(
     saving.save_weights(module.network, run, folder)
     kept = arrays(module, data, answers, folder)
     results.write_arrays(path, kept)
-    tracking.log(trainer, {f"{name}/error": errors(test) for name, test in record.tests.items()})
+    tracking.log(trainer, {f"{name}/error": test.error for name, test in record.tests.items()})
     show(record, kept, folder, trainer, manifests(run.data))
     results.write(record, path)
     return record
@@ -94,11 +94,6 @@ def asked(module: DigitsModule[Any], split: Split, progress: bool = True) -> Ans
         wrong.append(~correct(scores, examples.labels))
         confused.append(confusion(scores, examples.labels))
     return Answers(torch.cat(wrong).cpu(), torch.stack(confused).cpu().double().sum(0))
-
-
-def errors(outcome: Outcome) -> float:
-    """As a share of 1, which is what loggers are told."""
-    return outcome.errors / outcome.total
 
 
 def counts(data: DataSet, answers: dict[str, Answers]) -> dict[str, Outcome]:

@@ -104,7 +104,7 @@ def outcomes(tests: Mapping[str, Outcome]) -> dict[str, float | int | None]:
     told: dict[str, float | int | None] = {}
     for name, test in tests.items():
         told |= {f"{name}/errors": test.errors, f"{name}/total": test.total}
-        told[f"{name}/error"] = test.errors / test.total
+        told[f"{name}/error"] = test.error
     return told
 
 

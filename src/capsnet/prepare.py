@@ -23,7 +23,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     """Each data set with its own options; what is not given is left to the data set's default."""
-    parser = argparse.ArgumentParser(prog="capsnet.prepare", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m capsnet.prepare", description=__doc__)
     names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
 
     def add(name: str, about: str) -> argparse.ArgumentParser:

@@ -35,9 +35,19 @@ class Outcome:
     digits: int | None = None  # where several examples show one: example i shows i mod digits
 
     @property
+    def error(self) -> float:
+        """As a share of 1."""
+        return self.errors / self.total
+
+    @property
     def error_percent(self) -> float:
         """Errors in 100 test examples."""
-        return 100 * self.errors / self.total
+        return 100 * self.error
+
+    @property
+    def counts(self) -> str:
+        """'60 / 10,000'."""
+        return f"{self.errors:,} / {self.total:,}"
 
 
 def outcome(source: str, errors: int, total: int) -> Outcome:
@@ -46,7 +56,7 @@ def outcome(source: str, errors: int, total: int) -> Outcome:
 
 
 def outcome_of(source: str, wrong: NDArray[np.bool_], digits: int) -> Outcome:
-    """Of examples, wrong [n], that show `digits` digits again and again: as `clustered` says."""
+    """Of wrong [n], where example i shows digit i mod `digits`: if n > `digits`, `clustered`."""
     one = outcome(source, int(wrong.sum()), len(wrong))
     if digits == one.total:
         return one
@@ -90,7 +100,7 @@ class Record:
     def way(self) -> str:
         """The recipe, the arithmetic where that is not fp32, and what was set by hand.
 
-        None is pooled with another.
+        Runs that differ in it are never pooled.
         """
         bf16 = ("bf16",) if self.precision == "bf16-mixed" else ()
         return ", ".join((self.recipe if self.capsules else "any recipe", *bf16, *self.changed))
@@ -131,7 +141,12 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
 
 def write(record: Record, path: Path) -> None:
     """Store the record, whole or not at all."""
-    write_atomically(path, (json.dumps(asdict(record), indent=2) + "\n").encode())
+    write_json(asdict(record), path)
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Store `value` as text that people can read and git can compare, whole or not at all."""
+    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -20,7 +20,7 @@ from yaml import YAMLError
 
 from capsnet.config import Run, validated
 from capsnet.errors import Mistake
-from capsnet.results import write_atomically
+from capsnet.results import write_atomically, write_json
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -76,7 +76,7 @@ def clear_unless_same(folder: Path, identity: dict[str, str]) -> None:
             f"{folder} holds {', '.join(others)} of something that is no run of capsnet.train: "
             "name another folder (hydra.run.dir=…), or empty it"
         )
-    write_atomically(about, (json.dumps(identity, indent=2) + "\n").encode())
+    write_json(identity, about)
 
 
 def _clear(folder: Path) -> None:
@@ -94,12 +94,17 @@ def save_weights(network: nn.Module, run: Run, folder: Path) -> None:
     write_atomically(folder / WEIGHTS, save(tensors))
 
 
+def run_folder(checkpoint: Path) -> Path:
+    """The folder of a run, named by itself or by its weights file."""
+    return checkpoint if checkpoint.is_dir() else checkpoint.parent
+
+
 def read_weights(checkpoint: Path) -> tuple[Run, dict[str, torch.Tensor]]:
     """The run and the weights in a run's folder, or of its weights file; no code is unpickled.
 
     Raises Mistake when either is not there or not what `save_weights` writes.
     """
-    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    folder = run_folder(checkpoint)
     for file in (folder / WEIGHTS, folder / CONFIG):
         if not file.is_file():
             raise Mistake(f"{file} does not exist: CHECKPOINT is the folder of a finished run")

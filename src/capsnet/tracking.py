@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,8 +91,18 @@ def run_id(folder: Path) -> str:
     return path.read_text()
 
 
-def finish(failed: bool) -> None:
-    """Close the W&B run, if there is one, as finished or as failed."""
+@contextmanager
+def closed_at_the_end() -> Iterator[None]:
+    """Around what may open a W&B page: it is closed as finished, or as failed by an error."""
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        _finish(failed)
+
+
+def _finish(failed: bool) -> None:
     if importlib.util.find_spec("wandb") is None:
         return
     import wandb

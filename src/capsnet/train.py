@@ -89,15 +89,9 @@ def train(run: config.Run, folder: Path, changed: tuple[str, ...] = ()) -> "Reco
     who = identity.run_identity(run, data.digest)
     if not tracking.first_process():
         return fit(run, folder, data, who, changed)
-    failed = True
-    try:
-        with saving.alone_in(folder):
-            saving.clear_unless_same(folder, who)
-            record = fit(run, folder, data, who, changed)
-        failed = False
-        return record
-    finally:
-        tracking.finish(failed)
+    with tracking.closed_at_the_end(), saving.alone_in(folder):
+        saving.clear_unless_same(folder, who)
+        return fit(run, folder, data, who, changed)
 
 
 def fit(

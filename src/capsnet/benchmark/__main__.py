@@ -7,7 +7,6 @@ training: `rows loop precision=bf16-mixed trainer.compile=true`.
 """
 
 import argparse
-import json
 import platform
 import sys
 from collections.abc import Mapping
@@ -54,8 +53,7 @@ def measure(asked: argparse.Namespace) -> None:
         with Progress(console=console) as progress:
             report[what] = MEASURE[what](asked, progress)
         if asked.output:
-            content = json.dumps(report, indent=1) + "\n"
-            results.write_atomically(asked.output, content.encode())
+            results.write_json(report, asked.output)
     for title, lines in speed_tables(report).items():
         console.print(rich_table(lines, title))
 

@@ -5,7 +5,6 @@ Without an account it writes what it would upload to a file, and says so.
 
 import argparse
 import importlib.util
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from capsnet.account import host, logged_in
 from capsnet.config import Logger
 from capsnet.errors import Mistake, told_plainly
-from capsnet.results import write_atomically
+from capsnet.results import write_json
 
 if TYPE_CHECKING:
     import wandb
@@ -28,7 +27,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     with told_plainly():
         if importlib.util.find_spec("wandb_workspaces") is None:
-            raise Mistake("wandb-workspaces is not installed: `pip install -e .[dashboards]`")
+            raise Mistake("wandb-workspaces is not installed: `pip install -e '.[dashboards]'`")
         os.environ.setdefault("WANDB_SILENT", "true")
         wanted = arguments.entity, arguments.project, arguments.schedule
         if logged_in():
@@ -38,7 +37,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="capsnet.dashboards", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m capsnet.dashboards", description=__doc__)
     parser.add_argument("--entity", help="the user or team; by default, the account's own")
     parser.add_argument("--project", default=Logger.project, help=f"({Logger.project})")
     parser.add_argument("--schedule", default="paper", help="of the runs that are shown (paper)")
@@ -52,7 +51,7 @@ def write(entity: str | None, project: str, schedule: str, path: Path) -> None:
     from capsnet.dashboards.definition import Place, definition
 
     told = definition(Place(entity or "ENTITY", project, schedule))
-    write_atomically(path, (json.dumps(told, indent=1) + "\n").encode())
+    write_json(told, path)
     print(
         f"No account on {host()} is known, so nothing was uploaded: the definition is in {path}, "
         "and after `wandb login` the same command uploads it"

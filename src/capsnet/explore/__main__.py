@@ -18,7 +18,7 @@ PORT = 2017  # the year of the paper
 
 def main() -> None:
     """Open the checkpoint, serve the page until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="capsnet.explore", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m capsnet.explore", description=__doc__)
     parser.add_argument("checkpoint", nargs="?", type=Path, metavar="CHECKPOINT")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: all who reach this machine")
     parser.add_argument("--port", type=int, default=PORT, help=f"({PORT})")
@@ -30,7 +30,7 @@ def main() -> None:
 def explore(checkpoint: Path | None, host: str, port: int) -> None:
     """Raises Mistake when the page cannot be served or the checkpoint not be shown."""
     if find_spec("nicegui") is None:
-        raise Mistake("the explorer needs NiceGUI: run `pip install -e .[explore]`")
+        raise Mistake("the explorer needs NiceGUI: run `pip install -e '.[explore]'`")
     require_free(host, port)
     if checkpoint is None and not DEMO.is_dir():
         raise Mistake(f"{DEMO} is not here: run `make demo`, or name the folder of a finished run")

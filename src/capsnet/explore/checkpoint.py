@@ -13,6 +13,7 @@ from capsnet.data.expanded import ExpandedDigits
 from capsnet.data.multimnist import MultiMnist
 from capsnet.errors import Mistake
 from capsnet.networks import CapsNet
+from capsnet.report import groups
 from capsnet.report.runs import counted
 
 
@@ -60,7 +61,7 @@ def opened(checkpoint: Path) -> Subject:
         data.tests,
         np.array(digits.test_images),
         np.array(digits.test_labels),
-        record(run, checkpoint if checkpoint.is_dir() else checkpoint.parent),
+        record(run, saving.run_folder(checkpoint)),
     )
 
 
@@ -83,8 +84,7 @@ def marks(subject: Subject) -> list[str]:
     """
     run, record = subject.run, subject.record
     demo = subject.tests["test"].source != "mnist" or run.model.width != 1
-    stopped = record is not None and record.stopped is not None
-    short = _steps(subject) < paper.STEPS and not stopped
+    short = groups.short(record) if record else run.schedule.name != "paper"
     return ["demo"] * demo + ["short schedule"] * short
 
 

@@ -80,7 +80,7 @@ def collected(file: Path) -> tuple[list[Stage], dict[str, set[str]], Path]:
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
     except ImportError as error:
-        raise Mistake(f"{error}: `pip install 'capsnet[pipeline]'` installs DVC") from None
+        raise Mistake(f"{error}: `pip install -e '.[pipeline]'` installs DVC") from None
     if not file.is_file():
         raise Mistake(f"there is no file {file}")
     try:

@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="capsnet.report", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m capsnet.report", description=__doc__)
     commands = parser.add_subparsers(dest="what", required=True)
     profile = argparse.ArgumentParser(add_help=False)
     profile.add_argument("--profile", default="paper", help="reads and writes results/PROFILE…")
@@ -119,7 +119,7 @@ def page(folder: Path, swept: Path | None) -> None:
     try:
         from capsnet.report.web.write import write
     except ImportError as error:
-        raise Mistake(f"{error}: `pip install 'capsnet[pipeline]'` installs it") from None
+        raise Mistake(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
     path = folder.with_name(f"{folder.name}.html")
     write(folder, path, swept)
     print(f"Written to {path}")

@@ -35,10 +35,11 @@ def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
 
 def real(runs: Mapping[Path, Record]) -> dict[Path, Record]:
     """Those on the paper's digits at its width: not the demo's."""
-    return {path: record for path, record in runs.items() if not _demo(record)}
+    return {path: record for path, record in runs.items() if not demo(record)}
 
 
-def _demo(record: Record) -> bool:
+def demo(record: Record) -> bool:
+    """Whether it is of other digits than MNIST's, or of a narrower network than the paper's."""
     return record.source != "mnist" or record.model["width"] != 1
 
 
@@ -68,11 +69,11 @@ def matched(runs: Mapping[Path, Record], wanted: Callable[[Record, Record], bool
 
 def shortcoming(records: Sequence[Record]) -> str | None:
     """Why runs cannot speak for or against the paper, in a few words; None when they can."""
-    if any(_demo(record) for record in records):
+    if any(demo(record) for record in records):
         return "demo"
     if any(record.changed for record in records):
         return "values set by hand"
-    if any(_short(record) for record in records):
+    if any(short(record) for record in records):
         return "short schedule"
     if any(record.stop_at and not record.stopped for record in records):
         return "accuracy not reached"
@@ -82,7 +83,8 @@ def shortcoming(records: Sequence[Record]) -> str | None:
     return "a seed twice" if len(seeds) < len(records) else None
 
 
-def _short(record: Record) -> bool:
+def short(record: Record) -> bool:
+    """Whether it had fewer steps than the paper's, without having stopped where the paper did."""
     ended = record.steps_done >= paper.STEPS or record.stopped
     return record.schedule != "paper" or not ended
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from capsnet import paper
 from capsnet.errors import Mistake
+from capsnet.report import groups
 from capsnet.report.look import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
 from capsnet.results import Record, read_all, read_arrays
 
@@ -96,9 +96,8 @@ def seeds(records: Sequence[Record]) -> str:
 def marks(runs: Iterable[Run]) -> list[str]:
     """What no reader may overlook: other digits or a narrower network, fewer steps."""
     records = [run.record for run in runs]
-    demo = any(one.source != "mnist" or one.model["width"] != 1 for one in records)
-    short = any(one.steps_done < paper.STEPS and one.stopped is None for one in records)
-    return ["demo"] * demo + ["short schedule"] * short
+    told = {"demo": groups.demo, "short schedule": groups.short}
+    return [words for words, holds in told.items() if any(map(holds, records))]
 
 
 def counted(number: int, noun: str) -> str:

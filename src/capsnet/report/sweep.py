@@ -149,11 +149,11 @@ def runs_rows(runs: Sequence[Run]) -> Iterator[Text]:
                 called,
                 f"{run.iterations}",
                 f"{one.seed}",
-                f"{test.errors} / {test.total}",
+                test.counts,
                 f"{test.error_percent:.3f}",
                 f"{low:.3f}–{high:.3f}",
                 _loss(final_loss(run)),
-                f"{one.steps_done} of {one.steps_planned}",
+                f"{one.steps_done:,} of {one.steps_planned:,}",
             )
 
 

@@ -128,7 +128,7 @@ def _run(record: Record, test: Outcome) -> Text:
     return (
         f"{record.experiment}, seed {record.seed}",
         record.way,
-        f"{test.errors:,} / {test.total:,}",
+        test.counts,
         f"{test.error_percent:.2f}",
         f"{low:.2f}–{high:.2f}",
         test.source,

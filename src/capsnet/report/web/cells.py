@@ -20,7 +20,7 @@ WORDS = {  # columns that are not numbers alone
 FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "experiment": lambda record, _: record.experiment,
     "seed": lambda record, _: f"{record.seed}",
-    "errors": lambda _, test: f"{test.errors:,} / {test.total:,}",
+    "errors": lambda _, test: test.counts,
     "steps": lambda record, _: steps([record]),
     "schedule": lambda record, _: record.schedule,
     "recipe": lambda record, _: record.way,

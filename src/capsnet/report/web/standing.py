@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from capsnet import paper
 from capsnet.report.groups import shortcoming
+from capsnet.report.runs import counted
 from capsnet.report.tables import paired
 from capsnet.results import Record
 
@@ -26,18 +27,15 @@ def standings(records: Sequence[Record]) -> list[Standing]:
     for word, told in KINDS.items():
         some = [one for one in records if kind(one) == word]
         if some:
-            found.append(Standing(word, f"{len(some)} of {runs(len(records))}", told(some)))
+            found.append(
+                Standing(word, f"{len(some)} of {counted(len(records), 'run')}", told(some))
+            )
     return [*found, *_missing(records), *_generated(records)]
 
 
 def kind(record: Record) -> str:
     """What `groups.shortcoming` says of it, or FULL."""
     return shortcoming([record]) or FULL
-
-
-def runs(count: int) -> str:
-    """'1 run', '3 runs'."""
-    return f"{count} run{'s' * (count != 1)}"
 
 
 def _demo(records: Sequence[Record]) -> str:

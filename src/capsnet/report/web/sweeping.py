@@ -33,7 +33,7 @@ def _value(series: str, place: float, run: Run) -> dict[str, Any]:
         "place": place,
         "iterations": run.iterations,
         "seed": run.record.seed,
-        "errors": f"{test.errors:,} / {test.total:,}",
+        "errors": test.counts,
         "error": test.error_percent,
         "low": low,
         "high": high,
