@@ -14,10 +14,10 @@ from rich.progress import Progress
 from torch import nn
 
 from capsnet.benchmark import growth, loop, paths, rows
+from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Timing, measured
 from capsnet.compose import names
 from capsnet.kernels.networks import FastCapsNet, FastConv2d
-from capsnet.kernels.textbook import TextbookCapsNet
 from running import output
 
 

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from capsnet import functional
-from capsnet.kernels import allocator, convolutions, fourier, products, routing, same, textbook
+from capsnet.benchmark import textbook
+from capsnet.benchmark.textbook import TextbookCapsNet
+from capsnet.kernels import allocator, convolutions, fourier, products, routing, same
 from capsnet.kernels.convolutions import Sizes, best_tile, stacked_convolutions
 from capsnet.kernels.fourier import Tile
 from capsnet.kernels.networks import FastCapsNet, FastConv2d
 from capsnet.kernels.same import same_convolution
-from capsnet.kernels.textbook import TextbookCapsNet
 from capsnet.networks import AffnistBaseline, CapsNet, MnistBaseline, MultiMnistBaseline
 
 EXACT = 1e-10  # relative, in float64
@@ -69,34 +70,28 @@ def routed(
     return u, weight, normal(out, dim, seed=2, sd=0.1)
 
 
-def with_options(
-    function: Function, iterations: int, bias: bool = True, leaky: bool = False
-) -> Function:
+def with_options(function: Function, iterations: int, bias: bool = True) -> Function:
     """`dynamic_routing` as a function of tensors alone."""
     if bias:
-        return lambda u, weight, bias: function(u, weight, iterations, bias, leaky)
-    return lambda u, weight: function(u, weight, iterations, leaky=leaky)
+        return lambda u, weight, bias: function(u, weight, iterations, bias)
+    return lambda u, weight: function(u, weight, iterations)
 
 
-def both_routings(
-    iterations: int, bias: bool = True, leaky: bool = False
-) -> tuple[Function, Function]:
+def both_routings(iterations: int, bias: bool = True) -> tuple[Function, Function]:
     """The fast path and the truth."""
     fast, truth = routing.dynamic_routing, functional.dynamic_routing
-    options = iterations, bias, leaky
-    return with_options(fast, *options), with_options(truth, *options)
+    return with_options(fast, iterations, bias), with_options(truth, iterations, bias)
 
 
-def assert_routes_alike(inputs: Sequence[Tensor], iterations: int, leaky: bool = False) -> None:
-    assert_equal(*both_routings(iterations, len(inputs) == 3, leaky), inputs)
+def assert_routes_alike(inputs: Sequence[Tensor], iterations: int) -> None:
+    assert_equal(*both_routings(iterations, len(inputs) == 3), inputs)
 
 
-@pytest.mark.parametrize("leaky", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("iterations", [1, 2, 3, 5])
-def test_routing_is_exact(iterations: int, bias: bool, leaky: bool) -> None:
+def test_routing_is_exact(iterations: int, bias: bool) -> None:
     inputs = routed(97)
-    assert_routes_alike(inputs if bias else inputs[:2], iterations, leaky)
+    assert_routes_alike(inputs if bias else inputs[:2], iterations)
 
 
 @pytest.mark.parametrize("capsules", [1152, 3200, 4608])
@@ -109,7 +104,6 @@ def test_routing_is_exact_however_it_is_cut(slab: int, monkeypatch: pytest.Monke
     """97 capsules: in slabs of 1, of 8 and of 17; the last ones end with capsules of zeros."""
     monkeypatch.setattr(routing, "SLAB", slab)
     assert_routes_alike(routed(97), 3)
-    assert_routes_alike(routed(97), 3, leaky=True)
 
 
 def test_routing_between_other_numbers_of_capsules_and_dimensions() -> None:
@@ -148,11 +142,10 @@ def test_routing_needs_an_iteration(route: Function) -> None:
         route(normal(2, 4, 8, seed=0), normal(4, 10, 8, 16, seed=1), 0)
 
 
-@pytest.mark.parametrize("leaky", [False, True])
-def test_the_textbook_routes_to_the_same_values(leaky: bool) -> None:
+def test_the_textbook_routes_to_the_same_values() -> None:
     """What the benchmark compares with computes the same."""
     slow, truth = textbook.dynamic_routing, functional.dynamic_routing
-    assert_equal(with_options(slow, 3, True, leaky), with_options(truth, 3, True, leaky), routed(9))
+    assert_equal(with_options(slow, 3), with_options(truth, 3), routed(9))
     assert_equal(with_options(slow, 3, False), with_options(truth, 3, False), routed(9)[:2])
 
 

@@ -262,7 +262,6 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
         callbacks.append(RoutingChange(log_every))
     if run.trainer.progress:
         callbacks += [RichModelSummary(max_depth=1), TQDMProgressBar(refresh_rate=10)]
-    torch.backends.cudnn.allow_tf32 = False  # fp32 is to mean fp32
     try:
         return pl.Trainer(
             default_root_dir=folder,  # where Lightning looks for what SLURM interrupted

@@ -32,6 +32,7 @@ TRAINING = (
     "data/datamodule.py",
     "data/affnist.py",
     "data/affnist_official.py",
+    "data/examples.py",
     "data/expanded.py",
     "data/multimnist.py",
     "data/shifted.py",

@@ -1,12 +1,18 @@
 """The layers of a CapsNet. They own parameters; the mathematics is in `functional`."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from capsnet.functional import dynamic_routing, squash
+
+# fp32 is to mean fp32, on a GPU as well: no TF32.
+torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+
+Routing = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]  # as `dynamic_routing`
 
 
 def full_precision(x: Tensor) -> torch.autocast:
@@ -54,7 +60,10 @@ class PrimaryCapsules(nn.Module):
 
 
 class DigitCapsules(nn.Module):
-    """`classes` capsules of `dim` dimensions, routed to from `in_capsules` below [P]."""
+    """`classes` capsules of `dim` dimensions, routed to from `in_capsules` below [P].
+
+    `route` computes the routing: any way to the values of `functional.dynamic_routing`.
+    """
 
     def __init__(
         self,
@@ -64,16 +73,17 @@ class DigitCapsules(nn.Module):
         in_dim: int = 8,
         dim: int = 16,
         bias: bool = True,
+        route: Routing = dynamic_routing,
     ) -> None:
         super().__init__()
-        self.iterations = iterations
+        self.iterations, self.route = iterations, route
         self.weight = nn.Parameter(torch.zeros(in_capsules, classes, in_dim, dim))
         self.bias = nn.Parameter(torch.zeros(classes, dim)) if bias else None
 
     def forward(self, u: Float[Tensor, "batch in in_dim"]) -> Float[Tensor, "batch classes dim"]:
         """The digit capsules v_j after routing."""
         with full_precision(u):
-            return dynamic_routing(u, self.weight, self.iterations, self.bias)
+            return self.route(u, self.weight, self.iterations, self.bias)
 
 
 class Decoder(nn.Sequential):

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
+from capsnet.functional import dynamic_routing
 from capsnet.layers import Decoder, DigitCapsules, Linear, PrimaryCapsules
 
 Initialisation = Literal["released", "text"]
@@ -20,6 +21,8 @@ class CapsNet(nn.Module):
     are no reconstruction parameters at all [P]. `routing_bias`, `primary_coupling` and
     `initialisation` are where the released code [C] and the text of the paper [P] differ.
     """
+
+    route = staticmethod(dynamic_routing)
 
     def __init__(
         self,
@@ -38,7 +41,9 @@ class CapsNet(nn.Module):
         height, width = ((side - 8 - 8 + 1) // 2 for side in image[1:])
         self.conv1 = nn.Conv2d(image[0], channels, 9)
         self.primary = PrimaryCapsules(channels, types, coupled=primary_coupling)
-        self.digits = DigitCapsules(types * height * width, iterations, classes, bias=routing_bias)
+        self.digits = DigitCapsules(
+            types * height * width, iterations, classes, bias=routing_bias, route=self.route
+        )
         self.decoder = Decoder(classes * 16, image, decoder_hidden) if decoder else None
         initialise_released(self) if initialisation == "released" else initialise_text(self)
 
@@ -86,8 +91,9 @@ class MnistBaseline(nn.Sequential):
 
     Images [batch, channels, height, width] in [0, 1] → logits [batch, classes]. SAME padding and no
     pooling: with these the parameters add up to 35,445,522 [D]. The dropout rate is not stated;
-    0.5 is the common one, and PyTorch's the initialisation [?]. `conv` computes the convolutions.
-    The last two hold for all baselines.
+    0.5 is the common one [?].
+
+    All three baselines keep PyTorch's initialisation [?], and `conv` computes their convolutions.
     """
 
     def __init__(

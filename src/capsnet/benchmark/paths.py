@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Stopwatch, Timing
 from capsnet.functional import lengths, margin_loss, reconstruction_loss
 from capsnet.kernels.compiled import compile_
 from capsnet.kernels.networks import FastCapsNet, FusedCapsNet
-from capsnet.kernels.textbook import TextbookCapsNet
 from capsnet.networks import CapsNet, one_hot
 
 NETWORKS = {

@@ -14,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 
 from capsnet import build, config
+from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Stopwatch, Timing
 from capsnet.data.datamodule import batch_indices
 from capsnet.data.examples import Split
@@ -21,7 +22,6 @@ from capsnet.data.expanded import ExpandedDigits
 from capsnet.data.multimnist import MultiMnist, pairs
 from capsnet.data.shifted import ShiftedDigits
 from capsnet.errors import Mistake
-from capsnet.kernels.textbook import TextbookCapsNet
 from capsnet.train import CONF
 
 DIGITS = 10_000  # in the noise: a table of indices for more would only take longer to make

@@ -37,7 +37,6 @@ def dynamic_routing(
     weight: Float[Tensor, "in out in_dim out_dim"],
     iterations: int,
     bias: Float[Tensor, "out out_dim"] | None = None,
-    leaky: bool = False,
 ) -> Float[Tensor, "batch out out_dim"]:
     """The values and gradients of `functional.dynamic_routing`, to rounding [D].
 
@@ -46,10 +45,10 @@ def dynamic_routing(
     if iterations < 1:
         raise ValueError(f"routing needs at least 1 iteration, got {iterations}")
     u, weight, offset = u.contiguous(), weight.contiguous(), 0 if bias is None else bias
-    first = torch.einsum("bid,ijde->bje", u, weight) / (weight.shape[1] + leaky)
+    first = torch.einsum("bid,ijde->bje", u, weight) / weight.shape[1]
     v = total = squash(first + offset)
     for _ in range(iterations - 1):
-        v = squash(_Agreed.apply(total, u, weight, leaky) + offset)
+        v = squash(_Agreed.apply(total, u, weight) + offset)
         total = total + v
     return v
 
@@ -58,29 +57,28 @@ class _Agreed(torch.autograd.Function):
     """s of an iteration, from the sum V of the outputs before it."""
 
     @staticmethod
-    def forward(ctx: Any, total: Tensor, u: Tensor, weight: Tensor, leaky: bool) -> Tensor:
-        total, (grid, sizes) = total.contiguous(), _sizes(u, weight, leaky)
+    def forward(ctx: Any, total: Tensor, u: Tensor, weight: Tensor) -> Tensor:
+        total, (grid, sizes) = total.contiguous(), _sizes(u, weight)
         ctx.save_for_backward(total, u, weight)
-        ctx.leaky = leaky
         s = total.new_empty(grid[1], *total.shape)
         _route[grid](s, total, u, weight, **sizes)
         return s.sum(0)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """s is Σ c û and b is û · V: what grad s is to the one, V is to the other."""
         total, u, weight = ctx.saved_tensors
-        grid, sizes = _sizes(u, weight, ctx.leaky)
+        grid, sizes = _sizes(u, weight)
         known = grads[0].contiguous(), total, u, weight
         grad_total = total.new_empty(grid[1], *total.shape)
         c, grad_b = u.new_empty(2, *u.shape[:2], weight.shape[1])
         _route_backward[grid](grad_total, c, grad_b, *known, **sizes)
         grad_u, grad_weight = torch.empty_like(u), weight.new_empty(grid[0], *weight.shape)
         _votes_backward[grid](grad_u, grad_weight, c, grad_b, *known, **sizes)
-        return grad_total.sum(0), grad_u, grad_weight.sum(0), None
+        return grad_total.sum(0), grad_u, grad_weight.sum(0)
 
 
-def _sizes(u: Tensor, weight: Tensor, leaky: bool) -> tuple[tuple[int, int], dict[str, Any]]:
+def _sizes(u: Tensor, weight: Tensor) -> tuple[tuple[int, int], dict[str, Any]]:
     """The grid, tiles of examples × runs of capsules, and what the kernels are compiled for."""
     capsules, above, below_dim, dim = weight.shape
     sizes = {
@@ -89,7 +87,6 @@ def _sizes(u: Tensor, weight: Tensor, leaky: bool) -> tuple[tuple[int, int], dic
         "OUT": above,
         "IN_DIM": below_dim,
         "DIM": dim,
-        "LEAKY": leaky,
         "ROWS": EXAMPLES,
         "RUN": RUN,
         "OUT2": triton.next_power_of_2(above),
@@ -111,7 +108,6 @@ def _route(
     OUT: tl.constexpr,
     IN_DIM: tl.constexpr,
     DIM: tl.constexpr,
-    LEAKY: tl.constexpr,
     ROWS: tl.constexpr,
     RUN: tl.constexpr,
     OUT2: tl.constexpr,
@@ -126,7 +122,7 @@ def _route(
         below, seen = _below(i, batch, capsules, IN_DIM, ROWS, IN2)
         kernel, inside = _kernel(i, OUT, IN_DIM, DIM, OUT2, IN2, DIM2)
         votes = _votes(u + below, seen, weight + kernel, inside).reshape(ROWS, OUT2, DIM2)
-        c = _couplings(tl.sum(votes * v, 2), OUT, LEAKY, OUT2)
+        c = _couplings(tl.sum(votes * v, 2), OUT, OUT2)
         sum_ += c[:, :, None] * votes
     tl.store(s + tl.program_id(1) * batch * OUT * DIM + above, sum_, mask=there)
 
@@ -145,7 +141,6 @@ def _route_backward(
     OUT: tl.constexpr,
     IN_DIM: tl.constexpr,
     DIM: tl.constexpr,
-    LEAKY: tl.constexpr,
     ROWS: tl.constexpr,
     RUN: tl.constexpr,
     OUT2: tl.constexpr,
@@ -161,7 +156,7 @@ def _route_backward(
         below, seen = _below(i, batch, capsules, IN_DIM, ROWS, IN2)
         kernel, inside = _kernel(i, OUT, IN_DIM, DIM, OUT2, IN2, DIM2)
         votes = _votes(u + below, seen, weight + kernel, inside).reshape(ROWS, OUT2, DIM2)
-        c = _couplings(tl.sum(votes * v, 2), OUT, LEAKY, OUT2)
+        c = _couplings(tl.sum(votes * v, 2), OUT, OUT2)
         grad_c = tl.sum(votes * grad_s, 2)
         grad_b = c * (grad_c - tl.sum(c * grad_c, 1)[:, None])
         sum_ += grad_b[:, :, None] * votes
@@ -186,7 +181,6 @@ def _votes_backward(
     OUT: tl.constexpr,
     IN_DIM: tl.constexpr,
     DIM: tl.constexpr,
-    LEAKY: tl.constexpr,
     ROWS: tl.constexpr,
     RUN: tl.constexpr,
     OUT2: tl.constexpr,
@@ -264,14 +258,8 @@ def _product(a, b):
 
 
 @triton.jit
-def _couplings(b, OUT: tl.constexpr, LEAKY: tl.constexpr, OUT2: tl.constexpr):
+def _couplings(b, OUT: tl.constexpr, OUT2: tl.constexpr):
     """`functional.couplings` [ROWS, OUT2]; 0 for capsules above that are padding."""
     b = tl.where(tl.arange(0, OUT2)[None, :] < OUT, b, float("-inf"))
-    highest = tl.max(b, 1)
-    if LEAKY:
-        highest = tl.maximum(highest, 0.0)
-    e = tl.exp(b - highest[:, None])
-    whole = tl.sum(e, 1)
-    if LEAKY:
-        whole += tl.exp(-highest)
-    return e / whole[:, None]
+    e = tl.exp(b - tl.max(b, 1)[:, None])
+    return e / tl.sum(e, 1)[:, None]

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from capsnet.kernels import routing, same
 from capsnet.kernels.convolutions import stacked_convolutions
-from capsnet.layers import full_precision
 from capsnet.networks import CapsNet
 
 
@@ -15,20 +14,14 @@ class FastCapsNet(CapsNet):
 
     route = staticmethod(routing.dynamic_routing)
 
-    def forward(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes dim"]:
-        """As `CapsNet.forward`."""
-        layer, u = self.digits, self.primary_capsules(images)
-        with full_precision(u):
-            return self.route(u, layer.weight, layer.iterations, layer.bias)
-
     def primary_capsules(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
-        """As `CapsNet`'s; on GPUs and in bf16 by PyTorch, fastest there with channels last."""
-        if not computed_in_full_on_a_cpu(images):
-            images = images.contiguous(memory_format=torch.channels_last)
+        """As `CapsNet`'s; by PyTorch on GPUs and in bf16, where tensor cores want channels last."""
+        if torch.is_autocast_enabled(images.device.type):
+            features = self.conv1(images).relu()
+            return self.primary(features.contiguous(memory_format=torch.channels_last))
+        if images.device.type != "cpu":
             return super().primary_capsules(images)
         bias, kernel = self.conv1.bias, self.primary.conv.weight
         assert bias is not None
@@ -46,7 +39,7 @@ class FusedCapsNet(FastCapsNet):
         iterations: int,
         bias: Float[Tensor, "out out_dim"] | None = None,
     ) -> Float[Tensor, "batch out out_dim"]:
-        """`fused.dynamic_routing`; Triton is there on Linux alone."""
+        """`fused.dynamic_routing`, imported here as Triton is there on Linux alone."""
         from capsnet.kernels import fused
 
         return fused.dynamic_routing(u, weight, iterations, bias)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from capsnet.functional import couplings, squash
+from capsnet.functional import squash
 from capsnet.networks import CapsNet
 
 
@@ -13,13 +13,12 @@ def dynamic_routing(
     weight: Float[Tensor, "in out in_dim out_dim"],
     iterations: int,
     bias: Float[Tensor, "out out_dim"] | None = None,
-    leaky: bool = False,
 ) -> Float[Tensor, "batch out out_dim"]:
     """The values of `functional.dynamic_routing`, from û [batch, in, out, out_dim] in memory."""
     votes = torch.matmul(u[:, :, None, None], weight).squeeze(3)
     b = votes.new_zeros(votes.shape[:3])
     for iteration in range(iterations):
-        s = (couplings(b, leaky)[..., None] * votes).sum(1)
+        s = (b.softmax(2)[..., None] * votes).sum(1)
         v = squash(s if bias is None else s + bias)
         if iteration + 1 == iterations:
             return v
@@ -30,9 +29,4 @@ def dynamic_routing(
 class TextbookCapsNet(CapsNet):
     """A CapsNet that stores its votes."""
 
-    def forward(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes dim"]:
-        """As `CapsNet.forward`."""
-        u = self.primary_capsules(images)
-        return dynamic_routing(u, self.digits.weight, self.digits.iterations, self.digits.bias)
+    route = staticmethod(dynamic_routing)
