@@ -11,7 +11,10 @@ from capsnet import config
 from capsnet.train import CONF
 
 # A network of a few thousand weights: milliseconds a step.
-TINY = ("profile=demo", "model.width=0.03", "trainer.progress=false")
+TINY = (
+    *("profile=demo", "model.width=0.03"),
+    *("trainer.progress=false", "trainer.accelerator=cpu"),
+)
 
 
 def composed(*overrides: str) -> config.Run:

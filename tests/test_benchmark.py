@@ -13,12 +13,22 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import nn
 
-from capsnet.benchmark import growth, loop, paths, rows
+from capsnet.benchmark import growth, loop, paths, rows, turns
 from capsnet.benchmark.textbook import TextbookCapsNet
-from capsnet.benchmark.turns import Candidate, Timing, measured
+from capsnet.benchmark.turns import Candidate, Stopwatch, measured
 from capsnet.compose import names
 from capsnet.kernels.networks import FastCapsNet, FastConv2d
 from running import output
+
+
+class Told(Stopwatch):
+    """A watch that shows the seconds it is told."""
+
+    def __init__(self, *seconds: float, device: str = "cpu") -> None:
+        self.device, self.told = device, seconds
+
+    def seconds(self) -> list[float]:
+        return list(self.told)
 
 
 class Noted:
@@ -27,11 +37,11 @@ class Noted:
     def __init__(self, file: Path, name: str) -> None:
         self.file, self.name, self.count = file, name, 0
 
-    def round(self) -> Timing:
+    def step(self) -> Stopwatch:
         self.count += 1
         with self.file.open("a") as notes:
             notes.write(f"{self.name}{self.count} ")
-        return Timing(0.0, 1.0 * self.count, 2.0, 3.0, 4.0)
+        return Told(0.0, 1.0 * self.count, 2.0, 3.0, 4.0)
 
 
 def test_candidates_take_turns_and_warm_up_unseen(tmp_path: Path) -> None:
@@ -48,8 +58,8 @@ def test_candidates_take_turns_and_warm_up_unseen(tmp_path: Path) -> None:
 class Small:
     """A bench that needs next to nothing."""
 
-    def round(self) -> Timing:
-        return Timing(1.0, 1.0, 1.0, 1.0, 1.0)
+    def step(self) -> Stopwatch:
+        return Told(1.0, 1.0, 1.0, 1.0, 1.0)
 
 
 def test_a_peak_is_of_the_process_alone() -> None:
@@ -63,22 +73,40 @@ def test_a_peak_is_of_the_process_alone() -> None:
 class Doomed(Noted):
     """A bench whose process is killed in its second round, as by a system without memory."""
 
-    def round(self) -> Timing:
+    def step(self) -> Stopwatch:
         if self.count == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().round()
+        return super().step()
+
+
+def unborn() -> Noted:
+    raise MemoryError("as where a GPU is full")
 
 
 def test_a_process_that_dies_spoils_nothing_but_its_own_numbers(tmp_path: Path) -> None:
     file = tmp_path / "notes"
     candidates = {
         "doomed": Candidate(partial(Doomed, file, "d")),
+        "unborn": Candidate(unborn),
         "other": Candidate(partial(Noted, file, "o")),
     }
     with Progress(console=Console(quiet=True)) as progress:
         found, _ = measured(candidates, 3, 0, progress, "")
-    assert (found["doomed"].timings, found["doomed"].peak_mib) == ([], None)
+    for name in ("doomed", "unborn"):
+        assert (found[name].timings, found[name].peak_mib) == ([], None)
     assert [timing.forward for timing in found["other"].timings] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("device", "steps"), [("cpu", 1), ("cuda", turns.LEAD + 1)])
+def test_a_gpu_is_timed_while_it_is_busy(device: str, steps: int) -> None:
+    class Counting:
+        count = 0
+
+        def step(self) -> Stopwatch:
+            self.count += 1
+            return Told(1.0 * self.count, 1.0, 1.0, 1.0, 1.0, device=device)
+
+    assert turns.timing(Counting()).data == steps
 
 
 def test_all_paths_come_to_the_same_loss() -> None:
@@ -147,7 +175,6 @@ def test_the_command_writes_every_round(tmp_path: Path) -> None:
 
 
 def test_a_gpu_is_timed_by_every_path_and_where_there_is_none_that_is_said(tmp_path: Path) -> None:
-    assert set(paths.candidates(2, "cuda")) == set(paths.ON_GPU)
     assert {path.split()[0] for path in paths.ON_GPU} == set(paths.NETWORKS)
     if not torch.cuda.is_available():
         code, printed = output("benchmark", "--device", "cuda", cwd=tmp_path)
@@ -158,7 +185,7 @@ def test_a_gpu_is_timed_by_every_path_and_where_there_is_none_that_is_said(tmp_p
 def test_experiments_are_measured_as_they_are_set() -> None:
     row = rows.Row("mnist_capsnet_r1", "cpu", ("model.width=0.03", "precision=bf16-mixed"))
     assert (row.run.precision, row.run.model.width) == ("bf16-mixed", 0.03)
-    timing = row.round()
+    timing = turns.timing(row)
     assert min(timing.data, timing.forward, timing.backward, timing.optimiser) > 0
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from capsnet import build
-from capsnet.data.datamodule import EvaluationBatches, TrainingSteps, batch_indices
+from capsnet.data.datamodule import BLOCK, EvaluationBatches, TrainingSteps, batch_indices
 from capsnet.errors import Mistake
 from capsnet.prepare import prepare
 from capsnet.train import train
@@ -55,8 +55,12 @@ def test_a_resumed_run_goes_on_with_the_batches_of_an_undisturbed_one() -> None:
         assert torch.equal(expected, indices)
 
 
-def test_batches_depend_on_the_seed_and_on_nothing_else() -> None:
-    assert torch.equal(batch_indices(1000, 8, seed=1, step=3), batch_indices(1000, 8, 1, 3))
+def test_batches_are_those_of_the_step_however_many_are_made_together() -> None:
+    for step, indices in steps(100, 16, BLOCK + 6, first=BLOCK - 5):
+        assert torch.equal(indices, batch_indices(100, 16, 5, step))
+
+
+def test_batches_differ_between_seeds() -> None:
     assert not torch.equal(batch_indices(1000, 8, seed=1, step=3), batch_indices(1000, 8, 2, 3))
 
 

@@ -388,10 +388,13 @@ def test_devices_are_the_visible_ones(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert driver.listed(driver.visible()) == ["0"]
-    listing = "GPU 0: H200 (UUID: GPU-1)\n  MIG 1g Device 0: (UUID: MIG-1)\nGPU 1: H200 (UUID: x)"
+    first, second = "GPU 0: RTX Laptop GPU (UUID: GPU-1)", "GPU 1: H200 (UUID: x)"
+    listing = f"{first}\n  MIG 1g Device 0: (UUID: MIG-1)\n{second}"
     (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\necho '{listing}'\n")
     (tmp_path / "nvidia-smi").chmod(0o755)
     assert driver.listed(driver.visible()) == ["0", "1"]
+    with pytest.raises(Mistake, match="there are 2 GPUs, from 0; no 2"):
+        driver.listed("1,2")
 
 
 def test_places_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,3 +61,14 @@ def test_confusions_are_those_of_a_slow_count(digits: int) -> None:
                     expected[digit, other] += 1 / len(instead)
     assert confusion(scores, labels).tolist() == expected.tolist()
     assert expected.sum(1).tolist() == labels.flatten().bincount(minlength=10).tolist()
+
+
+def test_confusions_are_counted_exactly_where_networks_compute_in_bf16() -> None:
+    """257 times a half and more: bf16 has no such numbers."""
+    scores = torch.zeros(777, 10)
+    scores[:, [4, 5]] = 1.0
+    labels = torch.tensor([[2, 3]]).expand(777, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        counted = confusion(scores, labels)
+    assert counted[2, 4] == counted[2, 5] == counted[3, 4] == counted[3, 5] == 388.5
+    assert counted.sum() == 2 * 777

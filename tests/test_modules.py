@@ -85,3 +85,13 @@ def test_dropout_differs_between_steps_and_between_processes_and_comes_again() -
     drawn = [masks(step, 2, process) for step in (0, 1, 7) for process in (0, 1)]
     assert len(set(map(tuple, drawn))) == 6
     assert masks(7, 2, 1) == drawn[-1]
+
+
+def test_no_gradient_outlives_the_step_when_a_validation_begins() -> None:
+    """In graphs that are replayed (`trainer.compile` on a GPU) it would be overwritten."""
+    network = CapsNet((1, 21, 21), channels=4, types=2, decoder_hidden=(8, 8))
+    module = CapsNetModule(network, "text", Optimisation(), 0)
+    module.losses(pairs())["margin"].backward()
+    assert network.digits.weight.grad is not None
+    module.on_validation_start()
+    assert all(parameter.grad is None for parameter in network.parameters())

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from torchvision.datasets import MNIST
 
-from capsnet.data import prepared
 from capsnet.data.mnist import MIRROR
 from capsnet.data.prepared import Digits, read_digits
 from capsnet.errors import Mistake
@@ -120,28 +119,3 @@ def test_digits_are_the_same_everywhere(digits: Digits) -> None:
     border = digits.train_images.copy()
     border[:, 4:24, 4:24] = 0
     assert not border.any()  # a 20×20 box, as MNIST's
-
-
-def test_building_replaces_the_old_folder_only_when_whole(tmp_path: Path) -> None:
-    folder = tmp_path / "set"
-    with prepared.building(folder) as scratch:
-        (scratch / "file").write_text("old")
-
-    def fail() -> None:
-        with prepared.building(folder) as scratch:
-            (scratch / "file").write_text("new")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert (folder / "file").read_text() == "old"
-    assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_a_missing_array_is_named(digits: Digits, data_root: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "digits"
-    folder.mkdir()
-    manifest = (data_root / "digits" / "manifest.json").read_text()
-    (folder / "manifest.json").write_text(manifest)
-    with pytest.raises(Mistake, match=r"train_images\.npy is missing: run `python -m capsnet"):
-        read_digits(folder)

@@ -412,13 +412,15 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
         "fast": rounds(1, 10, 1),
     }
     dead = {"timings": [], "peak_mib": None}
+    paths = measured | {"fused": dead}
     told = {
         "processor": "Abacus",
         "threads": 2,
-        "paths": {"batch": 64, "flops": 8e9, "sgemm": [1e9, 2e9, 3e9], "measured": measured},
+        "paths": {"batch": 64, "flops": 8e9, "sgemm": [1e9, 2e9, 3e9], "measured": paths},
         "rows": {
             "mnist_baseline": {"training": rounds(0.0125, 0.0125)},
             "mnist_capsnet_r1": {"training": rounds(0.5, 0.5), "textbook": rounds(2, 1)},
+            "mnist_capsnet_r3": {"training": dead, "textbook": rounds(2, 1)},
         },
         "loop": {"steps": 100, "seconds": 40.0, "step": 38.0, "data": 0.1},
         "growth": [
@@ -434,10 +436,12 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
         "20.0 / 60.0 / 10.0",
         *("64", "100"),
     )
+    assert path[3] == ("fused", "died", *("–",) * 7)
     last = "10.0 / 20.0 / 60.0 / 10.0", "128", "100"
     assert rows == [
         ("mnist_baseline", "12.5", "10240", "–", *last),
         ("mnist_capsnet_r1", "500", "256", "3.0 (1.5–4.5)", *last),
+        ("mnist_capsnet_r3", "died", *("–",) * 5),
     ]
     assert within == [("100", "320", "95.0", "0.25")]
     assert growth == [

@@ -227,7 +227,7 @@ def datamodule(run: config.Run, data: DataSet) -> DigitsDataModule:
 
 
 def arithmetic(run: config.Run, device: torch.device) -> torch.autocast:
-    """In what a trained network is judged: in what it was trained."""
+    """What a network is judged under: autocast to bf16 if it was trained so, else fp32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16-mixed")
 
 

@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m capsnet.evaluate", description=__doc__)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument("data", nargs="*", help="data=SET and data.key=value, as for training")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 … (cpu)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 … (a GPU, if there is one)")
     parser.add_argument("--json", type=Path, help="write the outcomes there")
     parser.add_argument("--wandb", action="store_true", help="a W&B page, which names the weights")
     arguments = parser.parse_args()
@@ -61,7 +61,9 @@ def write(outcomes: dict[str, "Outcome"], path: Path) -> None:
     write_json({name: asdict(test) for name, test in outcomes.items()}, path)
 
 
-def evaluate(checkpoint: Path, overrides: list[str], device: str = "cpu") -> dict[str, "Outcome"]:
+def evaluate(
+    checkpoint: Path, overrides: list[str], device: str | None = None
+) -> dict[str, "Outcome"]:
     """The outcome of the trained weights on every test set of the data asked for.
 
     By the fast kernels, which every device has, whatever trained them. Raises Mistake when there
@@ -103,9 +105,11 @@ def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, "Outcome"])
         page.evaluated(shown, outcomes, weights, build.manifests(run.data))
 
 
-def _device(name: str) -> "torch.device":
+def _device(name: str | None) -> "torch.device":
     import torch
 
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:

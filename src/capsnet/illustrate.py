@@ -145,11 +145,13 @@ def moved(
 
 
 def routing_changes(
-    network: CapsNet, images: Float[Tensor, "batch channels height width"], iterations: int = 0
+    network: CapsNet,
+    images: Float[Tensor, "batch channels height width"],
+    iterations: int | None = None,
 ) -> Float[Tensor, "iterations"]:
     """Mean |Δb_ij| of each routing iteration, over `images`, i and j: [P] figure A.1.
 
-    `iterations` 0 are the network's own.
+    Of as many `iterations` as the network has, unless told.
     """
     layer = network.digits
     u = network.primary_capsules(images)

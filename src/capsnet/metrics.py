@@ -38,4 +38,6 @@ def confusion(
     )
     found = there * answered
     missed, instead = there - found, answered - found
-    return found.sum(0).diag() + missed.T @ (instead / instead.sum(1, keepdim=True).clamp(min=1))
+    shares = instead / instead.sum(1, keepdim=True).clamp(min=1)
+    # A matrix product, but not by `@`: under autocast that would count in bf16.
+    return found.sum(0).diag() + (missed[:, :, None] * shares[:, None]).sum(0)

@@ -77,6 +77,10 @@ class DigitsModule(pl.LightningModule, Generic[Network]):
         self.log_dict({f"train/{name}": part for name, part in parts.items()})
         self.log_dict({"images_seen": float(seen), "learning_rate": scheduler.get_last_lr()[0]})
 
+    def on_validation_start(self) -> None:
+        """Forget the gradients: replaying graphs would overwrite them (`trainer.compile`)."""
+        self.zero_grad()
+
     def validation_step(self, examples: Examples, batch_idx: int) -> None:
         """The error on the validation split, which alone may choose anything."""
         self.error(~correct(self.scores(examples.images), examples.labels))

@@ -150,9 +150,9 @@ def processor() -> str:
 def trace(folder: Path, device: str) -> None:
     """One step of the fast path, for chrome://tracing or Perfetto."""
     bench = paths.Path("fast", device=device)
-    bench.round()
+    bench.step()
     with profile() as profiler:
-        bench.round()
+        bench.step()
     folder.mkdir(parents=True, exist_ok=True)
     profiler.export_chrome_trace(str(folder / "fast.json"))
     print(profiler.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=20))

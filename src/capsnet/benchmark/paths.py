@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from capsnet.benchmark.textbook import TextbookCapsNet
-from capsnet.benchmark.turns import Candidate, Stopwatch, Timing
+from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.functional import lengths, margin_loss, reconstruction_loss
 from capsnet.kernels.compiled import compile_
 from capsnet.kernels.networks import FastCapsNet, FusedCapsNet
@@ -59,8 +59,8 @@ class Path:
             return margin
         return margin + reconstruction_loss(self.network.reconstruct(v, self.targets), self.images)
 
-    def round(self) -> Timing:
-        """A training step and an evaluation, timed; the batch is there."""
+    def step(self) -> Stopwatch:
+        """A training step and an evaluation; the batch is there."""
         watch = Stopwatch(self.device)
         watch.mark()
         self.adam.zero_grad()
@@ -73,7 +73,7 @@ class Path:
         with torch.inference_mode(), self.autocast:
             self.network(self.images)
         watch.mark()
-        return Timing(*watch.seconds())
+        return watch
 
 
 def candidates(batch: int, device: str = "cpu") -> dict[str, Candidate]:

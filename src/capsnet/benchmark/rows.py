@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 
 from capsnet import build, config
 from capsnet.benchmark.textbook import TextbookCapsNet
-from capsnet.benchmark.turns import Candidate, Stopwatch, Timing
+from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.data.datamodule import batch_indices
 from capsnet.data.examples import Split
 from capsnet.data.expanded import ExpandedDigits
@@ -40,7 +40,7 @@ class Row:
         kernels = ["trainer.kernels=reference"] if textbook else []
         self.run = composed(experiment, *overrides, *kernels)
         self.device, data = torch.device(device), noise(self.run)
-        self.step, image = 0, data.examples(torch.tensor([0]), None).images.shape[1:]
+        self.steps, image = 0, data.examples(torch.tensor([0]), None).images.shape[1:]
         self.data = data.to(self.device)
         shape, chosen = (image[0], image[1], image[2]), self.run.model
         self.module: Any = build.module(self.run, shape)
@@ -49,11 +49,11 @@ class Row:
         self.module = self.module.to(device)
         self.adam = self.module.configure_optimizers()["optimizer"]
 
-    def round(self) -> Timing:
-        """A training step and an evaluation, timed."""
+    def step(self) -> Stopwatch:
+        """A training step and an evaluation."""
         watch, arithmetic = Stopwatch(self.device.type), build.arithmetic(self.run, self.device)
-        indices = batch_indices(len(self.data), self.run.schedule.batch, 0, self.step)
-        examples = self.data.examples(indices.to(self.device), self.step)
+        indices = batch_indices(len(self.data), self.run.schedule.batch, 0, self.steps)
+        examples = self.data.examples(indices.to(self.device), self.steps)
         watch.mark()
         self.adam.zero_grad()
         with arithmetic:
@@ -66,8 +66,8 @@ class Row:
         with torch.inference_mode(), arithmetic:
             self.module.scores(examples.images)
         watch.mark()
-        self.step += 1
-        return Timing(*watch.seconds())
+        self.steps += 1
+        return watch
 
 
 def composed(experiment: str, *overrides: str) -> config.Run:

@@ -1,7 +1,7 @@
 """Random numbers as pure functions of their keys: no state, so nothing to save or to race for.
 
-Each function takes Python integers, numpy int64 arrays or torch int64 tensors alike and gives the
-same numbers for all three, on any device. Keys lie in [0, 2³²).
+`hash32` and `integers` take Python integers, numpy int64 arrays or torch int64 tensors alike and
+give the same numbers for all three, on any device. Keys lie in [0, 2³²).
 """
 
 from typing import Any

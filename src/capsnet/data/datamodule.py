@@ -6,6 +6,7 @@ what an undisturbed one would, and N processes together see exactly what one wou
 """
 
 from collections.abc import Callable, Iterator
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from capsnet.data.counter import permuted
 from capsnet.data.examples import Examples, Split, evaluation_batch
+
+BLOCK = 64  # steps whose indices are made together: one by one would cost a part of a GPU's step
 
 
 def batch_indices(size: int, batch: int, seed: int, step: int) -> Tensor:
@@ -49,11 +52,12 @@ class TrainingSteps(IterableDataset[tuple[int, Tensor]]):
         return self.steps
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
-        for step in range(self.first(), self.steps):
-            yield (
-                step,
-                batch_indices(self.size, self.batch, self.seed, step)[self.rank :: self.world],
-            )
+        first = self.first()
+        for block in range(first // BLOCK, ceil(self.steps / BLOCK)):
+            indices = batch_indices(self.size, BLOCK * self.batch, self.seed, block)
+            for step, batch in enumerate(indices.split(self.batch), block * BLOCK):
+                if first <= step < self.steps:
+                    yield step, batch[self.rank :: self.world]
 
 
 class EvaluationBatches(IterableDataset[tuple[None, Tensor]]):

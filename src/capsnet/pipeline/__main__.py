@@ -85,18 +85,30 @@ def visible() -> str:
     """All devices that CUDA would show to a program started here; one place where there is none."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return os.environ["CUDA_VISIBLE_DEVICES"] or "-1"
+    return ",".join(str(number) for number in range(gpus())) or "0"
+
+
+def gpus() -> int:
+    """How many GPUs the machine has, as far as NVIDIA's driver tells."""
     try:
-        gpus = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
+        told = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
     except FileNotFoundError:
-        gpus = ""
-    return ",".join(str(k) for k in range(gpus.count("GPU "))) or "0"
+        return 0
+    return sum(line.startswith("GPU ") for line in told.splitlines())
 
 
 def listed(devices: str) -> list[str]:
-    """One name a device. Raises Mistake when there is none, or one twice."""
+    """One name a device.
+
+    Raises Mistake when there is none, or one twice, or a number that no GPU of the machine has:
+    its stages would train on the CPU.
+    """
     names = [name.strip() for name in devices.split(",")]
     if not all(names) or len(set(names)) < len(names):
         raise Mistake(f"devices {devices!r}: list each device once, as in --devices 0,1")
+    there = gpus()
+    if there and (absent := [name for name in names if name.isdecimal() and int(name) >= there]):
+        raise Mistake(f"devices {devices!r}: there are {there} GPUs, from 0; no {absent[0]}")
     return names
 
 

@@ -1,1 +1,1 @@
-"""Tables and figures from result records, never from torch or a dashboard."""
+"""Tables, figures and pages from result records, never from a dashboard; contact sheets of data."""

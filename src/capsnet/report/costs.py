@@ -27,6 +27,7 @@ def costs_table(files: Iterable[Path]) -> list[Text]:
         (name, machine(told), paths["training"]["timings"])
         for told in machines
         for name, paths in told.get("rows", {}).items()
+        if paths["training"]["timings"]  # else its process died
     ]
     return [COLUMNS, *(_row(*one) for one in sorted(measured, key=lambda one: one[:2]))]
 

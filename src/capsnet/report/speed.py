@@ -31,7 +31,7 @@ ROW_COLUMNS = (
     "evaluation, images/s",
     "peak, MiB",
 )
-PATHS, NOT_FIT = ("textbook", "fast"), "out of memory"
+PATHS, NOT_FIT, DIED = ("textbook", "fast"), "out of memory", "died"
 LOOP_COLUMNS = ("steps", "images/s", "forward, backward and Adam, %", "choosing examples, %")
 GROWTH_COLUMNS = (
     "",
@@ -66,26 +66,25 @@ def machine(told: Mapping[str, Any]) -> str:
 
 def paths_table(told: Mapping[str, Any]) -> list[Text]:
     """Ratios are medians of those within a round, with their quartiles."""
-    rounds = {name: one["timings"] for name, one in told["measured"].items()}
-    peaks = {name: one["peak_mib"] for name, one in told["measured"].items()}
-    sgemm, kept = median(told["sgemm"]), rounds.get("textbook + keep")
-    return [
-        PATH_COLUMNS,
-        *(
-            (
-                name,
-                milliseconds(step_seconds(some)),
-                f"{told['batch'] / step_seconds(some):.0f}",
-                spread(ratios(rounds["textbook"], some)),
-                spread(ratios(kept, some)) if kept else "–",
-                f"{told['flops'] / step_seconds(some) / sgemm:.1f}",
-                shares(some, PARTS[1:]),
-                f"{told['batch'] / seconds(some, 'evaluation'):.0f}",
-                f"{peaks[name]:.0f}",
-            )
-            for name, some in rounds.items()
-        ),
-    ]
+    return [PATH_COLUMNS, *(_path(name, told) for name in told["measured"])]
+
+
+def _path(name: str, told: Mapping[str, Any]) -> Text:
+    rounds = {called: one["timings"] for called, one in told["measured"].items()}
+    some, peak = rounds[name], told["measured"][name]["peak_mib"]
+    if peak is None:
+        return name, DIED, *("–",) * (len(PATH_COLUMNS) - 2)
+    return (
+        name,
+        milliseconds(step_seconds(some)),
+        f"{told['batch'] / step_seconds(some):.0f}",
+        times(rounds["textbook"], some),
+        times(rounds.get("textbook + keep", []), some),
+        f"{told['flops'] / step_seconds(some) / median(told['sgemm']):.1f}",
+        shares(some, PARTS[1:]),
+        f"{told['batch'] / seconds(some, 'evaluation'):.0f}",
+        f"{peak:.0f}",
+    )
 
 
 def rows_table(told: Mapping[str, Any]) -> list[Text]:
@@ -95,11 +94,13 @@ def rows_table(told: Mapping[str, Any]) -> list[Text]:
 
 def _row(name: str, training: Mapping[str, Any], textbook: Mapping[str, Any] | None = None) -> Text:
     rounds = training["timings"]
+    if training["peak_mib"] is None:
+        return name, DIED, *("–",) * (len(ROW_COLUMNS) - 2)
     return (
         name,
         milliseconds(step_seconds(rounds)),
         f"{BATCH / step_seconds(rounds):.0f}",
-        "–" if textbook is None else spread(ratios(textbook["timings"], rounds)),
+        times(textbook["timings"] if textbook else [], rounds),
         shares(rounds, PARTS),
         f"{BATCH / seconds(rounds, 'evaluation'):.0f}",
         f"{training['peak_mib']:.0f}",
@@ -167,8 +168,11 @@ def ratios(slow: Rounds, quick: Rounds) -> list[float]:
     return [one / other for one, other in pairs]
 
 
-def spread(values: Sequence[float]) -> str:
-    """Median and quartiles."""
+def times(slow: Rounds, quick: Rounds) -> str:
+    """How many times faster: median and quartiles; of what was not measured, nothing."""
+    if not slow:
+        return "–"
+    values = ratios(slow, quick)
     low, _, high = quantiles(values, n=4)
     return f"{median(values):.1f} ({low:.1f}–{high:.1f})"
 
