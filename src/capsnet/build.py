@@ -240,28 +240,38 @@ NOT_NEWS = (  # what Lightning warns of and this project has seen to
 )
 
 
-def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
-    """One long epoch of `steps` steps, a checkpoint every now and then."""
+def quiet() -> None:
+    """Leave out what Lightning says at every start."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in NOT_NEWS:
         warnings.filterwarnings("ignore", f".*{message}")
-    log_every = min(run.trainer.log_every, run.schedule.steps)
-    callbacks: list[Callback] = [
-        CheckpointAfterValidation(
-            last_checkpoint(folder).parent,
-            filename=last_checkpoint(folder).stem,
-            every_n_train_steps=run.trainer.checkpoint_every,
-            enable_version_counter=False,
-        ),
-        Timer(),
-        Throughput(log_every),
-    ]
+
+
+def callbacks(run: config.Run, folder: Path, log_every: int) -> list[Callback]:
+    """What checkpoints, measures and may stop the training; what shows it comes last."""
+    checkpoints = CheckpointAfterValidation(
+        last_checkpoint(folder).parent,
+        filename=last_checkpoint(folder).stem,
+        every_n_train_steps=run.trainer.checkpoint_every,
+        enable_version_counter=False,
+    )
+    made: list[Callback] = [checkpoints, Timer(), Throughput(log_every)]
     if run.schedule.stop_at is not None:
-        callbacks.append(StopAt(run.schedule.stop_at))
+        made.append(StopAt(run.schedule.stop_at))
     if isinstance(run.model, config.CapsNet):
-        callbacks.append(RoutingChange(log_every))
+        made.append(RoutingChange(log_every))
     if run.trainer.progress:
-        callbacks += [RichModelSummary(max_depth=1), TQDMProgressBar(refresh_rate=10)]
+        made += [RichModelSummary(max_depth=1), TQDMProgressBar(refresh_rate=10)]
+    return made
+
+
+def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
+    """One long epoch of `steps` steps, a checkpoint every now and then.
+
+    Raises Mistake when the machine has not the devices that the run asks for.
+    """
+    quiet()
+    log_every = min(run.trainer.log_every, run.schedule.steps)
     try:
         return pl.Trainer(
             default_root_dir=folder,  # where Lightning looks for what SLURM interrupted
@@ -275,7 +285,7 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
             num_sanity_val_steps=0,
             log_every_n_steps=log_every,
             logger=loggers,
-            callbacks=callbacks,
+            callbacks=callbacks(run, folder, log_every),
             plugins=[WholeCheckpoints()],
             enable_progress_bar=run.trainer.progress,
             enable_model_summary=run.trainer.progress,
