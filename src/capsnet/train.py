@@ -111,6 +111,9 @@ def fit(
     sources = {name: test.source for name, test in data.tests.items()}
     shown = asdict(run) | about | {"sources": sources}
     trainer = build.trainer(run, folder, tracking.loggers(run, folder, shown))
+    device = results.device_name(trainer.strategy.root_device)
+    if trainer.is_global_zero:
+        print(f"{run.name}, seed {run.seed}: {run.schedule.steps:,} steps on {device}")
     checkpoint = last_checkpoint(folder)
     if checkpoint.is_file():
         print(f"{folder}: resuming from {checkpoint.name}")
