@@ -4,9 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.image import imread
+from torch import Tensor
 
-from capsnet.report.contact import COLUMNS, ROWS, digits_sheet, multimnist_sheet
+from capsnet.data.examples import Examples, StillDigits
+from capsnet.report import sheets
+from capsnet.report.contact import COLUMNS, ROWS, sheet
 from running import output
 
 
@@ -19,28 +23,41 @@ def changed(before: Path, after: Path) -> tuple[float, float]:
 
 @pytest.mark.parametrize("cell", [0, 13, 47])
 def test_an_example_is_drawn_in_its_own_cell(cell: int, tmp_path: Path) -> None:
-    images, labels = np.zeros((48, 28, 28)), np.full(48, 5)
-    images[:, 0, 0] = 1  # so that all cells have one scale of grey
-    digits_sheet(tmp_path / "before.png", "Title", images, labels)
-    images[cell, 8:20, 8:20] = 1
-    digits_sheet(tmp_path / "after.png", "Title", images, labels)
+    images, captions = np.zeros((48, 1, 28, 28)), ["5"] * 48
+    images[:, :, 0, 0] = 1  # so that all cells have one scale of grey
+    sheet(tmp_path / "before.png", "Title", [list(cell) for cell in images], captions)
+    images[cell, :, 8:20, 8:20] = 1
+    sheet(tmp_path / "after.png", "Title", [list(cell) for cell in images], captions)
     down, right = changed(tmp_path / "before.png", tmp_path / "after.png")
     row, column = divmod(cell, COLUMNS)
     assert right == pytest.approx((column + 0.5) / COLUMNS, abs=0.4 / COLUMNS)
     assert down == pytest.approx((row + 0.5) / ROWS, abs=0.6 / ROWS)  # the title takes a share
 
 
-def test_a_pair_stands_left_of_its_two_digits(tmp_path: Path) -> None:
-    whole, parts = np.zeros((48, 36, 36)), np.zeros((48, 2, 36, 36))
-    whole[:, 0, 0] = 1
-    labels = np.full((48, 2), 3)
-    multimnist_sheet(tmp_path / "before.png", "Title", whole, parts, labels)
+class Pairs(StillDigits):
+    """48 pairs; the first one's digits alone are marked in the middle, as `marked` says."""
+
+    marked: int | None = None
+
+    def examples(self, indices: Tensor, step: int | None) -> Examples:
+        parts = torch.zeros(48, 2, 1, 36, 36)
+        if self.marked is not None:
+            parts[0, self.marked, :, 10:26, 10:26] = 1
+        whole = torch.zeros(48, 1, 36, 36)
+        whole[:, :, 0, 0] = 1
+        return Examples(whole, torch.full((48, 2), 3), parts)
+
+
+def test_a_pair_stands_left_of_its_two_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = Pairs(torch.zeros(48, 36, 36), torch.zeros(48))
+    before = sheets._pairs(tmp_path / "before.png", "Title", pairs)
     places = []
     for part in range(2):
-        marked = parts.copy()
-        marked[0, part, 10:26, 10:26] = 1
-        multimnist_sheet(tmp_path / "after.png", "Title", whole, marked, labels)
-        places.append(changed(tmp_path / "before.png", tmp_path / "after.png")[1])
+        monkeypatch.setattr(Pairs, "marked", part)
+        after = sheets._pairs(tmp_path / "after.png", "Title", pairs)
+        places.append(changed(before, after)[1])
     cell = 1 / COLUMNS  # three pictures wide: the pair, then the base, then the partner
     assert places == pytest.approx([cell / 2, cell * 5 / 6], abs=cell / 8)
 

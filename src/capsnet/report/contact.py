@@ -1,7 +1,4 @@
-"""Contact sheets: a page of examples of each data set, to look at before believing a number.
-
-Images come as arrays, [n, height, width] with any scale of grey, 0 for paper.
-"""
+"""Contact sheets: a page of examples of a data set, to look at before believing a number."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,61 +12,17 @@ ROWS, COLUMNS = 6, 8
 INCH = 0.95  # the side of one picture
 
 
-def digits_sheet(
-    path: Path, title: str, images: NDArray[np.number], labels: NDArray[np.integer]
-) -> None:
-    """48 single digits [48, height, width] with their labels [48] above them, as a PNG."""
-    captions = [str(label) for label in labels]
-    _sheet(path, title, [[image] for image in images], captions)
-
-
-def multimnist_sheet(
-    path: Path,
-    title: str,
-    images: NDArray[np.number],
-    parts: NDArray[np.number],
-    labels: NDArray[np.integer],
-) -> None:
-    """48 pairs [48, height, width], each beside its two digits alone [48, 2, height, width]."""
-    pictures = [[image, *alone] for image, alone in zip(images, parts, strict=True)]
-    captions = [f"{base} + {partner}" for base, partner in labels]
-    _sheet(path, title, pictures, captions)
-
-
-def affnist_sheet(
-    path: Path,
-    title: str,
-    images: NDArray[np.number],
-    labels: NDArray[np.integer],
-    transforms: NDArray[np.floating] | None = None,
-) -> None:
-    """Six digits, one a row, each under eight transforms: images [6, 8, height, width], labels [6].
-
-    `transforms` [6, 8, 6], where they are known, are told below each picture: the rotation in
-    degrees, the shear, the expansions and the shifts, both down and right.
-    """
-    flat = images.reshape(-1, *images.shape[2:])
-    captions = [str(label) for label in np.repeat(labels, images.shape[1])]
-    told = None if transforms is None else [_told(row) for row in transforms.reshape(len(flat), -1)]
-    _sheet(path, title, [[image] for image in flat], captions, told)
-
-
-def _told(transform: NDArray[np.floating]) -> str:
-    angle, shear, down, right, shift_down, shift_right = transform
-    return (
-        f"{angle:+.0f}°, {shear:+.2f}\n×{down:.2f}, ×{right:.2f}\n"
-        f"{shift_down:+.1f}, {shift_right:+.1f}"
-    )
-
-
-def _sheet(
+def sheet(
     path: Path,
     title: str,
     pictures: Sequence[Sequence[NDArray[np.number]]],
     captions: Sequence[str],
     told: Sequence[str] | None = None,
 ) -> None:
-    """Six rows of eight cells; the pictures of one cell stand side by side, its caption above."""
+    """48 cells as a PNG, six rows of eight: pictures side by side, a caption above, `told` below.
+
+    Pictures are arrays [height, width] with any scale of grey, 0 for paper.
+    """
     side = max(len(cell) for cell in pictures) * INCH
     height = INCH * (1.3 if told is None else 1.8)
     figure = Figure((COLUMNS * side, ROWS * height), layout="compressed")

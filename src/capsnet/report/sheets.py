@@ -6,13 +6,15 @@ The one part of the report that needs torch: it shows the very pictures that a n
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from capsnet.data import affnist, affnist_official, expanded, multimnist, prepared
 from capsnet.data.examples import Examples, Split
 from capsnet.data.prepared import Digits
 from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
-from capsnet.report.contact import COLUMNS, ROWS, affnist_sheet, digits_sheet, multimnist_sheet
+from capsnet.report.contact import COLUMNS, ROWS, sheet
 
 CELLS = ROWS * COLUMNS
 
@@ -50,28 +52,39 @@ def _first(split: Split) -> Examples:
 
 
 def _digits(path: Path, title: str, split: Split) -> Path:
+    """Each digit below its label."""
     shown = _first(split)
-    digits_sheet(path, title, shown.images[:, 0].numpy(), shown.labels[:, 0].numpy())
+    captions = [f"{label}" for label in shown.labels[:, 0].tolist()]
+    sheet(path, title, [[image] for image in shown.images[:, 0].numpy()], captions)
     return path
 
 
 def _pairs(path: Path, title: str, split: Split) -> Path:
+    """Each pair beside its two digits alone."""
     shown = _first(split)
-    parts = shown.parts[:, :, 0].numpy()
-    multimnist_sheet(path, title, shown.images[:, 0].numpy(), parts, shown.labels.numpy())
+    images, parts = shown.images[:, 0].numpy(), shown.parts[:, :, 0].numpy()
+    pictures = [[image, *alone] for image, alone in zip(images, parts, strict=True)]
+    captions = [f"{base} + {partner}" for base, partner in shown.labels.tolist()]
+    sheet(path, title, pictures, captions)
     return path
 
 
 def _affine(path: Path, folder: Path, digits: Digits) -> Path:
-    """Six digits, each in its first eight copies."""
+    """Six digits, one a row, each in its first eight copies; below each picture its map."""
     split, (_, arrays) = affnist.read(folder, digits), prepared.read(folder)
     copies = torch.arange(ROWS)[:, None] + len(split.labels) * torch.arange(COLUMNS)
     shown = split.examples(copies.flatten(), None)
-    affnist_sheet(
-        path,
-        f"affNIST, generated ({digits.source}): rotation, shear; expansions; shifts",
-        shown.images.reshape(ROWS, COLUMNS, *shown.images.shape[2:]).numpy(),
-        split.labels[:ROWS].numpy(),
-        arrays["test_transforms"][copies.numpy()],
-    )
+    title = f"affNIST, generated ({digits.source}): rotation, shear; expansions; shifts"
+    captions = [f"{label}" for label in shown.labels[:, 0].tolist()]
+    told = [_map(row) for row in arrays["test_transforms"][copies.flatten().numpy()]]
+    sheet(path, title, [[image] for image in shown.images[:, 0].numpy()], captions, told)
     return path
+
+
+def _map(transform: NDArray[np.float32]) -> str:
+    """In `affnist.COLUMNS`' order: degrees, shear, expansions and shifts, both down and right."""
+    angle, shear, down, right, shift_down, shift_right = transform
+    return (
+        f"{angle:+.0f}°, {shear:+.2f}\n×{down:.2f}, ×{right:.2f}\n"
+        f"{shift_down:+.1f}, {shift_right:+.1f}"
+    )
