@@ -133,7 +133,7 @@ def test_training_in_bf16_follows_that_in_fp32(
     assert rounded == pytest.approx(losses, rel=0.02)
     assert rounded != pytest.approx(losses, rel=1e-5)
     record = results.read(tmp_path / "record.json")
-    assert (record.precision, record.way) == ("bf16-mixed", "released, bf16")
+    assert (record.precision, record.variant) == ("bf16-mixed", "released, bf16")
     judged = evaluate(tmp_path, [])["test"]
     assert judged == record.tests["test"]
 

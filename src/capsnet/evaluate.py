@@ -71,7 +71,7 @@ def evaluate(
     the training.
     """
     from capsnet import build, saving
-    from capsnet.judge import asked, counts
+    from capsnet.judge import ask, outcomes
 
     trained, weights = saving.read_weights(checkpoint)
     run = with_data(trained, overrides)
@@ -80,8 +80,8 @@ def evaluate(
     saving.load_weights(module.network, weights, data.image)
     module = module.to(_device(device))
     with build.arithmetic(run, module.device):
-        answers = {name: asked(module, test.split) for name, test in data.tests.items()}
-    return counts(data, answers)
+        answers = {name: ask(module, test.split) for name, test in data.tests.items()}
+    return outcomes(data, answers)
 
 
 def anywhere(run: config.Run) -> config.Run:

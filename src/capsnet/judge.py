@@ -52,10 +52,9 @@ def judge(
     path = Path(run.record) if run.record else folder / "record.json"
     with arithmetic(run, module.device):
         answers = {
-            name: asked(module, test.split, run.trainer.progress)
-            for name, test in data.tests.items()
+            name: ask(module, test.split, run.trainer.progress) for name, test in data.tests.items()
         }
-    record = where_trained(summary(run, data, trainer, counts(data, answers), about), path)
+    record = where_trained(summary(run, data, trainer, outcomes(data, answers), about), path)
     saving.save_weights(module.network, run, folder)
     kept = arrays(module, data, answers, folder)
     results.write_arrays(path, kept)
@@ -81,7 +80,7 @@ def show(
 
 
 @torch.inference_mode()
-def asked(module: DigitsModule[Any], split: Split, progress: bool = True) -> Answers:
+def ask(module: DigitsModule[Any], split: Split, progress: bool = True) -> Answers:
     """The answers to `split`, each example asked exactly once, where `module` lies."""
     module, split = module.eval(), split.to(module.device)
     indices = torch.arange(len(split), device=module.device)
@@ -96,7 +95,7 @@ def asked(module: DigitsModule[Any], split: Split, progress: bool = True) -> Ans
     return Answers(torch.cat(wrong).cpu(), torch.stack(confused).cpu().double().sum(0))
 
 
-def counts(data: DataSet, answers: dict[str, Answers]) -> dict[str, Outcome]:
+def outcomes(data: DataSet, answers: dict[str, Answers]) -> dict[str, Outcome]:
     """The outcome of every test set."""
     return {
         name: results.outcome_of(test.source, answers[name].wrong.numpy(), test.digits)

@@ -97,7 +97,7 @@ class Record:
         return "routing_iterations" in self.model
 
     @property
-    def way(self) -> str:
+    def variant(self) -> str:
         """The recipe, the arithmetic where that is not fp32, and what was set by hand.
 
         Runs that differ in it are never pooled.

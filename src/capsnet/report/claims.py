@@ -35,8 +35,8 @@ def judged(runs: Mapping[Path, Record], claims: Sequence[Claim]) -> list[tuple[C
 def by_recipe(claim: Claim, runs: Mapping[Path, Record]) -> list[list[Pair]]:
     """The pairs of each recipe; one empty list if there are none."""
     found = pairs(claim, runs)
-    recipes = sorted({runs[better].way for better, _ in found})
-    return [[pair for pair in found if runs[pair[0]].way == name] for name in recipes] or [[]]
+    recipes = sorted({runs[better].variant for better, _ in found})
+    return [[pair for pair in found if runs[pair[0]].variant == name] for name in recipes] or [[]]
 
 
 def pairs(claim: Claim, runs: Mapping[Path, Record]) -> list[Pair]:
@@ -61,7 +61,7 @@ def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Te
     gains = gain(claim, runs, found)
     apart = told_apart(tests(claim.test, runs, found))
     records = [runs[path] for pair in found for path in pair]
-    last = apart, str(len(found)), records[0].way, steps(records)
+    last = apart, str(len(found)), records[0].variant, steps(records)
     return claim.words, verdict(claim, runs, found), told_gain(gains), *last
 
 

@@ -20,8 +20,8 @@ def draw(folder: Path, target: Path) -> Iterator[Path]:
     runs = [run for run in read_runs(folder) if run.arrays]
     if not runs:
         raise Mistake(f"no record in {folder} has its arrays (.npz) beside it: train again")
-    ways = Counter(run.record.way for run in runs if run.record.capsules).most_common(1)
-    alike = [run for run in runs if not run.record.capsules or run.record.way == ways[0][0]]
+    variants = Counter(run.record.variant for run in runs if run.record.capsules).most_common(1)
+    alike = [run for run in runs if not run.record.capsules or run.record.variant == variants[0][0]]
     for name, wanted in FIGURES.items():
         if wanted(target / name, alike):
             yield from files(target / name)

@@ -24,12 +24,12 @@ def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
     """Of each experiment and recipe the longest `real` runs: what is known so far."""
     found, planned = real(runs), dict[tuple[str, str], int]()
     for record in found.values():
-        model = record.experiment, record.way
+        model = record.experiment, record.variant
         planned[model] = max(planned.get(model, 0), record.steps_planned)
     return {
         path: record
         for path, record in found.items()
-        if record.steps_planned == planned[record.experiment, record.way]
+        if record.steps_planned == planned[record.experiment, record.variant]
     }
 
 
@@ -46,7 +46,7 @@ def demo(record: Record) -> bool:
 def _kind(record: Record) -> tuple[object, ...]:
     schedule = record.steps_planned, record.schedule, record.batch, record.training_examples
     values = record.identity.get("config", "")
-    return *schedule, record.way, record.source, record.model["width"], values
+    return *schedule, record.variant, record.source, record.model["width"], values
 
 
 def circumstances(record: Record) -> tuple[object, ...]:

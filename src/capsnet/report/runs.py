@@ -69,12 +69,12 @@ def read_runs(folder: Path, pattern: str = "*/*.json") -> list[Run]:
 def caption(runs: Sequence[Run], *remarks: str) -> str:
     """Who was trained on what, how, and for how long; `remarks` a line each below it."""
     records = [run.record for run in runs]
-    ways = [record.way for record in records if record.capsules]
+    variants = [record.variant for record in records if record.capsules]
     experiments = _unique(record.experiment for record in records)
     facts = (
         " and ".join(experiments) if len(experiments) < 3 else f"{len(experiments)} experiments",
         f"trained on {_told(record.source for record in records)}",
-        f"recipe {_told(ways or (record.way for record in records))}",
+        f"recipe {_told(variants or (record.variant for record in records))}",
         steps(records),
         seeds(records),
     )

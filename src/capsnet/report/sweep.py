@@ -47,7 +47,7 @@ def name(run: Run) -> str:
     trained = f"{one.training_examples:,} {one.source}, width {one.model['width']:g}"
     decoder = ", decoder" if run.decoder else ""
     schedule = f"{one.schedule}: {one.steps_planned:,} steps of {one.batch}"
-    return f"{one.experiment}, {one.way}, {trained}{decoder}, {schedule}"
+    return f"{one.experiment}, {one.variant}, {trained}{decoder}, {schedule}"
 
 
 def final_loss(run: Run) -> float | None:

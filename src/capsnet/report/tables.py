@@ -71,7 +71,7 @@ def _ours(row: paper.Row, records: list[Record]) -> Text:
         f"{mean(percents):.2f}{spread}",
         f"{counts} / {outcomes[0].total:,}",
         f"{low:.2f}–{high:.2f}",
-        f"{outcomes[0].source}, {records[0].way}",
+        f"{outcomes[0].source}, {records[0].variant}",
         steps(records),
     )
 
@@ -127,7 +127,7 @@ def _run(record: Record, test: Outcome) -> Text:
     low, high = test.interval_percent
     return (
         f"{record.experiment}, seed {record.seed}",
-        record.way,
+        record.variant,
         test.counts,
         f"{test.error_percent:.2f}",
         f"{low:.2f}–{high:.2f}",

@@ -23,7 +23,7 @@ FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "errors": lambda _, test: test.counts,
     "steps": lambda record, _: steps([record]),
     "schedule": lambda record, _: record.schedule,
-    "recipe": lambda record, _: record.way,
+    "recipe": lambda record, _: record.variant,
     "batch": lambda record, _: f"{record.batch}",
     "trained on": lambda record, _: f"{record.source}, {record.training_examples:,} examples",
     "tested on": lambda _, test: test.source,

@@ -67,7 +67,7 @@ def _last(curve: NDArray[np.float64] | None) -> str:
 
 def called(run: Run) -> str:
     """'mnist_capsnet_r3, seed 0, released'."""
-    return f"{run.record.experiment}, seed {run.record.seed}, {run.record.way}"
+    return f"{run.record.experiment}, seed {run.record.seed}, {run.record.variant}"
 
 
 def logged(run: Run) -> Curves:
@@ -97,7 +97,7 @@ def _line(run: Run, metric: str, curve: NDArray[np.float64]) -> dict[str, Any]:
         "run": called(run),
         "network": run.kind,
         "digits": " · ".join([run.record.source, *marks([run])]),
-        "recipe": run.record.way,
+        "recipe": run.record.variant,
         "metric": metric,
         "step": [int(place) for place in places],
         "value": [float(f"{value:.4g}") for value in values],
