@@ -42,7 +42,7 @@ class Outcome:
     @property
     def error_percent(self) -> float:
         """Errors in 100 test examples."""
-        return 100 * self.error
+        return 100 * self.errors / self.total
 
     @property
     def counts(self) -> str:
