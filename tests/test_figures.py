@@ -349,9 +349,9 @@ def test_a_sweep_s_numbers(tmp_path: Path) -> None:
     assert [line for line in told if line.startswith(f"| {series}")] == [
         f"| {series} | 1 | 2 | 0.500 ± 0.141 | 0.5 |",
         f"| {series} | 3 | 1 | 0.300 | 1.5 |",
-        f"| {series} | 1 | 0 | 40 / 10000 | 0.400 | 0.294–0.544 | 0.5 | 300000 of 300000 |",
-        f"| {series} | 1 | 1 | 60 / 10000 | 0.600 | 0.466–0.771 | 0.5 | 300000 of 300000 |",
-        f"| {series} | 3 | 0 | 30 / 10000 | 0.300 | 0.210–0.428 | 1.5 | 300000 of 300000 |",
+        f"| {series} | 1 | 0 | 40 / 10,000 | 0.400 | 0.294–0.544 | 0.5 | 300,000 of 300,000 |",
+        f"| {series} | 1 | 1 | 60 / 10,000 | 0.600 | 0.466–0.771 | 0.5 | 300,000 of 300,000 |",
+        f"| {series} | 3 | 0 | 30 / 10,000 | 0.300 | 0.210–0.428 | 1.5 | 300,000 of 300,000 |",
     ]
     assert "baseline" not in "".join(told)
     drawn = words(tmp_path / "figure_sweep.svg")

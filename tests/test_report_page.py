@@ -34,9 +34,9 @@ WEB = PROJECT / "src/capsnet/report/web"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real records of 500 steps and of two epochs, with all that lies beside them."""
+    """Real records of 500 steps and of five epochs, with all that lies beside them."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("steps500", "steps500-figures", "epochs2", "benchmark"):
+    for name in ("steps500", "steps500-figures", "epochs5", "benchmark"):
         shutil.copytree(PROJECT / "results" / name, folder / "results" / name)
     with drawing(folder / "results/steps500-data/shifted", (4, 2), "shifted (mnist)", "48 digits"):
         pass
@@ -287,14 +287,14 @@ def test_only_a_full_schedule_speaks_of_the_paper(tmp_path: Path) -> None:
 
 
 def test_without_arrays_the_page_says_what_is_missing(project: Path) -> None:
-    code, printed = output("report", "page", "--profile", "epochs2", cwd=project)
-    assert (code, printed) == (0, "Written to results/epochs2.html\n")
-    shown = parsed((project / "results/epochs2.html").read_text())
+    code, printed = output("report", "page", "--profile", "epochs5", cwd=project)
+    assert (code, printed) == (0, "Written to results/epochs5.html\n")
+    shown = parsed((project / "results/epochs5.html").read_text())
     absent = [text(one) for one in shown.iter("p") if one.get("class") == "absent"]
     assert [words.split(":")[0] for words in absent] == [
         *("No curves", "No figures here", "No failures to show", "No contact sheets here")
     ]
-    assert "938 of 938" in text(by_id(shown, "results"))
+    assert "2,344 of 2,344" in text(by_id(shown, "results"))
 
 
 def test_no_records_get_a_sentence_and_leave_no_page(tmp_path: Path) -> None:
