@@ -36,9 +36,9 @@ def rooms() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def floor(room: str) -> str:
-    """Of 'report/web/cells', 'capsnet.report.web.cells' or 'report': report."""
-    return room.removeprefix("capsnet.").replace(".", "/").split("/")[0]
+def room(path: Path) -> str:
+    """A module of the package, or the folder of the package that it is in."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
 def used(path: Path) -> set[str]:
@@ -47,7 +47,7 @@ def used(path: Path) -> set[str]:
     froms = [node for node in tree if isinstance(node, ast.ImportFrom) and node.module]
     both = [(node.module or "", alias.name) for node in froms for alias in node.names]
     return {
-        floor(name if module == "capsnet" else module)
+        name if module == "capsnet" else module.split(".")[1]
         for module, name in both
         if module.split(".")[0] == "capsnet"
     }
@@ -55,23 +55,22 @@ def used(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", rooms(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_room_uses_only_what_stands_before_it(path: Path) -> None:
-    room = floor(str(path.relative_to(PACKAGE).with_suffix("")))
-    if room == "__init__":
+    if room(path) == "__init__":
         assert not used(path)
         return
-    before = ORDER[: ORDER.index(room)]
-    assert used(path) <= {*before, *([room] if path.parent != PACKAGE else [])}
+    before = ORDER[: ORDER.index(room(path))]
+    assert used(path) <= {*before, *([room(path)] if path.parent != PACKAGE else [])}
 
 
 def test_the_plan_names_no_room_that_there_is_not() -> None:
-    there = {floor(str(path.relative_to(PACKAGE).with_suffix(""))) for path in rooms()}
+    there = {room(path) for path in rooms()}
     assert set(ORDER) == there - {"__init__"}
 
 
-@pytest.mark.parametrize("room", CORE)
-def test_the_core_needs_no_framework(room: str) -> None:
+@pytest.mark.parametrize("core", CORE)
+def test_the_core_needs_no_framework(core: str) -> None:
     for path in rooms():
-        if floor(str(path.relative_to(PACKAGE).with_suffix(""))) == room:
+        if room(path) == core:
             needed = {module.split(".")[0] for module in imports(path, everywhere=True)}
             own = {"capsnet", "torch", "jaxtyping", "triton", "numpy", *sys.stdlib_module_names}
             assert needed <= own, path

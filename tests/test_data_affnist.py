@@ -123,6 +123,7 @@ def test_no_copy_loses_ink_and_all_agree_with_scipy(digits: Digits, device: str)
     images = digits.test_images[:40]
     transforms = np.concatenate([random_transforms(images, copy, 0) for copy in range(5)])
     shown = rendered(np.tile(images, (5, 1, 1)), transforms, device)
+    np.testing.assert_array_equal(shown, rendered(np.tile(images, (5, 1, 1)), transforms))
     for index, transform in enumerate(transforms):
         drawn = drawn_by_scipy(images[index % 40], transform)
         inside = drawn[10:50, 10:50]

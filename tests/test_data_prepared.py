@@ -100,7 +100,7 @@ def test_a_flipped_bit_is_found_and_its_file_named(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     build(tmp_path / "set")
     (tmp_path / "set" / "few.npy").unlink()
-    with pytest.raises(Mistake, match=r"few\.npy is missing"):
+    with pytest.raises(Mistake, match=r"few\.npy is missing: run `python -m capsnet"):
         prepared.read(tmp_path / "set")
 
 

@@ -84,7 +84,8 @@ def marks(subject: Subject) -> list[str]:
     """
     run, record = subject.run, subject.record
     demo = subject.tests["test"].source != "mnist" or run.model.width != 1
-    short = groups.short(record) if record else run.schedule.name != "paper"
+    planned = run.schedule.name == "paper" and run.schedule.steps >= paper.STEPS
+    short = groups.short(record) if record else not planned
     return ["demo"] * demo + ["short schedule"] * short
 
 

@@ -18,15 +18,15 @@ class FastCapsNet(CapsNet):
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
         """As `CapsNet`'s; by PyTorch on GPUs and in bf16, where tensor cores want channels last."""
+        if computed_in_full_on_a_cpu(images):
+            bias, kernel = self.conv1.bias, self.primary.conv.weight
+            assert bias is not None
+            convolved = stacked_convolutions(images, self.conv1.weight, bias, kernel)
+            return self.primary.capsules(convolved)
+        features = self.conv1(images).relu()
         if torch.is_autocast_enabled(images.device.type):
-            features = self.conv1(images).relu()
-            return self.primary(features.contiguous(memory_format=torch.channels_last))
-        if images.device.type != "cpu":
-            return super().primary_capsules(images)
-        bias, kernel = self.conv1.bias, self.primary.conv.weight
-        assert bias is not None
-        convolved = stacked_convolutions(images, self.conv1.weight, bias, kernel)
-        return self.primary.capsules(convolved)
+            features = features.contiguous(memory_format=torch.channels_last)
+        return self.primary(features)
 
 
 class FusedCapsNet(FastCapsNet):

@@ -70,16 +70,16 @@ def paths_table(told: Mapping[str, Any]) -> list[Text]:
 
 
 def _path(name: str, told: Mapping[str, Any]) -> Text:
-    rounds = {called: one["timings"] for called, one in told["measured"].items()}
-    some, peak = rounds[name], told["measured"][name]["peak_mib"]
+    measured = told["measured"]
+    some, peak = measured[name]["timings"], measured[name]["peak_mib"]
     if peak is None:
         return name, DIED, *("–",) * (len(PATH_COLUMNS) - 2)
     return (
         name,
         milliseconds(step_seconds(some)),
         f"{told['batch'] / step_seconds(some):.0f}",
-        times(rounds["textbook"], some),
-        times(rounds.get("textbook + keep", []), some),
+        times(measured["textbook"], some),
+        times(measured.get("textbook + keep"), some),
         f"{told['flops'] / step_seconds(some) / median(told['sgemm']):.1f}",
         shares(some, PARTS[1:]),
         f"{told['batch'] / seconds(some, 'evaluation'):.0f}",
@@ -100,7 +100,7 @@ def _row(name: str, training: Mapping[str, Any], textbook: Mapping[str, Any] | N
         name,
         milliseconds(step_seconds(rounds)),
         f"{BATCH / step_seconds(rounds):.0f}",
-        times(textbook["timings"] if textbook else [], rounds),
+        times(textbook, rounds),
         shares(rounds, PARTS),
         f"{BATCH / seconds(rounds, 'evaluation'):.0f}",
         f"{training['peak_mib']:.0f}",
@@ -168,11 +168,11 @@ def ratios(slow: Rounds, quick: Rounds) -> list[float]:
     return [one / other for one, other in pairs]
 
 
-def times(slow: Rounds, quick: Rounds) -> str:
-    """How many times faster: median and quartiles; of what was not measured, nothing."""
-    if not slow:
+def times(slow: Mapping[str, Any] | None, quick: Rounds) -> str:
+    """How many times faster: median and quartiles; nothing beside what was not measured or died."""
+    if slow is None or slow["peak_mib"] is None:
         return "–"
-    values = ratios(slow, quick)
+    values = ratios(slow["timings"], quick)
     low, _, high = quantiles(values, n=4)
     return f"{median(values):.1f} ({low:.1f}–{high:.1f})"
 
