@@ -293,6 +293,15 @@ def test_a_checkpoint_says_what_it_is(root: Path, tmp_path: Path) -> None:
     assert "errors" not in "; ".join(about(opened(tmp_path)))
 
 
+@pytest.mark.parametrize(("steps", "short"), [(300_000, []), (299_999, ["short schedule"])])
+def test_without_a_record_the_plan_says_whether_training_was_short(
+    steps: int, short: list[str], root: Path, tmp_path: Path
+) -> None:
+    plan = "schedule=paper", f"schedule.steps={steps}"
+    untrained(root, tmp_path, *plan, experiment="mnist_capsnet_r3_recon")
+    assert marks(opened(tmp_path)) == ["demo", *short]
+
+
 @pytest.mark.parametrize(
     ("experiment", "side", "shift", "tests"),
     [
