@@ -140,3 +140,8 @@ def test_broken_weights_get_a_sentence(
         (tmp_path / file).write_bytes(content)
     with pytest.raises(Mistake, match=message):
         evaluate(tmp_path, [])
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Mistake, match="nothing does not exist"):
+        evaluate(tmp_path / "nothing", [])
