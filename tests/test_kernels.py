@@ -262,9 +262,10 @@ def test_same_convolutions_are_exact_however_they_are_tiled(
 
 
 def test_same_convolutions_are_exact_from_channels_last() -> None:
-    """In the memory of the one before."""
+    """In the memory of the one before, where channels lie last, or of PyTorch's channels_last."""
     x, weight = features((12, 13))
-    assert same_convolution(x, weight).stride(1) == 1
+    last = x.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)
+    assert_equal(same_convolution, torch_same, (last, weight))
     assert_equal(same_convolution, torch_same, (x.to(memory_format=torch.channels_last), weight))
 
 

@@ -69,8 +69,8 @@ def untiled(
 ) -> Float[Tensor, "batch channels height width"]:
     """The outputs of tiles [down, across, batch, channels] in their places; channels lie last."""
     tiled = y.view(*tile.outputs, *tile.covering(outputs), -1, channels)
-    whole = tiled.permute(4, 2, 0, 3, 1, 5).flatten(3, 4).flatten(1, 2)
-    return whole[:, : outputs[0], : outputs[1]].permute(0, 3, 1, 2)
+    whole = tiled.permute(2, 0, 3, 1, 4, 5).flatten(2, 3).flatten(0, 1)
+    return whole[: outputs[0], : outputs[1]].permute(2, 3, 0, 1)
 
 
 Product = tuple[int, int, int]  # rows, inner and columns of a product of two matrices

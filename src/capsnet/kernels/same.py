@@ -76,22 +76,22 @@ class _Tiles(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, tile: Tile) -> Tensor:
         ctx.tile, ctx.shape = tile, x.shape
         down, across = (_margins(tile, x.shape, axis) for axis in (0, 1))
-        padded = pad(x.permute(0, 2, 3, 1), (0, 0, *across, *down))
-        rows = padded.unfold(1, tile.sides[0], tile.outputs[0])
-        tiles = rows.unfold(2, tile.sides[1], tile.outputs[1])
-        return tiles.permute(4, 5, 1, 2, 0, 3).reshape(tile.sides[0] * tile.sides[1], -1)
+        padded = pad(x.permute(2, 3, 0, 1), (0, 0, 0, 0, *across, *down))
+        rows = padded.unfold(0, tile.sides[0], tile.outputs[0])
+        tiles = rows.unfold(1, tile.sides[1], tile.outputs[1])
+        return tiles.permute(4, 5, 0, 1, 2, 3).reshape(tile.sides[0] * tile.sides[1], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (grad,), tile, (batch, channels, height, width) = grads, ctx.tile, ctx.shape
         grid = tile.covering((height, width))
         (top, bottom), (left, right) = (_margins(tile, ctx.shape, axis) for axis in (0, 1))
-        tiles = grad.view(*tile.sides, *grid, batch, channels).movedim(4, 0)
-        padded = grad.new_zeros(batch, top + height + bottom, left + width + right, channels)
+        tiles = grad.view(*tile.sides, *grid, batch, channels)
+        padded = grad.new_zeros(top + height + bottom, left + width + right, batch, channels)
         for row, column in product(*map(range, grid)):
             y, x = row * tile.outputs[0], column * tile.outputs[1]
-            padded[:, y : y + tile.sides[0], x : x + tile.sides[1]] += tiles[:, :, :, row, column]
-        return padded[:, top : top + height, left : left + width].permute(0, 3, 1, 2), None
+            padded[y : y + tile.sides[0], x : x + tile.sides[1]] += tiles[:, :, row, column]
+        return padded[top : top + height, left : left + width].permute(2, 3, 0, 1), None
 
 
 def _margins(tile: Tile, shape: torch.Size, axis: int) -> tuple[int, int]:
