@@ -145,3 +145,10 @@ def test_broken_weights_get_a_sentence(
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(Mistake, match="nothing does not exist"):
         evaluate(tmp_path / "nothing", [])
+
+
+def test_a_folder_is_no_weights_file(affine: Path, tmp_path: Path) -> None:
+    shutil.copy(affine / "config.yaml", tmp_path)
+    (tmp_path / "weights.safetensors").mkdir()
+    with pytest.raises(Mistake, match=r"weights\.safetensors does not exist"):
+        evaluate(tmp_path, [])

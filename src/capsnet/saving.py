@@ -105,8 +105,8 @@ def read_weights(checkpoint: Path) -> tuple[Run, dict[str, torch.Tensor]]:
     Raises Mistake when either is not there or not what `save_weights` writes.
     """
     folder = run_folder(checkpoint)
-    for file in (checkpoint, folder / WEIGHTS, folder / CONFIG):
-        if not file.exists():
+    for file in (folder / WEIGHTS, folder / CONFIG) if checkpoint.exists() else (checkpoint,):
+        if not file.is_file():
             raise Mistake(f"{file} does not exist: CHECKPOINT is the folder of a finished run")
     try:
         run = cast(DictConfig, OmegaConf.load(folder / CONFIG))
