@@ -2,7 +2,7 @@
 
 A convolution of stride 2 is the sum of four of stride 1, between the even and odd rows and columns
 of image and kernel: 9×9 taps become four times 5×5, and these go through `fourier`. 28×28 images
-need 148·1024·256 multiplications in place of 36·81·256·256.
+need 150·1024·256 multiplications in place of 36·81·256·256.
 """
 
 from collections.abc import Iterator

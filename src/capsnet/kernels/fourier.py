@@ -1,24 +1,26 @@
 """Convolutions through the discrete Fourier transform, as matrix products: fewer, and exact.
 
-A convolution of stride 1 goes over tiles of its output through a real two-dimensional transform of
-(tile + taps − 1)² points,
+A convolution of stride 1 goes over tiles of its output through a transform of as many points as the
+inputs of a tile,
 
     conv(x) = C ((A x) ∘ (B w)),
 
-with constant matrices A, B, C and ∘ a matrix product over channels at every point. A complex point
-is three real ones (Gauss). The transform of a tile is a cyclic correlation of which only the
-outputs without wrap-around are kept (overlap-save), and the whole is as accurate in fp32 as the
-direct sum.
+with constant matrices A, B, C, each over rows first and columns then, and ∘ a matrix product over
+channels at every point. A complex point is three real ones (Gauss). Frequencies of rows are odd
+multiples of half of the lowest: these come in conjugate pairs, none is real, and half of them say
+all. What wraps around then comes back negated, where no output is kept (overlap-save), and the
+whole is as accurate in fp32 as the direct sum.
 """
 
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from capsnet.kernels.products import matmul
@@ -41,11 +43,14 @@ class Tile(NamedTuple):
         return height + taps_h - 1, width + taps_w - 1
 
     @property
+    def rows(self) -> int:
+        """Complex frequencies along the height: a transform of odd height takes a zero more."""
+        return (self.sides[0] + 1) // 2
+
+    @property
     def points(self) -> int:
-        """Real multiplications: 1 at each real frequency, 3 at each pair of complex ones."""
-        height, width = self.sides
-        real = (2 - height % 2) * (2 - width % 2)
-        return real + 3 * (height * width - real) // 2
+        """Real multiplications: three at each complex frequency (Gauss)."""
+        return 3 * self.rows * self.sides[1]
 
     def covering(self, outputs: tuple[int, int]) -> tuple[int, int]:
         """How many tiles, down and across, cover so many outputs."""
@@ -58,10 +63,27 @@ def convolved(
     tile: Tile,
 ) -> Float[Tensor, "outputs tiles_out"]:
     """C ((A x) ∘ (B w)): each tile, and each tap, with its channels last."""
-    to_points, kernel_to_points, from_points = transform(tile, weight.dtype, weight.device)
-    x = matmul(to_points, tiles).view(tile.points, -1, weight.shape[1])
-    w = matmul(kernel_to_points, weight.flatten(1)).view(tile.points, *weight.shape[1:])
-    return matmul(from_points, matmul(x, w).flatten(1))
+    constants = transform(tile, weight.dtype, weight.device)
+    x = _to_points(tiles, tile.sides, *constants.tiles).view(tile.points, -1, weight.shape[1])
+    w = _to_points(weight.flatten(1), tile.taps, *constants.taps).view(-1, *weight.shape[1:])
+    return _from_points(matmul(x, w), tile, *constants.outputs)
+
+
+def _to_points(x: Tensor, places: tuple[int, int], rows: Tensor, columns: Tensor) -> Tensor:
+    """From [height · width, n] to [rows, points of a row, n]."""
+    by_rows = matmul(rows, x.reshape(places[0], -1))
+    return _each(columns, by_rows.view(-1, 2 * places[1], x.shape[1]))
+
+
+def _from_points(y: Tensor, tile: Tile, rows: Tensor, columns: Tensor) -> Tensor:
+    """From [points, tiles, out] to [height · width, tiles · out]."""
+    by_rows = _each(columns, y.view(tile.rows, 3 * tile.sides[1], -1))
+    return matmul(rows, by_rows.view(2 * tile.rows, -1)).view(-1, by_rows.shape[2])
+
+
+def _each(matrix: Tensor, stack: Tensor) -> Tensor:
+    """The matrix times each of the stack."""
+    return matmul(matrix.expand(len(stack), -1, -1), stack)
 
 
 def untiled(
@@ -78,13 +100,16 @@ Product = tuple[int, int, int]  # rows, inner and columns of a product of two ma
 
 def products(tile: Tile, tiles: int, channels_in: int, channels_out: int) -> Iterator[Product]:
     """Those of `convolved`."""
-    side, taps, outputs = (
-        height * width for height, width in (tile.sides, tile.taps, tile.outputs)
-    )
-    yield tile.points, side, tiles * channels_in
-    yield tile.points, taps, channels_in * channels_out
+    rows, width = tile.rows, tile.sides[1]
+    for (down, across), n in (
+        (tile.sides, tiles * channels_in),
+        (tile.taps, channels_in * channels_out),
+    ):
+        yield 2 * rows, down, across * n
+        yield 3 * width, 2 * across, rows * n
     yield tile.points * tiles, channels_in, channels_out
-    yield outputs, tile.points, tiles * channels_out
+    yield 2 * tile.outputs[1], 3 * width, rows * tiles * channels_out
+    yield tile.outputs[0], 2 * rows, tile.outputs[1] * tiles * channels_out
 
 
 def cost(products: Iterable[Product]) -> int:
@@ -101,48 +126,56 @@ def tilings(outputs: tuple[int, int], taps: tuple[int, int]) -> list[Tile]:
     return [Tile(sides, taps) for sides in product(height, width)]
 
 
-class Transform(NamedTuple):
-    """A [points, side · side], B [points, taps · taps] and C [outputs, points]."""
+Real, Complex = NDArray[np.float64], NDArray[np.complex128]
+Pair = tuple[Tensor, Tensor]  # along the height, along the width
 
-    to_points: Tensor
-    kernel_to_points: Tensor
-    from_points: Tensor
+# The products of Gauss for (a + ib)(c + id) are c (a + b), a (d − c) and b (c + d).
+OF_INPUT = np.array([[1, 1], [1, 0], [0, 1]])  # (a, b)
+OF_KERNEL = np.array([[1, 0], [-1, 1], [1, 1]])  # (c, d)
+TO_COMPLEX = np.array([[1, 0, -1], [1, 1, 0]])  # first − third, first + second
+
+
+class Transform(NamedTuple):
+    """A of tiles, B of taps and C to outputs, each along the height and along the width."""
+
+    tiles: Pair
+    taps: Pair
+    outputs: Pair
 
 
 @cache
 def transform(tile: Tile, dtype: torch.dtype, device: torch.device) -> Transform:
-    """The constant matrices, computed in float64.
+    """The constant matrices, computed in float64; taps have the conjugate frequencies."""
+    rows, width = tile.rows, tile.sides[1]
+    down = np.arange(0.5, rows) / (2 * rows)
+    across = np.arange(width) / width
+    x_rows, x_columns = _waves(-down, tile.sides[0]), _waves(-across, tile.sides[1])
+    w_rows, w_columns = _waves(down, tile.taps[0]), _waves(across, tile.taps[1])
+    y_rows, y_columns = _waves(-down, tile.outputs[0]) / rows, _waves(across, tile.outputs[1]).T
+    gauss = [np.kron(matrix, np.eye(width)) for matrix in (OF_INPUT, OF_KERNEL, TO_COMPLEX)]
 
-    With X = a + ib the transform of the input and c + id the conjugate one of the kernel, the three
-    products of Gauss are c (a + b), a (d − c) and b (c + d): Re = first − third, Im = first +
-    second. Real frequencies have b = d = 0, and one product.
-    """
-    real, complex_ = _frequencies(*tile.sides)
-    x0, w0, y0 = (_angles(real, tile, grid) for grid in (tile.sides, tile.taps, tile.outputs))
-    x, w, y = (_angles(complex_, tile, grid) for grid in (tile.sides, tile.taps, tile.outputs))
-    a, b, c, d = np.cos(x), -np.sin(x), np.cos(w), np.sin(w)
-    re, im = 2 * np.cos(y), -2 * np.sin(y)  # twice, for the conjugate frequency
-    to_points = np.concatenate([np.cos(x0), a + b, a, b])
-    kernel_to_points = np.concatenate([np.cos(w0), c, d - c, c + d])
-    from_points = np.concatenate([np.cos(y0), re + im, im, -re]).T / x.shape[1]
+    def pair(along_height: Real, along_width: Real) -> Pair:
+        tensor = partial(torch.tensor, dtype=dtype, device=device)
+        return tensor(along_height), tensor(along_width)
+
     with torch.inference_mode(False):  # else a first call in evaluation would spoil training
         return Transform(
-            *(
-                torch.from_numpy(matrix).to(device, dtype)
-                for matrix in (to_points, kernel_to_points, np.ascontiguousarray(from_points))
-            )
+            tiles=pair(_parts(x_rows), gauss[0] @ _as_real(x_columns)),
+            taps=pair(_parts(w_rows), gauss[1] @ _as_real(w_columns)),
+            outputs=pair(_parts(y_rows).T, _as_real(y_columns) @ gauss[2] / width),
         )
 
 
-def _frequencies(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The real frequencies, their own conjugates, and one of each pair of complex ones: [n, 2]."""
-    frequencies = np.array(list(product(range(height), range(width))))
-    conjugate = -frequencies % (height, width)
-    own, other = (f @ (width, 1) for f in (frequencies, conjugate))
-    return frequencies[own == other], frequencies[own < other]
+def _waves(frequencies: Real, places: int) -> Complex:
+    """e^(2πi f p) of each frequency, in turns, at each place [frequencies, places]."""
+    return np.exp(2j * np.pi * np.outer(frequencies, np.arange(places)))
 
 
-def _angles(frequencies: np.ndarray, tile: Tile, grid: tuple[int, int]) -> np.ndarray:
-    """The angle of each frequency at each place of a grid [frequencies, height · width]."""
-    places = np.array(list(product(*map(range, grid))))
-    return 2 * np.pi * (frequencies / tile.sides) @ places.T
+def _parts(waves: Complex) -> Real:
+    """Of each wave its real and its imaginary part: [2 · frequencies, places]."""
+    return np.stack([waves.real, waves.imag], 1).reshape(-1, waves.shape[1])
+
+
+def _as_real(matrix: Complex) -> Real:
+    """A complex matrix as a real one, for real parts before imaginary ones."""
+    return np.block([[matrix.real, -matrix.imag], [matrix.imag, matrix.real]])
