@@ -5,22 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-
 from capsnet import config
-from capsnet.train import CONF
+from capsnet.compose import composed
 
 # A network of a few thousand weights: milliseconds a step.
 TINY = (
     *("profile=demo", "model.width=0.03"),
     *("trainer.progress=false", "trainer.accelerator=cpu"),
 )
-
-
-def composed(*overrides: str) -> config.Run:
-    config.register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return config.validated(compose("config", list(overrides)))
 
 
 def tiny(root: Path, *overrides: str, experiment: str = "mnist_capsnet_r3_recon") -> config.Run:

@@ -125,7 +125,7 @@ def test_the_nominal_step_is_the_convolutions_and_the_votes() -> None:
 
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_experiment_has_noise_of_its_shape(experiment: str) -> None:
-    run = rows.composed(experiment)
+    run = rows.paper_run(experiment)
     data = rows.noise(run)
     examples = data.examples(torch.arange(4), 0)
     side = {"mnist": 28, "multimnist": 36, "affnist": 40}[experiment.split("_")[0]]
@@ -148,7 +148,7 @@ def test_growth_varies_one_thing_at_a_time() -> None:
 def test_the_loop_is_a_run_s_own_and_its_parts_fit_into_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    small = rows.composed("mnist_capsnet_r3_recon", "model.width=0.03", "trainer.progress=false")
+    small = rows.paper_run("mnist_capsnet_r3_recon", "model.width=0.03", "trainer.progress=false")
     steps = [f"schedule.steps={loop.WARMUP + 20}", "trainer.accelerator=cpu"]
     asked: list[tuple[str, ...]] = []
 

@@ -10,9 +10,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from capsnet import config, paper
-from capsnet.compose import compose, names
+from capsnet.compose import compose, composed, names
 from capsnet.errors import Mistake
-from running import composed, output
+from running import output
 
 EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
 

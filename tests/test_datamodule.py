@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from capsnet import build
+from capsnet.compose import composed
 from capsnet.data.datamodule import BLOCK, EvaluationBatches, TrainingSteps, batch_indices
 from capsnet.errors import Mistake
 from capsnet.prepare import prepare
 from capsnet.train import train
-from running import composed, tiny
+from running import tiny
 
 SETS = ("shifted", "enumerated", "expanded", "multimnist")
 FEW = ("schedule.steps=4", "schedule.batch=16", "logger=csv")

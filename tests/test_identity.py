@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from capsnet.compose import composed
 from capsnet.identity import (
     JUDGING,
     PACKAGE,
@@ -15,7 +16,6 @@ from capsnet.identity import (
     normalised,
     run_identity,
 )
-from running import composed
 
 RUN = "experiment=mnist_capsnet_r3_recon"
 

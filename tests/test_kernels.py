@@ -3,7 +3,7 @@
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,11 @@ from torch.nn.functional import conv2d
 from capsnet import functional
 from capsnet.benchmark import textbook
 from capsnet.benchmark.textbook import TextbookCapsNet
-from capsnet.kernels import allocator, convolutions, fourier, products, routing, same
+from capsnet.kernels import allocator, convolutions, fourier, products, routing, same, tiling
 from capsnet.kernels.convolutions import Sizes, best_tile, stacked_convolutions
-from capsnet.kernels.fourier import Tile
 from capsnet.kernels.networks import FastCapsNet, FastConv2d
 from capsnet.kernels.same import same_convolution
+from capsnet.kernels.tiling import Tile
 from capsnet.networks import AffnistBaseline, CapsNet, MnistBaseline, MultiMnistBaseline
 
 EXACT = 1e-10  # relative, in float64
@@ -320,6 +320,17 @@ def test_a_product_keeps_only_what_its_gradients_need() -> None:
     assert [kept is a for kept in product.saved_tensors] == [True, False]  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@pytest.fixture(params=["at once", "in turn"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """How transforms go along height and width, whatever is cheaper."""
+    products = [None] if request.param == "at once" else [None, None]
+    monkeypatch.setattr(fourier, "of_map", lambda tile, grid: products)
+    fourier.transform.cache_clear()
+    yield
+    fourier.transform.cache_clear()
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("outputs", [(6, 6), (5, 5), (10, 7), (1, 4)])
 @pytest.mark.parametrize("taps", [(5, 5), (1, 1), (3, 2)])
 def test_a_transform_is_numpys_between_its_frequencies(
@@ -329,13 +340,29 @@ def test_a_transform_is_numpys_between_its_frequencies(
     tile = Tile(outputs, taps)
     (height, width), x = tile.sides, normal(*tile.sides, seed=0)
     period = height + height % 2
-    waves = np.exp(-1j * np.pi * np.arange(height) / period)[:, None] * x.numpy()
-    expected = np.fft.fft2(waves, (period, width))[: period // 2]
-    rows, columns = fourier.transform(tile, torch.float64, torch.device("cpu")).tiles
-    points = columns @ (rows @ x).view(tile.rows, 2 * width, 1)
+    turned = np.exp(-1j * np.pi * np.arange(height) / period)[:, None] * x.numpy()
+    expected = np.fft.fft2(turned, (period, width))[: period // 2]
+    of_tiles = fourier.transform(tile, torch.float64, torch.device("cpu")).tiles
+    points = of_tiles.to_points(x.view(-1, 1))
     _, real, imaginary = points.view(tile.rows, 3, width).unbind(1)
     np.testing.assert_allclose(torch.complex(real, imaginary), expected, atol=1e-12)
     assert points.numel() == tile.points
+
+
+@pytest.mark.usefixtures("way")
+def test_convolutions_are_exact_either_way() -> None:
+    assert_equal(same_convolution, torch_same, features((9, 23)))
+    assert_equal(stacked_convolutions, torch_convolutions, convolved((1, 29, 40)))
+
+
+def test_small_transforms_go_at_once_and_large_ones_in_turn() -> None:
+    """Where memory counts a step gains by one matrix, where multiplications do by two."""
+    small, large = Tile((6, 6), (5, 5)), Tile((28, 14), (5, 5))
+    assert [len(tiling.of_map(small, grid)) for grid in (small.sides, small.taps)] == [1, 1]
+    assert [len(tiling.of_map(large, grid)) > 1 for grid in (large.sides, large.taps)] == [
+        True,
+        False,
+    ]
 
 
 def test_mnist_takes_one_tile_of_150_points() -> None:

@@ -12,14 +12,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from capsnet import build, results
 from capsnet.benchmark.rows import Row, noise
-from capsnet.compose import names
+from capsnet.compose import composed, names
 from capsnet.config import Run
 from capsnet.errors import Mistake
 from capsnet.evaluate import evaluate
 from capsnet.kernels.networks import FastCapsNet
 from capsnet.networks import CapsNet
 from capsnet.train import train
-from running import TINY, composed, output, tiny
+from running import TINY, output, tiny
 
 SHORT = ("schedule.steps=60", "schedule.batch=32", "trainer.log_every=10", "logger=csv")
 
@@ -174,7 +174,7 @@ def test_a_step_never_waits_for_the_device(
 ) -> None:
     """From indices to the moved weights."""
     run = small(experiment)
-    monkeypatch.setattr("capsnet.benchmark.rows.composed", lambda _: run)
+    monkeypatch.setattr("capsnet.benchmark.rows.paper_run", lambda _: run)
     row = Row(experiment)
     indices = torch.arange(8)
     with NoQuestions():

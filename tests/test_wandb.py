@@ -16,11 +16,12 @@ from wandb.wandb_agent import Agent
 
 from capsnet import evaluate, paper, results
 from capsnet.account import host, logged_in
+from capsnet.compose import composed
 from capsnet.identity import PACKAGE
 from capsnet.train import train
 from conftest import Shown
 from offline_wandb import Artifact, OfflineRun, read_run, read_runs
-from running import TINY, composed, tiny
+from running import TINY, tiny
 from wandb_server import Server, serving
 
 CAPSNET, PAIRS, BASELINE = "mnist_capsnet_r3_recon", "multimnist_capsnet_r3_recon", "mnist_baseline"

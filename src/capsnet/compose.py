@@ -11,11 +11,12 @@ from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from capsnet import config
 from capsnet.data.prepared import building
-from capsnet.errors import told_plainly
+from capsnet.errors import Mistake, told_plainly
 from capsnet.identity import composition
 from capsnet.train import CONF
 
@@ -25,7 +26,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m capsnet.compose", description=__doc__)
     parser.add_argument("profile", choices=names("profile"))
     profile: str = parser.parse_args().profile
-    config.register()
     with told_plainly():
         compose(profile, Path("configs") / profile)
 
@@ -37,7 +37,7 @@ def names(group: str) -> list[str]:
 
 def compose(profile: str, folder: Path) -> None:
     """Write `folder/<experiment>.yaml` for every experiment; other files in `folder` go."""
-    with initialize_config_dir(str(CONF), version_base="1.3"), building(folder) as scratch:
+    with building(folder) as scratch:
         for experiment in names("experiment"):
             values = resolved(profile, experiment)
             text = f"# Composed from conf/ for profile {profile}; not to be edited.\n"
@@ -46,11 +46,20 @@ def compose(profile: str, folder: Path) -> None:
 
 def resolved(profile: str, experiment: str) -> dict[str, Any]:
     """The experiment's configuration, with its folder and its record; only the seed stays open."""
-    cfg = hydra_compose("config", [f"experiment={experiment}", f"profile={profile}"])
-    run = config.validated(cfg)
+    run = composed(f"experiment={experiment}", f"profile={profile}")
     place = f"{profile}/{experiment}/seed${{seed}}"
     run = replace(run, record=f"results/{place}.json", composition=composition(run))
     return {**asdict(run), "hydra": {"run": {"dir": f"runs/{place}"}, "job": {"chdir": False}}}
+
+
+def composed(*overrides: str) -> config.Run:
+    """The run that training makes of these overrides. Raises Mistake for bad ones."""
+    config.register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            return config.validated(hydra_compose("config", list(overrides)))
+        except HydraException as error:
+            raise Mistake(f"{' '.join(overrides)}: {error}") from error
 
 
 if __name__ == "__main__":

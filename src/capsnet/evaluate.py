@@ -40,14 +40,14 @@ def main() -> None:
             raise Mistake("--wandb needs W&B: `pip install -e '.[pipeline]'`")
         outcomes = evaluate(arguments.checkpoint, arguments.data, arguments.device)
         for name, test in outcomes.items():
-            print(f"{name}: {told(test)}")
+            print(f"{name}: {in_words(test)}")
         if arguments.json is not None:
             write(outcomes, arguments.json)
         if arguments.wandb:
             show(arguments.checkpoint, arguments.data, outcomes)
 
 
-def told(test: "Outcome") -> str:
+def in_words(test: "Outcome") -> str:
     """In one line."""
     low, high = test.interval_percent
     counts = f"{test.errors:,} errors in {test.total:,} {test.source}"

@@ -28,6 +28,7 @@ TRAINING = (
     "kernels/products.py",
     "kernels/routing.py",
     "kernels/same.py",
+    "kernels/tiling.py",
     "data/counter.py",
     "data/datamodule.py",
     "data/affnist.py",

@@ -132,7 +132,7 @@ def pictures(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     shown = zip(*(arrays[name] for name in names), strict=True)
     return {
         "reconstructions": [
-            wandb.Image(strip(image, parts, drawn[0]), caption=told(targets))
+            wandb.Image(strip(image, parts, drawn[0]), caption=caption(targets))
             for image, parts, drawn, targets in shown
         ]
     }
@@ -152,7 +152,7 @@ def strip(
     return np.hstack([np.repeat(row[..., None], 3, axis=-1), overlaid])
 
 
-def told(targets: NDArray[np.integer]) -> str:
+def caption(targets: NDArray[np.integer]) -> str:
     """'true 4, predicted 9', say, from targets [3, digits]; of two, which is red and green."""
     words = [" and ".join(map(str, digits)) for digits in targets]
     if targets.shape[1] == 2:

@@ -43,7 +43,7 @@ def measure(asked: argparse.Namespace) -> None:
     """What the command line asks for. Raises Mistake for overrides that Hydra does not take."""
     torch.set_num_threads(asked.threads)
     for name in names("experiment") if asked.overrides else []:
-        rows.composed(name, *asked.overrides)  # bad ones are told before anything is measured
+        rows.paper_run(name, *asked.overrides)  # bad ones are told before anything is measured
     if asked.trace:
         trace(asked.trace, asked.device)
         return

@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.profilers import SimpleProfiler
 
 from capsnet import build
-from capsnet.benchmark.rows import composed, noise
+from capsnet.benchmark.rows import noise, paper_run
 from capsnet.build import DataSet, TestSet
 from capsnet.kernels.allocator import keep_memory
 
@@ -53,7 +53,7 @@ def shares(steps: int, device: str = "cpu", overrides: Sequence[str] = ()) -> Sh
     """Train for `steps` steps on noise, with CSV files, a progress bar and all callbacks."""
     keep_memory()
     length = f"schedule.steps={WARMUP + steps}"
-    run = composed(EXPERIMENT, length, f"trainer.accelerator={device}", *overrides)
+    run = paper_run(EXPERIMENT, length, f"trainer.accelerator={device}", *overrides)
     split, clock, profiler = noise(run), Clock(), SimpleProfiler()
     data = DataSet(split, None, {"test": TestSet(split, "noise", len(split))}, "")
     with TemporaryDirectory() as folder:

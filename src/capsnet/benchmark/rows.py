@@ -10,19 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 
 from capsnet import build, config
 from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Stopwatch
+from capsnet.compose import composed
 from capsnet.data.datamodule import batch_indices
 from capsnet.data.examples import Split
 from capsnet.data.expanded import ExpandedDigits
 from capsnet.data.multimnist import MultiMnist, pairs
 from capsnet.data.shifted import ShiftedDigits
-from capsnet.errors import Mistake
-from capsnet.train import CONF
 
 DIGITS = 10_000  # in the noise: a table of indices for more would only take longer to make
 
@@ -38,7 +35,7 @@ class Row:
         textbook: bool = False,
     ) -> None:
         kernels = ["trainer.kernels=reference"] if textbook else []
-        self.run = composed(experiment, *overrides, *kernels)
+        self.run = paper_run(experiment, *overrides, *kernels)
         self.device, data = torch.device(device), noise(self.run)
         self.steps, image = 0, data.examples(torch.tensor([0]), None).images.shape[1:]
         self.data = data.to(self.device)
@@ -70,15 +67,9 @@ class Row:
         return watch
 
 
-def composed(experiment: str, *overrides: str) -> config.Run:
+def paper_run(experiment: str, *overrides: str) -> config.Run:
     """The experiment as the paper runs it, but for `overrides`. Raises Mistake for bad ones."""
-    config.register()
-    choices = [f"experiment={experiment}", "profile=paper", *overrides]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        try:
-            return config.validated(compose("config", choices))
-        except HydraException as error:
-            raise Mistake(f"{' '.join(overrides)}: {error}") from error
+    return composed(f"experiment={experiment}", "profile=paper", *overrides)
 
 
 def noise(run: config.Run) -> Split:

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from capsnet.kernels import fourier
-from capsnet.kernels.fourier import Tile
+from capsnet.kernels import fourier, tiling
 from capsnet.kernels.products import matmul
+from capsnet.kernels.tiling import Tile
 
 
 def stacked_convolutions(
@@ -32,7 +32,7 @@ def stacked_convolutions(
     tile = best_tile(sizes)
     x = _conv1(_patches(images, sizes, tile), weight1, bias1)
     y = fourier.convolved(x, _phases(weight2), tile)
-    return fourier.untiled(y, tile, sizes.outputs, sizes.channels2)
+    return tiling.untiled(y, tile, sizes.outputs, sizes.channels2)
 
 
 class Sizes(NamedTuple):
@@ -67,16 +67,16 @@ class Sizes(NamedTuple):
 def best_tile(sizes: Sizes) -> Tile:
     """The tile that makes a training step cheapest: one for 28×28 images, of 6×6 outputs."""
     taps = (sizes.kernel2[0] + 1) // 2, (sizes.kernel2[1] + 1) // 2
-    tiles = fourier.tilings(sizes.outputs, taps)
-    return min(tiles, key=lambda tile: fourier.cost(_products(sizes, tile)))
+    tiles = tiling.candidates(sizes.outputs, taps)
+    return min(tiles, key=lambda tile: tiling.cost(_products(sizes, tile)))
 
 
-def _products(sizes: Sizes, tile: Tile) -> Iterator[fourier.Product]:
+def _products(sizes: Sizes, tile: Tile) -> Iterator[tiling.Product]:
     down, across = tile.covering(sizes.outputs)
-    tiles, side = down * across * sizes.batch, tile.sides[0] * tile.sides[1]
+    count, side = down * across * sizes.batch, tile.sides[0] * tile.sides[1]
     patch = sizes.in_channels * sizes.kernel1[0] * sizes.kernel1[1]
-    yield tiles * side * 4, patch, sizes.channels1
-    yield from fourier.products(tile, tiles, 4 * sizes.channels1, sizes.channels2)
+    yield count * side * 4, patch, sizes.channels1
+    yield from tiling.products(tile, count, 4 * sizes.channels1, sizes.channels2)
 
 
 def _patches(images: Tensor, sizes: Sizes, tile: Tile) -> Tensor:

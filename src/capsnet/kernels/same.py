@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from capsnet.kernels import fourier
-from capsnet.kernels.fourier import Tile
+from capsnet.kernels import fourier, tiling
+from capsnet.kernels.tiling import Tile
 
 
 def same_convolution(
@@ -27,7 +27,7 @@ def same_convolution(
     tile = best_tile(sizes)
     taps = weight.permute(2, 3, 1, 0).flatten(0, 1)
     y = fourier.convolved(_Tiles.apply(x, tile), taps, tile)
-    return fourier.untiled(y, tile, sizes.outputs, sizes.channels_out)
+    return tiling.untiled(y, tile, sizes.outputs, sizes.channels_out)
 
 
 def pays(
@@ -37,7 +37,7 @@ def pays(
     """Whether that costs less than the direct sum: not for images of one channel."""
     sizes = Sizes.of(x, weight)
     direct = sizes.batch * x[0, 0].numel(), weight[0].numel(), sizes.channels_out
-    return fourier.cost(_products(sizes, best_tile(sizes))) < fourier.cost([direct])
+    return tiling.cost(_products(sizes, best_tile(sizes))) < tiling.cost([direct])
 
 
 class Sizes(NamedTuple):
@@ -59,14 +59,14 @@ class Sizes(NamedTuple):
 @cache
 def best_tile(sizes: Sizes) -> Tile:
     """The tile that makes a training step cheapest."""
-    tiles = fourier.tilings(sizes.outputs, sizes.taps)
-    return min(tiles, key=lambda tile: fourier.cost(_products(sizes, tile)))
+    tiles = tiling.candidates(sizes.outputs, sizes.taps)
+    return min(tiles, key=lambda tile: tiling.cost(_products(sizes, tile)))
 
 
-def _products(sizes: Sizes, tile: Tile) -> Iterator[fourier.Product]:
+def _products(sizes: Sizes, tile: Tile) -> Iterator[tiling.Product]:
     down, across = tile.covering(sizes.outputs)
-    tiles = down * across * sizes.batch
-    return fourier.products(tile, tiles, sizes.channels_in, sizes.channels_out)
+    count = down * across * sizes.batch
+    return tiling.products(tile, count, sizes.channels_in, sizes.channels_out)
 
 
 class _Tiles(torch.autograd.Function):

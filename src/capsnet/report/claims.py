@@ -59,10 +59,10 @@ def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Te
     if not found:
         return claim.words, "not enough runs", "–", "–", "0", "–", "–"
     gains = gain(claim, runs, found)
-    apart = told_apart(tests(claim.test, runs, found))
+    apart = tests_in_words(tests(claim.test, runs, found))
     records = [runs[path] for pair in found for path in pair]
     last = apart, str(len(found)), records[0].variant, steps(records)
-    return claim.words, verdict(claim, runs, found), told_gain(gains), *last
+    return claim.words, verdict(claim, runs, found), gain_in_words(gains), *last
 
 
 def gain(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> list[float]:
@@ -82,19 +82,19 @@ def tests(test: str, runs: Mapping[Path, Record], found: Sequence[Pair]) -> list
     ]
 
 
-def told_gain(gains: Sequence[float]) -> str:
+def gain_in_words(gains: Sequence[float]) -> str:
     """Their mean, and of several seeds its interval."""
     interval = " ({:+.2f} to {:+.2f})".format(*t_interval(gains)) if len(gains) > 1 else ""
     return f"{mean(gains):+.2f}{interval}"
 
 
-def told_apart(found: Sequence[McNemar]) -> str:
+def tests_in_words(found: Sequence[McNemar]) -> str:
     """Right alone, pair by pair: the first, the other, and p (what float64 cannot hold is tiny)."""
-    told = (
+    each = (
         f"{test.only_first:,} / {test.only_second:,} ({f'{test.p:.2g}' if test.p else '< 1e-300'})"
         for test in found
     )
-    return ", ".join(told) or "–"
+    return ", ".join(each) or "–"
 
 
 def verdict(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> str:

@@ -22,11 +22,11 @@ def costs_table(files: Iterable[Path]) -> list[Text]:
 
     affNIST's experiments stop earlier, at their accuracy.
     """
-    machines = [json.loads(file.read_text()) for file in sorted(files)]
+    benchmarks = [json.loads(file.read_text()) for file in sorted(files)]
     measured = [
-        (name, machine(told), paths["training"]["timings"])
-        for told in machines
-        for name, paths in told.get("rows", {}).items()
+        (name, machine(benchmark), paths["training"]["timings"])
+        for benchmark in benchmarks
+        for name, paths in benchmark.get("rows", {}).items()
         if paths["training"]["timings"]  # else its process died
     ]
     return [COLUMNS, *(_row(*one) for one in sorted(measured, key=lambda one: one[:2]))]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.ticker import PercentFormatter
 
-from capsnet.report.claims import tests, told_apart, told_gain
+from capsnet.report.claims import gain_in_words, tests, tests_in_words
 from capsnet.report.groups import Pair, matched
 from capsnet.report.look import BLUE, VERMILION, drawing
 from capsnet.report.runs import Run, caption, marks
@@ -56,8 +56,8 @@ def _row(runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
     ]
     digits = f"{text[0].training_examples:,} {text[0].source}"
     counted = _errors(released), _errors(text)
-    told = told_gain(lower), told_apart(tests("test", runs, found)), f"{len(found)}"
-    return text[0].experiment, digits, steps(text), *counted, *told
+    gained = gain_in_words(lower), tests_in_words(tests("test", runs, found)), f"{len(found)}"
+    return text[0].experiment, digits, steps(text), *counted, *gained
 
 
 def _errors(records: Sequence[Record]) -> str:
