@@ -152,12 +152,12 @@ def test_the_loop_is_a_run_s_own_and_its_parts_fit_into_its_time(
     steps = [f"schedule.steps={loop.WARMUP + 20}", "trainer.accelerator=cpu"]
     asked: list[tuple[str, ...]] = []
 
-    def composed(experiment: str, *overrides: str) -> object:
+    def paper_run(experiment: str, *overrides: str) -> object:
         asked.append((experiment, *overrides))
         schedule = replace(small.schedule, steps=loop.WARMUP + 20, batch=8)
         return replace(small, schedule=schedule)
 
-    monkeypatch.setattr(loop, "composed", composed)
+    monkeypatch.setattr(loop, "paper_run", paper_run)
     told = loop.shares(20)
     assert asked == [("mnist_capsnet_r3_recon", *steps)]
     assert told.steps == 20
@@ -218,5 +218,5 @@ def test_unknown_words_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     code, printed = output("benchmark", "rows", "foo=1", cwd=tmp_path)
     assert (code, printed.splitlines()[0]) == (
         1,
-        "error: foo=1: Could not override 'foo'.",
+        "error: experiment=affnist_baseline profile=paper foo=1: Could not override 'foo'.",
     )
