@@ -150,9 +150,13 @@ def test_the_textbook_routes_to_the_same_values() -> None:
     assert_equal(with_options(slow, 3, False), with_options(truth, 3, False), routed(9)[:2])
 
 
+@pytest.mark.parametrize("linear", [None, products.ONEDNN], ids=["PyTorch's own", "oneDNN"])
 @pytest.mark.parametrize("stack", [(), (1,), (7,)])
-def test_products_are_as_good_in_float32(stack: tuple[int, ...]) -> None:
+def test_products_are_as_good_in_float32(
+    stack: tuple[int, ...], linear: Function | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Transposed factors included."""
+    monkeypatch.setattr(products, "LINEAR", linear)
     a, b = normal(*stack, 33, 20, seed=0), normal(*stack, 47, 33, seed=1)
     inputs = (a.mT, b.mT)
     assert_as_good_in_float32(products.matmul, torch.matmul, inputs)

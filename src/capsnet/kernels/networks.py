@@ -51,11 +51,13 @@ class FastConv2d(nn.Conv2d):
     def forward(
         self, input: Float[Tensor, "batch in height width"]
     ) -> Float[Tensor, "batch out height width"]:
-        """As `nn.Conv2d`; the result's channels may lie last in memory."""
-        if not computed_in_full_on_a_cpu(input) or not same.pays(input, self.weight):
+        """As `nn.Conv2d`; on a CPU, in full, the result's channels lie last in memory."""
+        if not computed_in_full_on_a_cpu(input):
             return super().forward(input)
+        if not same.pays(input, self.weight):
+            return super().forward(input.to(memory_format=torch.channels_last))
         assert self.bias is not None
-        return same.same_convolution(input, self.weight).add_(self.bias[:, None, None])
+        return same.same_convolution(input, self.weight) + self.bias[:, None, None]
 
 
 def computed_in_full_on_a_cpu(x: Tensor) -> bool:
