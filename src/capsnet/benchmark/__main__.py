@@ -7,7 +7,6 @@ training: `rows loop precision=bf16-mixed trainer.compile=true`.
 """
 
 import argparse
-import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -129,22 +128,15 @@ def as_json(found: Mapping[str, Measured]) -> dict[str, object]:
 
 def about(asked: argparse.Namespace) -> dict[str, Any]:
     """The machine and what runs on it."""
+    gpu = asked.device == "cuda"
     return {
         "device": asked.device,
-        "processor": torch.cuda.get_device_name() if asked.device == "cuda" else processor(),
+        "processor": torch.cuda.get_device_name() if gpu else results.processor(),
         "threads": torch.get_num_threads(),
         "overrides": asked.overrides,
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "versions": results.versions(),
     }
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def trace(folder: Path, device: str) -> None:
