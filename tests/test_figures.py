@@ -216,10 +216,10 @@ def test_captions_tell_all_that_differs() -> None:
 
 
 def test_smoothing_is_a_running_mean() -> None:
-    values = np.arange(200.0) ** 2
-    steps, means = lines.smoothed(curve(*values)).T  # over 200 / 50 = 4 points
-    where = int(np.flatnonzero(steps == 1000)[0])  # the point at place 99 of the curve
-    assert means[where] == pytest.approx(values[97:101].mean())
+    values = np.arange(80.0) ** 2
+    steps, means = lines.smoothed(curve(*values)).T  # over 80 / 20 = 4 points
+    where = int(np.flatnonzero(steps == 500)[0])  # the point at place 49 of the curve
+    assert means[where] == pytest.approx(values[47:51].mean())
     assert lines.smoothed(curve(1, 1, 1))[:, 1].tolist() == [1, 1, 1]
 
 

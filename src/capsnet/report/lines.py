@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from capsnet.report.look import COLOURS, GREY, drawing
 from capsnet.report.runs import OTHER, SETS, Run, caption, marks
 
-SMOOTH = 50  # the running mean goes over one in so many of a curve's points
+SMOOTH = 20  # the running mean goes over one in so many of a curve's points
 SMOOTHED = f"Thin: as logged. Thick: running mean over 1/{SMOOTH} of the points."
 THIN = {"linewidth": 0.5, "alpha": 0.35, "rasterized": True}  # or an SVG has 100,000s of points
 DASHES = {"mnist": "-", "multimnist": "--", "affnist": ":", OTHER: "-."}
