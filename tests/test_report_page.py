@@ -354,10 +354,14 @@ def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:
             del curves["train/loss"]
         logged |= {(path.parent.name, name): points for name, points in curves.items()}
     assert drawn.keys() == logged.keys()
-    for name, points in logged.items():  # so few points that the running mean is over one
-        scale = 100 if name[1] == "validation/error" else 1
-        assert drawn[name]["step"] == points[:, 0].tolist()
-        assert drawn[name]["value"] == pytest.approx(scale * points[:, 1], rel=1e-3)
+    for name, points in logged.items():  # so few points that the running mean is over one or two
+        scale, (steps, values) = 100 if name[1] == "validation/error" else 1, points.T
+        means = np.append(values[:1], (values[1:] + values[:-1]) / 2)
+        assert len(points) < 60
+        if len(points) < 40:
+            means = values
+        assert drawn[name]["step"] == steps.tolist()
+        assert drawn[name]["value"] == pytest.approx(scale * means, rel=1e-3)
 
 
 def test_how_to_cite_is_what_the_citation_file_says(shown: Element) -> None:
@@ -374,7 +378,7 @@ def test_how_to_cite_is_what_the_citation_file_says(shown: Element) -> None:
 def test_costs_are_those_of_the_readme(shown: Element) -> None:
     readme = (PROJECT / "README.md").read_text()
     rows = cells(next(by_id(shown, "cost").iter("table")))
-    assert len(rows) == 11
+    assert len(rows) == 1 + 2 * 10  # ten experiments, on each of two machines
     for row in rows:
         assert f"| {' | '.join(row)} |" in readme
 
