@@ -4,7 +4,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
+from capsnet import results
 from capsnet.results import commit
 
 
@@ -45,3 +47,8 @@ def test_what_a_pipeline_writes_as_it_runs_does_not_count(repository: Path) -> N
 
 def test_outside_of_a_repository_nothing_is_claimed(tmp_path: Path) -> None:
     assert commit(tmp_path) == (None, None)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("cpu", results.processor()), ("mps", "mps")])
+def test_a_device_is_named_for_what_computes(kind: str, name: str) -> None:
+    assert results.device_name(torch.device(kind)) == f"{name}, {torch.get_num_threads()} threads"

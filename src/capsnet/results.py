@@ -205,12 +205,13 @@ def read_arrays(record: Path) -> dict[str, NDArray[Any]]:
 
 
 def device_name(device: "torch.device") -> str:
-    """The GPU's name, or the processor's with the number of threads that compute."""
+    """The GPU's name, or the processor's with the number of threads; of others their kind."""
     import torch
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{processor()}, {torch.get_num_threads()} threads"
+    name = processor() if device.type == "cpu" else device.type
+    return f"{name}, {torch.get_num_threads()} threads"
 
 
 def processor() -> str:
