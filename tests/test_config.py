@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from capsnet import config, paper
 from capsnet.compose import compose, composed, names
 from capsnet.errors import Mistake
+from capsnet.modules import Optimisation
 from running import output
 
 EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
@@ -135,6 +136,28 @@ def test_affnist_s_networks_stop_at_the_paper_s_accuracy(experiment: str, accura
     assert round(run.data.holdout * 60_000) == 10_000  # [C]
     assert run.schedule.stop_at == accuracy  # [P]
     assert choices(run) == ((3, True) if experiment == "affnist_capsnet" else None)
+
+
+SCHEDULES = {  # images shown in training, and the share of the learning rate at the end
+    "demo": (400 * 64, 1 / 20),
+    "epochs2": (2 * 60_000, 1 / 20),
+    "epochs5": (5 * 60_000, 1 / 20),
+    "epochs50": (50 * 60_000, 1 / 50),
+    "paper": (640 * 60_000, 0.96**150),  # [C]
+    "short": (10 * 60_000, 1 / 5),
+    "steps500": (500 * 128, 1 / 20),
+}
+
+
+@pytest.mark.parametrize("name", names("schedule"))
+def test_a_schedule_shows_its_images_and_decays_to_its_end(name: str) -> None:
+    schedule = composed("experiment=mnist_capsnet_r3_recon", f"schedule={name}").schedule
+    images, end = SCHEDULES[name]
+    assert 0 <= schedule.steps * schedule.batch - images < schedule.batch
+    decay = Optimisation(
+        schedule.learning_rate, schedule.decay_rate, schedule.decay_steps, schedule.floor
+    )
+    assert decay.factor(schedule.steps) == pytest.approx(end, rel=3e-3)
 
 
 def test_a_stopping_rule_needs_validation_digits() -> None:
