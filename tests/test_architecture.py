@@ -10,7 +10,18 @@ from capsnet.identity import PACKAGE
 
 # The plan of the house: a room, or a folder of them, uses only what stands before it.
 ORDER = (
-    *("errors", "paper", "account", "functional", "metrics", "layers", "networks", "kernels"),
+    *(
+        "errors",
+        "interruption",
+        "precision",
+        "paper",
+        "account",
+        "functional",
+        "metrics",
+        "layers",
+        "networks",
+        "kernels",
+    ),
     *("data", "illustrate", "modules", "callbacks", "curves", "config", "identity", "results"),
     *("saving", "tracking", "page", "build", "judge", "prepare", "train", "compose", "evaluate"),
     *("report", "dashboards", "pipeline", "benchmark", "explore"),

@@ -63,7 +63,7 @@ def test_a_run_killed_while_it_validates_stops_where_an_undisturbed_one_does(
     run = tiny(
         root,
         *SHORT,
-        *("trainer.checkpoint_every=20", "schedule.stop_at=0.01"),
+        *("trainer.checkpoint_every=0", "schedule.stop_at=0.01"),
         experiment="affnist_capsnet",
     )
 
@@ -85,7 +85,7 @@ def test_a_run_killed_after_a_validation_ends_in_the_weights_of_an_undisturbed_o
     run = tiny(
         root,
         *SHORT,
-        *("trainer.checkpoint_every=20", "schedule.stop_at=1.0"),
+        *("trainer.checkpoint_every=0", "schedule.stop_at=1.0"),
         experiment="affnist_capsnet",
     )
     train(run, tmp_path / "undisturbed")

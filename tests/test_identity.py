@@ -94,6 +94,7 @@ def test_every_module_that_training_imports_decides_or_is_known_not_to() -> None
         "evaluate.py": "trains nothing",
         "page.py": "pictures",
         "errors.py": "messages",
+        "interruption.py": "signals",
         "identity.py": "the digest itself",
         "paper.py": "published numbers",
         "prepare.py": "the data are digested",

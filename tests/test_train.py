@@ -17,7 +17,7 @@ from capsnet.data.prepared import read_digits
 from capsnet.errors import Mistake
 from capsnet.modules import Optimisation
 from capsnet.prepare import prepare
-from capsnet.saving import clear_unless_same
+from capsnet.saving import claim
 from capsnet.train import CONF, train
 from offline_wandb import read_runs
 from running import TINY, output, tiny
@@ -27,7 +27,7 @@ SHORT = (
     "schedule.decay_steps=100",
     "schedule.batch=32",
     "trainer.log_every=10",
-    "trainer.checkpoint_every=10",
+    "trainer.checkpoint_every=0",
     "logger=csv",
 )
 
@@ -130,8 +130,13 @@ def test_another_run_s_checkpoint_is_never_resumed(
     torch.save(checkpoint, tmp_path / "checkpoints/last.ckpt")
     (tmp_path / "identity.json").write_text(json.dumps(about | {part: "another"}))
     train(run, tmp_path)
-    assert f"{part} changed since the last run" in capsys.readouterr().out
+    kept = tmp_path / "superseded-1"
+    assert f"{part} changed since the last run, kept in {kept}" in capsys.readouterr().out
     assert same(folder, tmp_path)
+    zeros = weights(kept)
+    assert not any(tensor.any() for tensor in zeros.values())
+    made = {"checkpoints", "config.yaml", "identity.json", "logs", "record.json", "record.npz"}
+    assert {path.name for path in kept.iterdir()} == made | {"weights.safetensors"}
 
 
 def test_what_is_no_run_s_is_not_cleared_away(data_root: Path, tmp_path: Path) -> None:
@@ -146,10 +151,24 @@ def test_what_is_no_run_s_is_not_cleared_away(data_root: Path, tmp_path: Path) -
 def test_of_another_run_nothing_is_left_to_be_taken_for_this_one_s(
     finished: tuple[Run, Path], tmp_path: Path
 ) -> None:
+    """Nor is anything lost: its record is copied from where it is, and a killed move goes on."""
     _, folder = finished
-    shutil.copytree(folder, tmp_path / "run")
-    clear_unless_same(tmp_path / "run", {"seed": "another"})
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "identity.json"]
+    here, record = tmp_path / "run", tmp_path / "results" / "seed0.json"
+    other = {"seed": "7", "config": "c", "data": "d", "code": "e", "steps": "60"}
+    other |= {"config_without_steps": "f"}
+    for number in (1, 2):
+        shutil.copytree(folder, here, dirs_exist_ok=True)
+        record.parent.mkdir(exist_ok=True)
+        record.write_text(f"record {number}")
+        claim(here, other, record)
+        (here / "identity.json").unlink()
+    assert sorted(path.name for path in here.iterdir()) == [".lock", "superseded-1", "superseded-2"]
+    assert (here / "superseded-2" / "seed0.json").read_text() == "record 2"
+    (here / "superseded-1" / "identity.json").rename(here / "identity.json")  # as if killed
+    (here / "weights.safetensors").write_text("not moved yet")
+    claim(here, other, record)
+    assert (here / "superseded-1" / "weights.safetensors").read_text() == "not moved yet"
+    assert not (here / "superseded-3").exists()
 
 
 def test_two_trainers_do_not_share_a_folder(data_root: Path, tmp_path: Path) -> None:
@@ -173,7 +192,7 @@ def test_a_flipped_bit_in_the_data_is_found_before_training(
     images.write_bytes(content)
     with pytest.raises(Mistake, match=r"train_images\.npy has changed since it was prepared"):
         train(tiny(root, *SHORT), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+    assert not list((tmp_path / "run").glob("*"))
 
 
 def test_data_that_are_not_there_name_the_command(tmp_path: Path) -> None:

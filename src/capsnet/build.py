@@ -10,17 +10,19 @@ from typing import Any, NamedTuple, cast
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import (
-    Callback,
-    RichModelSummary,
-    Timer,
-    TQDMProgressBar,
-)
+from pytorch_lightning.callbacks import Callback, Timer
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from capsnet import config, networks
-from capsnet.callbacks import CheckpointAfterValidation, RoutingChange, StopAt, Throughput
+from capsnet.callbacks import (
+    FiniteLoss,
+    ProgressBar,
+    RoutingChange,
+    StopAt,
+    Throughput,
+    TimedCheckpoint,
+)
 from capsnet.data import affnist, affnist_official, expanded, multimnist, prepared
 from capsnet.data.datamodule import DigitsDataModule
 from capsnet.data.examples import Split, StillDigits
@@ -28,8 +30,15 @@ from capsnet.data.prepared import Digits
 from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
 from capsnet.errors import Mistake
 from capsnet.functional import Balance
-from capsnet.kernels.compiled import compile_
-from capsnet.kernels.networks import FastCapsNet, FastConv2d, FusedCapsNet
+from capsnet.interruption import Interruption
+from capsnet.kernels.compiled import compiled
+from capsnet.kernels.networks import (
+    FastCapsNet,
+    FastConv2d,
+    FusedCapsNet,
+    channels_last,
+    choose_convolutions,
+)
 from capsnet.modules import BaselineModule, CapsNetModule, DigitsModule, Optimisation
 from capsnet.saving import WholeCheckpoints, last_checkpoint
 
@@ -135,15 +144,24 @@ def with_affnist(expanded: DataSet, data: config.Data, digits: Digits) -> DataSe
 
 
 def network(run: config.Run, image: tuple[int, int, int]) -> nn.Module:
-    """The network of the run for images of that shape, its weights drawn from the run's seed.
+    """Build the run's network for images of that shape, its weights drawn from the run's seed.
 
     Raises Mistake when the run asks for kernels that need a GPU where there is none.
     """
     torch.manual_seed(run.seed)
+    built = _network(run, image)
+    choose_convolutions(built, run.trainer.convolutions)
+    if run.precision != "32-true":
+        channels_last(built)
+    return built
+
+
+def _network(run: config.Run, image: tuple[int, int, int]) -> nn.Module:
     conv = nn.Conv2d if run.trainer.kernels == "reference" else FastConv2d
     match run.model:
         case config.CapsNet():
-            return capsnet(capsnet_kind(run.trainer), run.model, run.recipe, image)
+            kind = KINDS[kernels(run.trainer)]
+            return capsnet(kind, run.model, run.recipe, image)
         case config.MnistBaseline():
             return dropout_baseline(networks.MnistBaseline, (328, 192), run.model, image, conv)
         case config.MultiMnistBaseline(width=width):
@@ -155,12 +173,27 @@ def network(run: config.Run, image: tuple[int, int, int]) -> nn.Module:
             raise AssertionError(run.model)
 
 
-def capsnet_kind(trainer: config.Trainer) -> type[networks.CapsNet]:
-    """How to compute a CapsNet. Raises Mistake when that needs a GPU and there is none."""
-    if trainer.kernels == "fused" and not torch.cuda.is_available():
-        raise Mistake("trainer.kernels = fused needs a CUDA GPU: there is none; use fast")
-    kinds = {"fast": FastCapsNet, "fused": FusedCapsNet, "reference": networks.CapsNet}
-    return kinds[trainer.kernels]
+KINDS = {"fast": FastCapsNet, "fused": FusedCapsNet, "reference": networks.CapsNet}
+
+
+def kernels(trainer: config.Trainer) -> str:
+    """Choose the kernels of a CapsNet: fast, fused or reference.
+
+    Raises Mistake when fused is asked for and cannot run, and says what it lacks.
+    """
+    if trainer.kernels not in ("auto", "fused"):
+        return trainer.kernels
+    lacks = None if on_cuda(trainer) else "a CUDA GPU, and this run is to train on none"
+    if trainer.kernels == "auto":
+        return "fast" if lacks else "fused"
+    if lacks:
+        raise Mistake(f"trainer.kernels = fused needs {lacks}; use fast")
+    return "fused"
+
+
+def on_cuda(trainer: config.Trainer) -> bool:
+    """Tell whether the run trains on a CUDA GPU."""
+    return trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 
 def capsnet(
@@ -208,19 +241,29 @@ def module(run: config.Run, image: tuple[int, int, int]) -> DigitsModule[Any]:
     optimisation = Optimisation(
         schedule.learning_rate, schedule.decay_rate, decay_steps, schedule.floor
     )
-    built = network(run, image)
-    if run.trainer.compile:
-        compile_(built)
+    built, made = network(run, image), None
     match built:
         case networks.CapsNet():
             balance = cast(Balance, run.recipe.balance)
-            return CapsNetModule(built, balance, optimisation, run.seed)
+            made = CapsNetModule(built, balance, optimisation, run.seed)
         case _:
-            return BaselineModule(built, optimisation, run.seed)
+            made = BaselineModule(built, optimisation, run.seed)
+    if run.trainer.compile:
+        made.losses, made.scores = compiled(made.losses), compiled(made.scores)
+    return made
 
 
 def datamodule(run: config.Run, data: DataSet) -> DigitsDataModule:
-    """What the trainer trains and validates on."""
+    """Make what the trainer trains and validates on.
+
+    Raises Mistake when a batch has more examples than there are to train on.
+    """
+    batch, examples = run.schedule.batch, len(data.train)
+    if batch > examples:
+        raise Mistake(
+            f"schedule.batch = {batch} is not possible: it must be at most {examples:,}, which is "
+            "how many training examples there are"
+        )
     return DigitsDataModule(
         data.train, data.validation, run.schedule.batch, run.schedule.steps, run.seed
     )
@@ -234,7 +277,6 @@ def arithmetic(run: config.Run, device: torch.device) -> torch.autocast:
 NOT_NEWS = (  # what Lightning warns of and this project has seen to
     "does not have many workers",  # the loader hands out indices, nothing worth a worker
     "Your `IterableDataset` has `__len__` defined",  # likewise
-    "Checkpoint directory .* exists and is not empty",  # it is this very run's
     "You're resuming from a checkpoint that ended before the epoch ended",  # data follow the step
     ".*LeafSpec",  # inside Lightning
 )
@@ -247,37 +289,47 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", f".*{message}")
 
 
-def callbacks(run: config.Run, folder: Path, log_every: int) -> list[Callback]:
-    """What checkpoints, measures and may stop the training; what shows it comes last."""
-    checkpoints = CheckpointAfterValidation(
-        last_checkpoint(folder).parent,
-        filename=last_checkpoint(folder).stem,
-        every_n_train_steps=run.trainer.checkpoint_every,
-        enable_version_counter=False,
-    )
-    made: list[Callback] = [checkpoints, Timer(), Throughput(log_every)]
+def callbacks(
+    run: config.Run, folder: Path, log_every: int, interruption: Interruption
+) -> list[Callback]:
+    """Make what measures, checks and may stop the training; what shows it comes last.
+
+    Lightning calls the one that writes checkpoints after all others.
+    """
+    path, seconds = last_checkpoint(folder), run.trainer.checkpoint_every
+    made: list[Callback] = [
+        TimedCheckpoint(path, seconds, log_every, interruption),
+        FiniteLoss(log_every, path),
+        Timer(),
+        Throughput(log_every),
+    ]
     if run.schedule.stop_at is not None:
         made.append(StopAt(run.schedule.stop_at))
     if isinstance(run.model, config.CapsNet):
         made.append(RoutingChange(log_every))
     if run.trainer.progress:
-        made += [RichModelSummary(max_depth=1), TQDMProgressBar(refresh_rate=10)]
+        made.append(ProgressBar(refresh_rate=log_every))
     return made
 
 
-def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
-    """One long epoch of `steps` steps, a checkpoint every now and then.
+def trainer(
+    run: config.Run, folder: Path, loggers: list[Logger], interruption: Interruption | None = None
+) -> pl.Trainer:
+    """Make the trainer: one long epoch of `steps` steps, a checkpoint every now and then.
 
     Raises Mistake when the machine has not the devices that the run asks for.
     """
     quiet()
+    if run.precision == "tf32" and not on_cuda(run.trainer):
+        raise Mistake("precision = tf32 needs a CUDA GPU, and this run is to train on none")
     log_every = min(run.trainer.log_every, run.schedule.steps)
     try:
         return pl.Trainer(
             default_root_dir=folder,  # where Lightning looks for what SLURM interrupted
             accelerator=run.trainer.accelerator,
             devices=run.trainer.devices,
-            precision=cast(Any, run.precision),
+            num_nodes=run.trainer.num_nodes,
+            precision="bf16-mixed" if run.precision == "bf16-mixed" else "32-true",
             max_steps=run.schedule.steps,
             max_epochs=-1,
             val_check_interval=min(run.schedule.validate_every, run.schedule.steps),
@@ -285,10 +337,12 @@ def trainer(run: config.Run, folder: Path, loggers: list[Logger]) -> pl.Trainer:
             num_sanity_val_steps=0,
             log_every_n_steps=log_every,
             logger=loggers,
-            callbacks=callbacks(run, folder, log_every),
+            callbacks=callbacks(run, folder, log_every, interruption or Interruption()),
             plugins=[WholeCheckpoints()],
             enable_progress_bar=run.trainer.progress,
-            enable_model_summary=run.trainer.progress,
+            enable_model_summary=False,
+            enable_checkpointing=True,
+            benchmark=run.trainer.benchmark,
             use_distributed_sampler=False,
         )
     except (MisconfigurationException, ValueError) as error:

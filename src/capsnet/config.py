@@ -143,24 +143,40 @@ class Schedule(SetOnce):
         _require(accuracy, "schedule.stop_at", stop, "an accuracy above 0 and at most 1, or null")
 
 
+PRECISIONS = ("32-true", "tf32", "bf16-mixed")
+KERNELS = ("auto", "fast", "reference", "fused")
+CONVOLUTIONS = ("auto", "fourier", "direct")
+
+
 @dataclass
 class Trainer(SetOnce):
-    """How to run, without a word on what comes out."""
+    """Runtime settings. None changes the results beyond rounding."""
 
     accelerator: str = "auto"
-    devices: int = 1
-    kernels: str = "fast"  # fast | reference | fused (CUDA, by Triton): equal to rounding
-    compile: bool = False  # the network, by torch.compile; on CUDA into graphs
-    checkpoint_every: int = 500  # steps
+    devices: int = 1  # of a node
+    num_nodes: int = 1
+    kernels: str = "fast"  # auto: fused for CapsNets where a GPU can run it, else fast
+    convolutions: str = "auto"  # in fp32: fourier on CPUs, direct (cuDNN) on GPUs
+    compile: bool = False  # losses and scores, by torch.compile; on CUDA into graphs
+    benchmark: bool = False  # let cuDNN time its algorithms and choose
+    checkpoint_every: float = 60  # seconds at least, at the next logged step; 0: each logged step
     log_every: int = 50  # steps
     progress: bool = True
 
     def __post_init__(self) -> None:
-        kernels = self.kernels in ("fast", "reference", "fused")
-        _require(kernels, "trainer.kernels", self.kernels, "fast, reference or fused")
-        for key in ("devices", "checkpoint_every", "log_every"):
+        for key, allowed in (("kernels", KERNELS), ("convolutions", CONVOLUTIONS)):
+            value = getattr(self, key)
+            _require(value in allowed, f"trainer.{key}", value, f"one of {', '.join(allowed)}")
+        for key in ("devices", "num_nodes", "log_every"):
             value = getattr(self, key)
             _require(value >= 1, f"trainer.{key}", value, "1 or more")
+        seconds = self.checkpoint_every
+        _require(seconds >= 0, "trainer.checkpoint_every", seconds, "0 or more seconds")
+
+    @property
+    def processes(self) -> int:
+        """Count the processes that train, one for each device of each node."""
+        return self.devices * self.num_nodes
 
 
 @dataclass
@@ -183,21 +199,21 @@ class Run(SetOnce):
     schedule: Schedule = MISSING
     trainer: Trainer = MISSING
     logger: Logger = MISSING
-    precision: str = "32-true"  # bf16-mixed: convolutions multiply in bf16, all else as ever
+    precision: str = "32-true"  # tf32, bf16-mixed: what convolutions multiply in; all else is fp32
     record: str | None = None  # where the result goes; by default record.json in the run's folder
     composition: str | None = None  # digest of values and code, in composed configurations
 
     def __post_init__(self) -> None:
-        batch, devices = self.schedule.batch, self.trainer.devices
+        batch, processes = self.schedule.batch, self.trainer.processes
         _require(0 <= self.seed < 2**32, "seed", self.seed, "between 0 and 2^32 - 1")
         _require(
-            batch % devices == 0,
-            "trainer.devices",
-            devices,
+            batch % processes == 0,
+            "trainer.devices" if self.trainer.num_nodes == 1 else "trainer.devices × num_nodes",
+            processes,
             f"a divisor of the global batch, schedule.batch = {batch}",
         )
-        known = self.precision in ("32-true", "bf16-mixed")
-        _require(known, "precision", self.precision, "32-true or bf16-mixed")
+        known = self.precision in PRECISIONS
+        _require(known, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
         stop = self.schedule.stop_at
         _require(
             stop is None or self.data.holdout > 0,

@@ -72,6 +72,7 @@ def evaluate(
     """
     from capsnet import build, saving
     from capsnet.judge import ask, outcomes
+    from capsnet.precision import fp32_arithmetic
 
     trained, weights = saving.read_weights(checkpoint)
     run = with_data(trained, overrides)
@@ -79,7 +80,7 @@ def evaluate(
     module = build.module(anywhere(run), data.image)
     saving.load_weights(module.network, weights, data.image)
     module = module.to(_device(device))
-    with build.arithmetic(run, module.device):
+    with fp32_arithmetic(run.precision), build.arithmetic(run, module.device):
         answers = {name: ask(module, test.split) for name, test in data.tests.items()}
     return outcomes(data, answers)
 

@@ -20,6 +20,7 @@ TRAINING = (
     "build.py",
     "callbacks.py",
     "train.py",
+    "precision.py",
     "kernels/compiled.py",
     "kernels/convolutions.py",
     "kernels/fourier.py",
@@ -72,11 +73,13 @@ def _plain(node: Any) -> Any:
     return [_plain(one) for one in node] if isinstance(node, list) else node
 
 
-def config_digest(run: Run) -> str:
-    """Of the values that decide a run's numbers, the seed left out."""
+def config_digest(run: Run, steps: bool = True) -> str:
+    """Of the values that decide a run's numbers, the seed left out, and the `steps` if asked."""
     values = asdict(run)
     decides = {key: values[key] for key in ("data", "model", "recipe", "schedule", "precision")}
     del decides["data"]["root"]
+    if not steps:
+        del decides["schedule"]["steps"]
     return _digest(json.dumps(decides, sort_keys=True))
 
 
@@ -96,6 +99,24 @@ def run_identity(run: Run, data_digest: str) -> dict[str, str]:
         "data": data_digest,
         "code": code_digest(),
     }
+
+
+def folder_identity(run: Run, data_digest: str) -> dict[str, str]:
+    """Give the run's identity with its steps and a digest of all other values, for its folder.
+
+    Step k does not depend on how many come after it: a run that differs in its steps alone can be
+    prolonged.
+    """
+    steps = {"steps": str(run.schedule.steps), "config_without_steps": config_digest(run, False)}
+    return run_identity(run, data_digest) | steps
+
+
+def changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Name the parts of a folder's identity that keep a run from going on: none if it may."""
+    same_values = before.get("config_without_steps") == now["config_without_steps"]
+    prolonged = same_values and int(before["steps"]) < int(now["steps"])
+    parts = ("seed", "data", "code") if prolonged else ("seed", "config", "data", "code")
+    return [part for part in parts if before.get(part) != now[part]]
 
 
 def _digest(text: str) -> str:

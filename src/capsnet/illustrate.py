@@ -9,6 +9,7 @@ from torch import Tensor
 
 from capsnet.data.examples import Split
 from capsnet.functional import agreement, lengths, routing_trace
+from capsnet.layers import full_precision
 from capsnet.metrics import predicted
 from capsnet.networks import CapsNet, one_hot
 
@@ -63,7 +64,8 @@ def routed(
     """
     layer = network.digits
     u = network.primary_capsules(images)
-    last = routing_trace(u, layer.weight, layer.iterations, layer.bias)[-1]
+    with full_precision(u):
+        last = routing_trace(u, layer.weight, layer.iterations, layer.bias)[-1]
     return {
         "routing_changes": routing_changes(network, images, ITERATIONS).cpu(),
         "lengths": lengths(last.v).cpu(),
@@ -155,8 +157,9 @@ def routing_changes(
     """
     layer = network.digits
     u = network.primary_capsules(images)
-    trace = routing_trace(u, layer.weight, iterations or layer.iterations, layer.bias)
-    return torch.stack([agreement(u, layer.weight, step.v).abs().mean() for step in trace])
+    with full_precision(u):
+        trace = routing_trace(u, layer.weight, iterations or layer.iterations, layer.bias)
+        return torch.stack([agreement(u, layer.weight, step.v).abs().mean() for step in trace])
 
 
 def grey(pictures: Tensor) -> UInt8[Tensor, "..."]:

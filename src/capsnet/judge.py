@@ -13,7 +13,7 @@ from rich.progress import track
 from torch import Tensor
 
 from capsnet import config, illustrate, page, results, saving, tracking
-from capsnet.build import DataSet, arithmetic, manifests
+from capsnet.build import DataSet, arithmetic, kernels, manifests
 from capsnet.callbacks import StopAt
 from capsnet.curves import curves
 from capsnet.data.examples import Split, evaluation_batch
@@ -49,14 +49,14 @@ def judge(
     """
     module: DigitsModule[Any] = trainer.lightning_module  # pyright: ignore[reportAssignmentType]
     module = module.to(trainer.strategy.root_device).eval()
-    path = Path(run.record) if run.record else folder / "record.json"
+    path = results.record_path(folder, run.record)
     with arithmetic(run, module.device):
         answers = {
             name: ask(module, test.split, run.trainer.progress) for name, test in data.tests.items()
         }
+        kept = arrays(module, data, answers, folder)
     record = where_trained(summary(run, data, trainer, outcomes(data, answers), about), path)
     saving.save_weights(module.network, run, folder)
-    kept = arrays(module, data, answers, folder)
     results.write_arrays(path, kept)
     tracking.log(trainer, {f"{name}/error": test.error for name, test in record.tests.items()})
     show(record, kept, folder, trainer, manifests(run.data))
@@ -130,10 +130,18 @@ def summary(
         images_per_second=round(trainer.global_step * run.schedule.batch / seconds, 1),
         device=results.device_name(trainer.strategy.root_device),
         precision=run.precision,
+        trainer=runtime(run),
         versions=results.versions(),
         wandb_id=tracking.wandb_id(trainer),
         **about,
     )
+
+
+def runtime(run: config.Run) -> dict[str, Any]:
+    """Give the runtime settings that a record keeps: they change speed, and results by rounding."""
+    kept = ("convolutions", "compile", "benchmark", "devices", "num_nodes")
+    chosen = {name: getattr(run.trainer, name) for name in kept}
+    return {"kernels": kernels(run.trainer)} | chosen
 
 
 def where_trained(record: Record, path: Path) -> Record:
@@ -147,7 +155,7 @@ def where_trained(record: Record, path: Path) -> Record:
         return record
     if (before.identity, before.steps_done) != (record.identity, record.steps_done):
         return record
-    kept = ("device", "commit", "clean", "versions")
+    kept = ("device", "commit", "clean", "versions", "trainer")
     return replace(record, **{name: getattr(before, name) for name in kept})
 
 

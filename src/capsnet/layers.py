@@ -9,9 +9,6 @@ from torch import Tensor, nn
 
 from capsnet.functional import dynamic_routing, squash
 
-# fp32 is to mean fp32, on a GPU as well: no TF32.
-torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-
 Routing = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]  # as `dynamic_routing`
 
 

@@ -43,6 +43,7 @@ class DigitsModule(pl.LightningModule, Generic[Network]):
         super().__init__()
         self.network, self.optimisation, self.seed = network, optimisation, seed
         self.error = MeanMetric()
+        self.draws = any(isinstance(layer, nn.Dropout) for layer in network.modules())
 
     def losses(self, examples: Examples) -> dict[str, Tensor]:
         """The parts of the loss by name; their sum is trained on."""
@@ -53,7 +54,9 @@ class DigitsModule(pl.LightningModule, Generic[Network]):
         raise NotImplementedError
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Dropout is a function of (seed, step, process), so that a resumed run is the same run."""
+        """Make dropout a function of (seed, step, process): a resumed run is the same run."""
+        if not self.draws:
+            return
         part = self.global_step * self.trainer.world_size + self.global_rank
         torch.manual_seed(hash32(self.seed, part))
 
@@ -66,14 +69,14 @@ class DigitsModule(pl.LightningModule, Generic[Network]):
         return loss
 
     def _is_logged(self) -> bool:
-        """Logging costs as much time as a GPU's step: it is left out where nobody would see it."""
+        """Tell whether this step is logged: reading its values makes a GPU wait."""
         trainer: Any = self.trainer  # Lightning's own types lack this attribute of its trainer
         return (self.global_step + 1) % trainer.log_every_n_steps == 0
 
     def _log(self, parts: dict[str, Tensor], loss: Tensor, examples: Examples) -> None:
         seen = (self.global_step + 1) * len(examples.images) * self.trainer.world_size
         scheduler = cast(LambdaLR, self.lr_schedulers())
-        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/loss", loss)
         self.log_dict({f"train/{name}": part for name, part in parts.items()})
         self.log_dict({"images_seen": float(seen), "learning_rate": scheduler.get_last_lr()[0]})
 
@@ -84,7 +87,7 @@ class DigitsModule(pl.LightningModule, Generic[Network]):
     def validation_step(self, examples: Examples, batch_idx: int) -> None:
         """The error on the validation split, which alone may choose anything."""
         self.error(~correct(self.scores(examples.images), examples.labels))
-        self.log("validation/error", self.error, prog_bar=True)
+        self.log("validation/error", self.error)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam with TensorFlow's betas 0.9 and 0.999 and its eps, 1e-8 [C].

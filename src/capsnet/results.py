@@ -6,7 +6,8 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from errno import EISDIR
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import mean, stdev
@@ -88,8 +89,9 @@ class Record:
     clean: bool | None  # whether src/ and conf/ were the commit's
     versions: dict[str, str]
     wandb_id: str | None
-    precision: str = "32-true"  # bf16-mixed: convolutions multiplied in bf16
+    precision: str = "32-true"  # tf32, bf16-mixed: what convolutions multiplied in
     changed: tuple[str, ...] = ()  # what was set by hand beside the files of conf/: KEY=VALUE
+    trainer: dict[str, Any] = field(default_factory=dict)  # kernels, devices, … that it ran with
 
     @property
     def capsules(self) -> bool:
@@ -102,8 +104,14 @@ class Record:
 
         Runs that differ in it are never pooled.
         """
-        bf16 = ("bf16",) if self.precision == "bf16-mixed" else ()
-        return ", ".join((self.recipe if self.capsules else "any recipe", *bf16, *self.changed))
+        arithmetic = {"32-true": (), "tf32": ("TF32",), "bf16-mixed": ("bf16",)}[self.precision]
+        recipe = self.recipe if self.capsules else "any recipe"
+        return ", ".join((recipe, *arithmetic, *self.changed))
+
+    @property
+    def processes(self) -> int:
+        """Count the devices that trained it together."""
+        return self.trainer.get("devices", 1) * self.trainer.get("num_nodes", 1)
 
     @property
     def source(self) -> str:
@@ -137,6 +145,24 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
 
     half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
     return mean(values) - half, mean(values) + half
+
+
+def check_writable(key: str, path: Path) -> None:
+    """Raise Mistake unless a file can be written at `path`, which `key` names; make its folder."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch.touch()
+        scratch.unlink()
+    except OSError as error:
+        raise Mistake(f"{key}: {path} cannot be written: {error.strerror}") from None
+
+
+def record_path(folder: Path, record: str | None) -> Path:
+    """Give the place of a run's record: `record`, or record.json in the run's folder."""
+    return Path(record) if record else folder / "record.json"
 
 
 def write(record: Record, path: Path) -> None:

@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, cast
 
 import torch
@@ -20,6 +22,7 @@ from yaml import YAMLError
 
 from capsnet.config import Run, validated
 from capsnet.errors import Mistake
+from capsnet.identity import changes
 from capsnet.results import write_atomically, write_json
 
 
@@ -51,46 +54,84 @@ def last_checkpoint(folder: Path) -> Path:
     return folder / "checkpoints" / "last.ckpt"
 
 
-WEIGHTS, CONFIG = "weights.safetensors", "config.yaml"
-FOLDERS = ("checkpoints", "logs", "wandb")  # that a run makes in its own, and the files
-FILES = (WEIGHTS, CONFIG, "record.json", "record.npz", "wandb_id")
+WEIGHTS, CONFIG, IDENTITY = "weights.safetensors", "config.yaml", "identity.json"
+MADE = (  # by a run, in its folder
+    *("checkpoints", "logs", "wandb", WEIGHTS, CONFIG, "record.json", "record.npz", "wandb_id"),
+    IDENTITY,  # moves last, as a kill may come in between
+)
 
 
-def clear_unless_same(folder: Path, identity: dict[str, str]) -> None:
-    """Keep what lies in `folder` only if it belongs to this very run, so that resuming is safe.
+def claim(folder: Path, identity: dict[str, str], record: Path) -> None:
+    """Make `folder` that of the run with this `folder_identity`, to begin or to go on with.
 
-    A run is the same when configuration, data and code are: see `identity`. Raises Mistake when
-    what lies there is no run's.
+    What another run left there, a copy of its `record` too, moves to `superseded-1` (2, …) inside.
+    Raises Mistake when what is there is no run's.
     """
-    about = folder / "identity.json"
-    known = json.loads(about.read_text()) if about.is_file() else {}
-    if known == identity:
-        return
-    if known:
-        changed = " and ".join(key for key in identity if known.get(key) != identity[key])
-        print(f"{folder}: {changed} changed since the last run, so training starts afresh")
-        _clear(folder)
-    others = [name for name in (*FOLDERS, *FILES) if (folder / name).exists()]
-    if others:
+    about = folder / IDENTITY
+    known = read_identity(about) if about.is_file() else {}
+    if known and (changed := changes(known, identity)):
+        kept = _set_aside(folder, record)
+        print(f"{folder}: {' and '.join(changed)} changed since the last run, kept in {kept}")
+    elif not known and (others := [name for name in MADE if (folder / name).exists()]):
         raise Mistake(
             f"{folder} holds {', '.join(others)} of something that is no run of capsnet.train: "
             "name another folder (hydra.run.dir=…), or empty it"
         )
-    write_json(identity, about)
+    elif known and (steps := known.get("steps", identity["steps"])) != identity["steps"]:
+        print(f"{folder}: prolonged from {steps} to {identity['steps']} steps")
+    if known != identity:
+        write_json(identity, about)
 
 
-def _clear(folder: Path) -> None:
-    """Of all that a run has made in its folder; the identity goes last, as a kill may come."""
-    for name in FOLDERS:
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for file in (*(folder / name for name in FILES), *folder.glob("hpc_ckpt_*.ckpt")):
-        file.unlink(missing_ok=True)
+def read_identity(path: Path) -> dict[str, str]:
+    """Read the identity of the run in a folder. Raises Mistake when the file is damaged."""
+    try:
+        return {str(key): str(value) for key, value in json.loads(path.read_text()).items()}
+    except (ValueError, AttributeError) as error:
+        raise Mistake(
+            f"{path} is damaged ({error}): name another folder (hydra.run.dir=…), or remove the "
+            "file and the checkpoints beside it to start afresh"
+        ) from None
+
+
+def _set_aside(folder: Path, record: Path) -> Path:
+    """Move all that a run has made in its folder, and copy its record, to a folder inside."""
+    numbered = (folder / f"superseded-{number}" for number in count(1))
+    target = next(path for path in numbered if not (path / IDENTITY).exists())
+    target.mkdir(exist_ok=True)
+    for file in (record, record.with_suffix(".npz")):
+        if file.is_file() and file.parent != folder:
+            shutil.copy2(file, target / file.name)
+    for path in (folder / name for name in MADE):
+        if path.exists():
+            path.replace(target / path.name)
+    return target
+
+
+def read_checkpoint(path: Path, module: nn.Module) -> int:
+    """Check the checkpoint that a run resumes from, and give its step; none of its code is run.
+
+    Raises Mistake when it is damaged, or another network's.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        shapes = {name: part.shape for name, part in checkpoint["state_dict"].items()}
+        step = int(checkpoint["global_step"])
+    except (RuntimeError, UnpicklingError, EOFError, OSError, LookupError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Mistake(f"{path} is damaged or no checkpoint ({reason}): {AFRESH}") from None
+    if shapes != {name: part.shape for name, part in module.state_dict().items()}:
+        raise Mistake(f"{path} is of another network: {AFRESH}")
+    return step
+
+
+AFRESH = "move it away to start afresh"
 
 
 def save_weights(network: nn.Module, run: Run, folder: Path) -> None:
     """The trained weights and, beside them, the run that they came from."""
     write_atomically(folder / CONFIG, OmegaConf.to_yaml(asdict(run)).encode())
-    tensors = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    tensors = {name: part.cpu().contiguous() for name, part in network.state_dict().items()}
     write_atomically(folder / WEIGHTS, save(tensors))
 
 

@@ -27,8 +27,12 @@ WAIT, UPLOAD = 30, 600  # seconds that W&B's server has to answer, and for the l
 
 
 def first_process() -> bool:
-    """Whether this is the process that speaks for all in a distributed run."""
-    return getattr(rank_zero_only, "rank", 0) == 0
+    """Tell whether this is the process that speaks for all in a distributed run.
+
+    Lightning's rank does not count nodes where a launcher sets NODE_RANK or GROUP_RANK alone.
+    """
+    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
+    return getattr(rank_zero_only, "rank", 0) == 0 and node == "0"
 
 
 def loggers(run: Run, folder: Path, about: dict[str, Any]) -> list[Logger]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -15,12 +15,16 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from capsnet import config
+from capsnet import config, results
 from capsnet.errors import Mistake, told_plainly
 from capsnet.kernels.allocator import keep_memory
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Trainer
+
     from capsnet.build import DataSet
+    from capsnet.interruption import Interruption
+    from capsnet.modules import DigitsModule
     from capsnet.results import Record
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -74,61 +78,98 @@ def by_hand(overrides: Sequence[str]) -> tuple[str, ...]:
 def train(run: config.Run, folder: Path, changed: tuple[str, ...] = ()) -> "Record | None":
     """Train in `folder`, resuming what was begun there, evaluate, and write the record.
 
-    `changed` are the values that the record tells were set by hand. None on every process of a
+    `changed` are the values that were set by hand, for the record. None on every process of a
     distributed run but the first. Raises Mistake when the data are not prepared, the run is not
-    what was composed, or the folder is in use.
+    what was composed, a path cannot be written, or the folder is in use; Interrupted after a
+    signal.
     """
+    record = results.record_path(folder, run.record)
+    results.check_writable("hydra.run.dir", folder / "record.json")
+    results.check_writable("record", record)
     from capsnet import build, identity, saving, tracking
+    from capsnet.interruption import Interruption
+    from capsnet.precision import fp32_arithmetic
 
     if run.composition not in (None, identity.composition(run)):
         raise Mistake(
             f"the values or the code of {run.name} are not those it was composed with: "
             "`dvc repro` composes again; to try values out, use experiment=NAME KEY=VALUE"
         )
-    data = build.dataset(run)
-    who = identity.run_identity(run, data.digest)
-    if not tracking.first_process():
-        return fit(run, folder, data, who, changed)
-    with tracking.closed_at_the_end(), saving.alone_in(folder):
-        saving.clear_unless_same(folder, who)
-        return fit(run, folder, data, who, changed)
+    interruption = Interruption()
+    with interruption.handled(), fp32_arithmetic(run.precision):
+        data = build.dataset(run)
+        if not tracking.first_process():
+            return fit(run, folder, data, changed, interruption)
+        with tracking.closed_at_the_end(), saving.alone_in(folder):
+            saving.claim(folder, identity.folder_identity(run, data.digest), record)
+            return fit(run, folder, data, changed, interruption)
 
 
 def fit(
     run: config.Run,
     folder: Path,
     data: "DataSet",
-    identity: dict[str, str],
     changed: tuple[str, ...],
+    interruption: "Interruption",
 ) -> "Record | None":
-    """Train from the checkpoint in `folder`, if there is one, to the end, and judge the network."""
-    from capsnet import build, results, tracking
+    """Train from the checkpoint in `folder`, if there is one, to the end, and evaluate."""
+    from capsnet import build, tracking
     from capsnet.judge import judge
-    from capsnet.saving import last_checkpoint
 
-    commit, clean = results.commit()  # now: at the end of a long run, the files may be others
-    about = {"identity": identity, "commit": commit, "clean": clean, "changed": changed}
+    about = provenance(run, data, changed)
     sources = {name: test.source for name, test in data.tests.items()}
     shown = asdict(run) | about | {"sources": sources}
-    trainer = build.trainer(run, folder, tracking.loggers(run, folder, shown))
-    device = results.device_name(trainer.strategy.root_device)
-    if trainer.is_global_zero:
-        print(f"{run.name}, seed {run.seed}: {run.schedule.steps:,} steps on {device}")
-    checkpoint = last_checkpoint(folder)
-    if checkpoint.is_file():
-        print(f"{folder}: resuming from {checkpoint.name}")
-    trainer.fit(
-        build.module(run, data.image),
-        build.datamodule(run, data),
-        ckpt_path=checkpoint if checkpoint.is_file() else None,
-    )
-    trainer.save_checkpoint(checkpoint)
+    loggers = tracking.loggers(run, folder, shown)
+    trainer = build.trainer(run, folder, loggers, interruption)
+    module = build.module(run, data.image)
+    checkpoint = begin(run, folder, module, trainer)
+    trainer.fit(module, build.datamodule(run, data), ckpt_path=checkpoint)
     if not trainer.is_global_zero:
         return None
     record = judge(run, folder, data, trainer, about)
-    for test in record.tests.values():
-        print(f"{run.name}, seed {run.seed}: {test.errors} errors in {test.total} {test.source}")
+    report(record, folder)
     return record
+
+
+def provenance(run: config.Run, data: "DataSet", changed: tuple[str, ...]) -> dict[str, Any]:
+    """Give the record's identity, commit, clean and changed, as they are before training."""
+    from capsnet import identity
+
+    commit, clean = results.commit()  # at the end of a long run, the files may be others
+    who = identity.run_identity(run, data.digest)
+    return {"identity": who, "commit": commit, "clean": clean, "changed": changed}
+
+
+def begin(
+    run: config.Run, folder: Path, module: "DigitsModule[Any]", trainer: "Trainer"
+) -> Path | None:
+    """Say what is about to be trained, and give the checkpoint to resume from, if there is one.
+
+    Raises Mistake when the checkpoint is damaged or another network's.
+    """
+    from capsnet.networks import parameter_count
+    from capsnet.saving import last_checkpoint, read_checkpoint
+
+    checkpoint = last_checkpoint(folder)
+    step = read_checkpoint(checkpoint, module) if checkpoint.is_file() else None
+    if trainer.is_global_zero:
+        device = results.device_name(trainer.strategy.root_device)
+        steps = f"{run.schedule.steps:,} steps on {device}"
+        parameters = f"{parameter_count(module.network):,} parameters"
+        print(f"{run.name}, seed {run.seed}: {steps}, {parameters}, in {folder}")
+    if step is not None and trainer.is_global_zero:
+        print(f"{folder}: resuming from {checkpoint.name}, of step {step:,}", flush=True)
+    return None if step is None else checkpoint
+
+
+def report(record: "Record", folder: Path) -> None:
+    """Print the errors of a run that is over, where its files are, and what may come next."""
+    for test in record.tests.values():
+        counted = f"{test.errors:,} errors in {test.total:,} {test.source}"
+        print(f"{record.experiment}, seed {record.seed}: {test.error_percent:.2f} %, {counted}")
+    drawn = record.model.get("decoder", False)
+    look = f"python -m capsnet.explore '{folder}'" if drawn else "python -m capsnet.report table"
+    print(f"weights, record and logs are in {folder}; next, for example: {look}")
 
 
 if __name__ == "__main__":

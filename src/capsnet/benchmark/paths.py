@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.functional import lengths, margin_loss, reconstruction_loss
-from capsnet.kernels.compiled import compile_
+from capsnet.kernels.compiled import compiled
 from capsnet.kernels.networks import FastCapsNet, FusedCapsNet
 from capsnet.networks import CapsNet, one_hot
 
@@ -44,7 +44,7 @@ class Path:
         self.autocast = torch.autocast(device, torch.bfloat16) if "bf16" in how else nullcontext()
         self.network = NETWORKS[name]((1, side, side), iterations, decoder).to(device)
         if "compiled" in how:
-            compile_(self.network)
+            self.loss = compiled(self.loss)
         plain = name in ("textbook", "reference")
         self.adam = torch.optim.Adam(self.network.parameters(), fused=not plain)
         self.images = torch.rand(batch, 1, side, side).to(device)

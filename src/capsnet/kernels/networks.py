@@ -10,23 +10,24 @@ from capsnet.networks import CapsNet
 
 
 class FastCapsNet(CapsNet):
-    """A CapsNet that routes without votes, and convolves on a CPU by fewer multiplications."""
+    """A CapsNet that routes without votes, and convolves by fewer multiplications where it pays.
+
+    `convolutions` (auto, fourier, direct) chooses how: see `through_fourier`.
+    """
 
     route = staticmethod(routing.dynamic_routing)
+    convolutions = "auto"
 
     def primary_capsules(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
-        """As `CapsNet`'s; by PyTorch on GPUs and in bf16, where tensor cores want channels last."""
-        if computed_in_full_on_a_cpu(images):
-            bias, kernel = self.conv1.bias, self.primary.conv.weight
-            assert bias is not None
-            convolved = stacked_convolutions(images, self.conv1.weight, bias, kernel)
-            return self.primary.capsules(convolved)
-        features = self.conv1(images).relu()
-        if torch.is_autocast_enabled(images.device.type):
-            features = features.contiguous(memory_format=torch.channels_last)
-        return self.primary(features)
+        """Compute what `CapsNet.primary_capsules` does."""
+        if not through_fourier(images, self.convolutions):
+            return super().primary_capsules(images)
+        bias, kernel = self.conv1.bias, self.primary.conv.weight
+        assert bias is not None
+        convolved = stacked_convolutions(images, self.conv1.weight, bias, kernel)
+        return self.primary.capsules(convolved)
 
 
 class FusedCapsNet(FastCapsNet):
@@ -46,13 +47,18 @@ class FusedCapsNet(FastCapsNet):
 
 
 class FastConv2d(nn.Conv2d):
-    """A convolution of stride 1 and SAME padding, on a CPU by fewer multiplications if it pays."""
+    """A convolution of stride 1 and SAME padding, by fewer multiplications where it pays.
+
+    `convolutions` (auto, fourier, direct) chooses how: see `through_fourier`.
+    """
+
+    convolutions = "auto"
 
     def forward(
         self, input: Float[Tensor, "batch in height width"]
     ) -> Float[Tensor, "batch out height width"]:
-        """As `nn.Conv2d`; on a CPU, in full, the result's channels lie last in memory."""
-        if not computed_in_full_on_a_cpu(input):
+        """Compute what `nn.Conv2d` does; through Fourier, the result is channels last."""
+        if not through_fourier(input, self.convolutions):
             return super().forward(input)
         if not same.pays(input, self.weight):
             return super().forward(input.to(memory_format=torch.channels_last))
@@ -60,6 +66,32 @@ class FastConv2d(nn.Conv2d):
         return same.same_convolution(input, self.weight) + self.bias[:, None, None]
 
 
-def computed_in_full_on_a_cpu(x: Tensor) -> bool:
-    """Whether this is the place and the type of our own convolutions."""
-    return x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+def through_fourier(x: Tensor, convolutions: str) -> bool:
+    """Decide whether convolutions of `x` go through `fourier`, exact in fp32, or PyTorch's.
+
+    auto means on CPUs alone, until a GPU has shown that it pays there as well. Never under
+    autocast, as bf16 is for PyTorch's own, and never while torch.compile traces, which the
+    constants of the transform, made by numpy, would break into several graphs.
+    """
+    device = x.device.type
+    if torch.is_autocast_enabled(device) or torch.compiler.is_compiling():
+        return False
+    return convolutions == "fourier" or (convolutions == "auto" and device == "cpu")
+
+
+def choose_convolutions(network: nn.Module, convolutions: str) -> None:
+    """Set how every layer of `network` that has the choice convolves: auto, fourier or direct."""
+    for layer in network.modules():
+        if isinstance(layer, FastCapsNet | FastConv2d):
+            layer.convolutions = convolutions
+
+
+def channels_last(network: nn.Module) -> None:
+    """Store the weights of convolutions channels last, which tensor cores take without copies.
+
+    Activations follow the weights. Other weights keep their order: those of the routing have four
+    dimensions as well.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -53,5 +53,5 @@ def used_table(records: Iterable[Record]) -> list[Text]:
 
 def _used(device: str, runs: list[Record]) -> Text:
     steps = sum(run.steps_done for run in runs)
-    hours = sum(run.train_seconds for run in runs) / HOUR
+    hours = sum(run.train_seconds * run.processes for run in runs) / HOUR
     return device, f"{len(runs)}", f"{steps:,}", f"{hours:.1f}"
