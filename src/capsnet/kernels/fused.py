@@ -7,7 +7,8 @@ As in `kernels.routing`, an iteration is a function of V, the sum of all outputs
 A program takes a tile of examples and walks over a run of capsules below. For each it makes the
 votes û_i = u_i W_i by one small matrix product, uses them and forgets them; the gradient makes them
 again. What programs have in common (s over capsules, the gradient of W over examples) is summed
-afterwards, in a fixed order, so that the same input gives the same bits.
+afterwards, in a fixed order. That order depends on the number of multiprocessors of the GPU, which
+sets the length of the runs: on one kind of GPU the same input gives the same bits.
 
 Tensors lie as in `functional`: u [batch, in, in_dim], W [in, out, in_dim, out_dim], and s, v, V
 [batch, out, out_dim]. In a program the capsules above and their dimensions are one axis of columns,
@@ -17,6 +18,8 @@ each padded to a power of two.
 # Triton's own types are too narrow for what its compiler takes.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
 
+from functools import cache
+from math import ceil
 from typing import Any
 
 import torch
@@ -28,8 +31,10 @@ from torch import Tensor
 from capsnet.functional import squash
 
 EXAMPLES = 32  # of a tile
-RUN = 16  # capsules below that a program walks over
 WARPS = 8  # of a program: with these no register spills on a Hopper GPU
+ROUTE, VOTES = 1, 2  # programs of a kernel whose registers fit into one multiprocessor
+INTERPRETED = 4  # multiprocessors that are assumed where there is no GPU
+WAVES = 8  # more of them than the fewest possible are not considered
 
 
 def dynamic_routing(
@@ -58,7 +63,7 @@ class _Agreed(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, total: Tensor, u: Tensor, weight: Tensor) -> Tensor:
-        total, (grid, sizes) = total.contiguous(), _sizes(u, weight)
+        total, (grid, sizes) = total.contiguous(), _sizes(u, weight, ROUTE)
         ctx.save_for_backward(total, u, weight)
         s = total.new_empty(grid[1], *total.shape)
         _route[grid](s, total, u, weight, **sizes)
@@ -68,33 +73,59 @@ class _Agreed(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """s is Σ c û and b is û · V: what grad s is to the one, V is to the other."""
         total, u, weight = ctx.saved_tensors
-        grid, sizes = _sizes(u, weight)
+        grid, sizes = _sizes(u, weight, ROUTE)
         known = grads[0].contiguous(), total, u, weight
         grad_total = total.new_empty(grid[1], *total.shape)
         c, grad_b = u.new_empty(2, *u.shape[:2], weight.shape[1])
         _route_backward[grid](grad_total, c, grad_b, *known, **sizes)
         grad_u, grad_weight = torch.empty_like(u), weight.new_empty(grid[0], *weight.shape)
+        grid, sizes = _sizes(u, weight, VOTES)
         _votes_backward[grid](grad_u, grad_weight, c, grad_b, *known, **sizes)
         return grad_total.sum(0), grad_u, grad_weight.sum(0)
 
 
-def _sizes(u: Tensor, weight: Tensor) -> tuple[tuple[int, int], dict[str, Any]]:
-    """The grid, tiles of examples × runs of capsules, and what the kernels are compiled for."""
+@cache
+def capsules_per_program(tiles: int, capsules: int, slots: int) -> int:
+    """Return how many capsules a program takes so that a launch ends soonest.
+
+    `slots` programs run at the same time, in waves; a launch lasts for its number of waves times
+    the capsules of a program. The fewest waves win a tie, since each program stores a partial sum.
+    """
+    fewest = ceil(tiles / slots)
+    runs = {waves: waves * slots // tiles for waves in range(fewest, fewest + WAVES)}
+    best = min(runs, key=lambda waves: waves * ceil(capsules / runs[waves]))
+    return ceil(capsules / runs[best])
+
+
+@torch.compiler.assume_constant_result  # so that compiling does not trace it
+def _run(batch: int, capsules: int, resident: int, device: torch.device) -> int:
+    processors = INTERPRETED
+    if device.type == "cuda":
+        processors = torch.cuda.get_device_properties(device).multi_processor_count
+    return capsules_per_program(ceil(batch / EXAMPLES), capsules, resident * processors)
+
+
+def _sizes(u: Tensor, weight: Tensor, resident: int) -> tuple[tuple[int, int], dict[str, Any]]:
+    """Return the grid (tiles of examples × runs of capsules) and the arguments of a kernel.
+
+    A multiprocessor runs `resident` programs of it at a time.
+    """
     capsules, above, below_dim, dim = weight.shape
+    run = _run(len(u), capsules, resident, u.device)
     sizes = {
         "batch": len(u),
         "capsules": capsules,
+        "run": run,
         "OUT": above,
         "IN_DIM": below_dim,
         "DIM": dim,
         "ROWS": EXAMPLES,
-        "RUN": RUN,
         "OUT2": triton.next_power_of_2(above),
         "IN2": max(16, triton.next_power_of_2(below_dim)),  # the least a product can have
         "DIM2": max(16, triton.next_power_of_2(dim)),
         "num_warps": WARPS,
     }
-    return (triton.cdiv(len(u), EXAMPLES), triton.cdiv(capsules, RUN)), sizes
+    return (ceil(len(u) / EXAMPLES), ceil(capsules / run)), sizes
 
 
 @triton.jit
@@ -105,11 +136,11 @@ def _route(
     weight,
     batch,
     capsules,
+    run,
     OUT: tl.constexpr,
     IN_DIM: tl.constexpr,
     DIM: tl.constexpr,
     ROWS: tl.constexpr,
-    RUN: tl.constexpr,
     OUT2: tl.constexpr,
     IN2: tl.constexpr,
     DIM2: tl.constexpr,
@@ -117,8 +148,8 @@ def _route(
     above, there = _above(batch, OUT, DIM, ROWS, OUT2, DIM2)
     v = tl.load(total + above, mask=there, other=0.0)
     sum_ = tl.zeros_like(v)
-    first = tl.program_id(1) * RUN
-    for i in range(first, min(first + RUN, capsules)):
+    first = tl.program_id(1) * run
+    for i in range(first, min(first + run, capsules)):
         below, seen = _below(i, batch, capsules, IN_DIM, ROWS, IN2)
         kernel, inside = _kernel(i, OUT, IN_DIM, DIM, OUT2, IN2, DIM2)
         votes = _votes(u + below, seen, weight + kernel, inside).reshape(ROWS, OUT2, DIM2)
@@ -138,11 +169,11 @@ def _route_backward(
     weight,
     batch,
     capsules,
+    run,
     OUT: tl.constexpr,
     IN_DIM: tl.constexpr,
     DIM: tl.constexpr,
     ROWS: tl.constexpr,
-    RUN: tl.constexpr,
     OUT2: tl.constexpr,
     IN2: tl.constexpr,
     DIM2: tl.constexpr,
@@ -151,8 +182,8 @@ def _route_backward(
     v = tl.load(total + above, mask=there, other=0.0)
     grad_s = tl.load(grad + above, mask=there, other=0.0)
     sum_ = tl.zeros_like(v)
-    first = tl.program_id(1) * RUN
-    for i in range(first, min(first + RUN, capsules)):
+    first = tl.program_id(1) * run
+    for i in range(first, min(first + run, capsules)):
         below, seen = _below(i, batch, capsules, IN_DIM, ROWS, IN2)
         kernel, inside = _kernel(i, OUT, IN_DIM, DIM, OUT2, IN2, DIM2)
         votes = _votes(u + below, seen, weight + kernel, inside).reshape(ROWS, OUT2, DIM2)
@@ -178,11 +209,11 @@ def _votes_backward(
     weight,
     batch,
     capsules,
+    run,
     OUT: tl.constexpr,
     IN_DIM: tl.constexpr,
     DIM: tl.constexpr,
     ROWS: tl.constexpr,
-    RUN: tl.constexpr,
     OUT2: tl.constexpr,
     IN2: tl.constexpr,
     DIM2: tl.constexpr,
@@ -190,9 +221,9 @@ def _votes_backward(
     above, there = _above(batch, OUT, DIM, ROWS, OUT2, DIM2)
     v = tl.load(total + above, mask=there, other=0.0)
     grad_s = tl.load(grad + above, mask=there, other=0.0)
-    first = tl.program_id(1) * RUN
+    first = tl.program_id(1) * run
     tile = tl.program_id(0).to(tl.int64) * capsules * OUT * IN_DIM * DIM
-    for i in range(first, min(first + RUN, capsules)):
+    for i in range(first, min(first + run, capsules)):
         below, seen = _below(i, batch, capsules, IN_DIM, ROWS, IN2)
         kernel, inside = _kernel(i, OUT, IN_DIM, DIM, OUT2, IN2, DIM2)
         pair, real = _below(i, batch, capsules, OUT, ROWS, OUT2)

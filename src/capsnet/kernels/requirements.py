@@ -1,0 +1,53 @@
+"""What compiled kernels need of a machine, checked before Triton fails with a traceback."""
+
+import os
+import shutil
+import sysconfig
+from pathlib import Path
+
+import torch
+
+from capsnet.errors import Mistake
+
+CAPABILITY = (8, 0)  # the oldest that Triton supports; from it on the kernels' 76 KB fit
+
+
+def check_fused() -> None:
+    """Raise Mistake where the Triton kernels of `kernels.fused` cannot run on the current GPU."""
+    if not torch.cuda.is_available():
+        raise Mistake("trainer.kernels=fused needs a CUDA GPU and there is none: use fast")
+    capability = torch.cuda.get_device_capability()
+    if capability < CAPABILITY:
+        raise Mistake(
+            f"trainer.kernels=fused needs compute capability 8.0 (Ampere) or newer and "
+            f"{torch.cuda.get_device_name()} has {capability[0]}.{capability[1]}: use fast"
+        )
+    check_compiler()
+
+
+def check_compiler() -> None:
+    """Raise Mistake where Triton cannot build its launchers: `fused` and `trainer.compile` on CUDA.
+
+    It looks for a C compiler as Triton does: $CC, gcc, clang.
+    """
+    if compiler() is None:
+        raise Mistake(
+            "trainer.kernels=fused and trainer.compile=true need a C compiler and there is none: "
+            "install gcc or clang, or name one in CC"
+        )
+    if not header().is_file():
+        raise Mistake(
+            f"trainer.kernels=fused and trainer.compile=true need Python's headers and {header()} "
+            "does not exist: install python3-dev (Debian, Ubuntu) or python3-devel (Fedora)"
+        )
+
+
+def compiler() -> str | None:
+    """Return the path of the C compiler that Triton would call, or None."""
+    names = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def header() -> Path:
+    """Return where Python.h should be."""
+    return Path(sysconfig.get_path("include")) / "Python.h"

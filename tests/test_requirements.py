@@ -1,0 +1,61 @@
+"""What compiled kernels lack is said in one sentence, before Triton fails."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from capsnet.errors import Mistake
+from capsnet.kernels import requirements
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An Ampere GPU, a compiler and headers; tests take one of them away."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A card")
+    monkeypatch.setattr(requirements, "header", lambda: Path(__file__))
+    monkeypatch.setenv("CC", "sh")
+    return monkeypatch
+
+
+def test_a_machine_that_has_everything_is_fine(gpu: pytest.MonkeyPatch) -> None:
+    requirements.check_fused()
+
+
+def test_no_gpu(gpu: pytest.MonkeyPatch) -> None:
+    gpu.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(Mistake, match="needs a CUDA GPU and there is none: use fast"):
+        requirements.check_fused()
+
+
+def test_an_older_gpu(gpu: pytest.MonkeyPatch) -> None:
+    gpu.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
+    with pytest.raises(Mistake, match=r"8\.0 \(Ampere\) or newer and A card has 7\.5: use fast"):
+        requirements.check_fused()
+
+
+def test_no_headers(gpu: pytest.MonkeyPatch) -> None:
+    gpu.setattr(requirements, "header", lambda: Path("/nowhere/Python.h"))
+    with pytest.raises(Mistake, match=r"headers and /nowhere/Python\.h does not exist: install"):
+        requirements.check_fused()
+
+
+@pytest.mark.parametrize("CC", ["no-such-compiler", None])
+def test_no_compiler(gpu: pytest.MonkeyPatch, CC: str | None, tmp_path: Path) -> None:
+    gpu.setenv("PATH", str(tmp_path))
+    gpu.delenv("CC")
+    if CC is not None:
+        gpu.setenv("CC", CC)
+    with pytest.raises(Mistake, match="need a C compiler and there is none: install gcc or clang"):
+        requirements.check_compiler()
+
+
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_a_compiler_on_the_path(gpu: pytest.MonkeyPatch, name: str, tmp_path: Path) -> None:
+    gpu.setenv("PATH", str(tmp_path))
+    gpu.delenv("CC")
+    (tmp_path / name).touch(mode=0o755)
+    assert requirements.compiler() == str(tmp_path / name)
+    requirements.check_compiler()
