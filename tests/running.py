@@ -1,8 +1,10 @@
 """Runs as a user starts them: composed by Hydra, as commands or within the test process."""
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from capsnet import config
@@ -28,6 +30,24 @@ def command(module: str, *arguments: str, cwd: Path, **environment: str) -> subp
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def interrupted_reading(
+    path: Path, module: str, *arguments: str, cwd: Path, **environment: str
+) -> tuple[int, str]:
+    """Exit code and everything printed after Ctrl-C while the command reads the file at `path`.
+
+    The file is a pipe, which makes its reader wait for a writer.
+    """
+    os.mkfifo(path)
+    process = command(module, *arguments, cwd=cwd, **environment)
+    while process.poll() is None:
+        with suppress(OSError):  # until there is a reader
+            writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+            os.close(writer)
+    return process.returncode, process.communicate()[0]
 
 
 def output(module: str, *arguments: str, cwd: Path, **environment: str) -> tuple[int, str]:

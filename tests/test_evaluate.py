@@ -1,21 +1,28 @@
 """Trained weights, by themselves: the same answers, other test sets, and files that lie."""
 
 import json
+import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from capsnet import results
+from capsnet import build, results
+from capsnet.data import prepared
 from capsnet.errors import Mistake
 from capsnet.evaluate import evaluate
 from capsnet.identity import PACKAGE, config_digest
 from capsnet.prepare import prepare
-from capsnet.saving import read_weights
+from capsnet.saving import read_weights, save_weights
 from capsnet.train import train
-from running import output, tiny
+from running import interrupted_reading, output, tiny
 
 PROJECT = PACKAGE.parents[1]
 SHORT = ("schedule.steps=40", "schedule.decay_steps=100", "schedule.batch=32", "logger=csv")
@@ -100,11 +107,12 @@ def test_on_the_command_line(affine: Path, tmp_path: Path) -> None:
     [
         (["model.width=2"], r"model\.width=2: only data=SET and data\.key=value"),
         (["data=nothing"], "data=nothing is not possible: it must be one of affnist, .*shifted"),
-        (["data.nothing=1"], "nothing"),
-        (["data.shift=[1"], r"data\.shift=\[1 is no value"),
+        (["data.sorce=1"], r"no key data\.sorce: did you mean data\.source\?"),
+        (["data.shift=[1"], r"data\.shift=\[1 is not possible: "),
         (["data.shift=${nothing}"], "nothing"),
-        (["data=shifted"], "not those of this network for 1×28×28 images"),
-        (["data.source=mnist"], "run `python -m capsnet.prepare mnist`"),
+        (["data=shifted"], "not those of this network for 1×28×28 images: .* another size"),
+        (["data.source=mnist"], "run `python -m capsnet.prepare mnist --root .*`"),
+        (["data.source=mine"], r"/mine holds no prepared data: data\.source must be mnist or dig"),
     ],
 )
 def test_what_cannot_be_tested_gets_a_sentence(
@@ -125,6 +133,8 @@ def test_a_device_that_is_not_here_gets_a_sentence(affine: Path) -> None:
         ("weights.safetensors", b"PK not tensors", "holds no weights of a run"),
         ("config.yaml", b"{not yaml", "holds no weights of a run"),
         ("config.yaml", b"a: 1\n", "holds no weights of a run"),
+        ("config.yaml", b"cut", "holds no weights of a run"),
+        ("config.yaml", b"", "holds no weights of a run"),
         ("config.yaml", None, r"config\.yaml does not exist"),
         ("weights.safetensors", None, r"weights\.safetensors does not exist"),
     ],
@@ -140,6 +150,103 @@ def test_broken_weights_get_a_sentence(
         (tmp_path / file).write_bytes(content)
     with pytest.raises(Mistake, match=message):
         evaluate(tmp_path, [])
+
+
+class Malicious:
+    """Unpickling it makes a file."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_no_code_of_a_pickle_runs(affine: Path, data_root: Path, tmp_path: Path) -> None:
+    mark, copy = tmp_path / "mark", tmp_path / "copy"
+    shutil.copytree(affine, copy)
+    weights, checkpoint = copy / "weights.safetensors", copy / "checkpoints" / "last.ckpt"
+    weights.write_bytes(pickle.dumps(Malicious(mark)))
+    torch.save({"state_dict": Malicious(mark)}, checkpoint)
+    with pytest.raises(Mistake, match="holds no weights of a run"):
+        evaluate(weights, [])
+    with pytest.raises(Mistake, match=r"last\.ckpt is not the weights of a run"):
+        evaluate(checkpoint, [])
+    run = tiny(data_root, *SHORT, "schedule.validate_every=20", experiment="affnist_capsnet")
+    with pytest.raises((Mistake, pickle.UnpicklingError)):
+        train(run, copy)
+    assert not mark.exists()
+    torch.load(checkpoint, weights_only=False)
+    assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "message"),
+    [
+        ((20, 28, 28, 3), range(10), r"uint8 \(20, 28, 28, 3\), but must be uint8 .* one channel"),
+        ((20, 28, 28), range(5, 15), "label 10 is not from 0 to 9: networks have ten classes"),
+        ((21, 28, 28), range(10), r"labels are int64 \(20,\), but must be int64 \[21\]"),
+        ((20, 16, 16), range(10), "not those of this network for 1×16×16 images"),
+    ],
+)
+def test_data_of_another_kind_get_a_sentence(
+    shape: tuple[int, ...], labels: range, message: str, data_root: Path, tmp_path: Path
+) -> None:
+    arrays = dict[str, NDArray[Any]]()
+    for split in ("train", "test"):
+        arrays[f"{split}_images"] = np.zeros(shape, np.uint8)
+        arrays[f"{split}_labels"] = np.tile(np.array(labels), 2)
+    with prepared.building(tmp_path / "mine") as scratch:
+        prepared.write(scratch, {"name": "mine", "source": "mine"}, arrays)
+    run = tiny(data_root, experiment="mnist_baseline")
+    save_weights(build.network(run, (1, 28, 28)), run, tmp_path / "run")
+    with pytest.raises(Mistake, match=message):
+        evaluate(tmp_path / "run", [f"data.root={tmp_path}", "data.source=mine"])
+
+
+def test_options_may_be_anywhere_and_paths_are_checked_first(affine: Path, tmp_path: Path) -> None:
+    options = ("--json", "/proc/numbers/out.json", "data=expanded")
+    code, printed = output("evaluate", str(affine), *options, cwd=tmp_path)
+    sentence = (
+        "error: --json: /proc/numbers/out.json cannot be written: No such file or directory\n"
+    )
+    assert (code, printed) == (1, sentence)
+    code, printed = output("evaluate", cwd=tmp_path)
+    assert code == 2
+    assert printed.endswith("error: the following arguments are required: CHECKPOINT\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "nothing does not exist: CHECKPOINT is the folder of a finished run"),
+        (["{run}", "--json", "{run}"], "--json: {run} cannot be written: Is a directory"),
+        (["{run}", "data=nothing"], "data=nothing is not possible"),
+        (["{run}", "data.root=nothing"], "holds no prepared data"),
+    ],
+)
+def test_mistakes_are_found_before_torch_is_imported(
+    arguments: list[str], message: str, affine: Path, tmp_path: Path
+) -> None:
+    script = (
+        "import runpy, sys\n"
+        "try: runpy.run_module('capsnet.evaluate', run_name='__main__')\n"
+        "except SystemExit: print('torch' in sys.modules)\n"
+    )
+    words = [word.format(run=affine) for word in arguments]
+    command = [sys.executable, "-c", script, *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert message.format(run=affine) in done.stderr
+    assert done.stdout == "False\n"
+
+
+def test_ctrl_c_ends_it_in_a_line(affine: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "data" / "digits" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    arguments = ("evaluate", str(affine), "data.root=data", "--json", "out.json")
+    ended = interrupted_reading(manifest, *arguments, cwd=tmp_path)
+    assert ended == (130, "stopped by Ctrl-C\n")
+    assert not (tmp_path / "out.json").exists()
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
-"""Mistakes that a person can mend, told in a sentence instead of a traceback."""
+"""Errors that the user can fix, printed as one line instead of a traceback."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+INTERRUPTED, BROKEN_PIPE = 130, 141  # exit codes that a shell gives to SIGINT and SIGPIPE
 
 
 class Mistake(Exception):
@@ -11,9 +14,21 @@ class Mistake(Exception):
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
-    """Around an entry point: a Mistake or a failing disk ends it with one line and exit code 1."""
+    """Surround an entry point: print its errors in one line, without a traceback.
+
+    Exits with 1 for a Mistake or a failing disk, with 130 for Ctrl-C, and silently with 141 when
+    the reader of the output is gone, as after `| head`.
+    """
     try:
         yield
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end, and would report the same error again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(BROKEN_PIPE) from None
     except (Mistake, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -15,67 +15,68 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from capsnet import config
+from capsnet.data import prepared
 from capsnet.errors import Mistake, told_plainly
 from capsnet.kernels.allocator import keep_memory
+from capsnet.results import Outcome, check_writable, write_json
 from capsnet.train import CONF
+from capsnet.weights import run_folder, trained_run
 
 if TYPE_CHECKING:
     import torch
-
-    from capsnet.results import Outcome
 
 
 def main() -> None:
     """Print errors, total and interval of every test set, or write them as JSON."""
     parser = argparse.ArgumentParser(prog="python -m capsnet.evaluate", description=__doc__)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
-    parser.add_argument("data", nargs="*", help="data=SET and data.key=value, as for training")
+    about = "data=SET and data.key=value, as for training"
+    parser.add_argument("data", nargs="*", default=[], help=about)
     parser.add_argument("--device", help="cpu, cuda, cuda:1 … (a GPU, if there is one)")
     parser.add_argument("--json", type=Path, help="write the outcomes there")
     parser.add_argument("--wandb", action="store_true", help="a W&B page, which names the weights")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     keep_memory()
     with told_plainly():
         if arguments.wandb and importlib.util.find_spec("wandb") is None:
             raise Mistake("--wandb needs W&B: `pip install -e '.[pipeline]'`")
+        run_folder(arguments.checkpoint)
+        if arguments.json is not None:
+            check_writable("--json", arguments.json)
         outcomes = evaluate(arguments.checkpoint, arguments.data, arguments.device)
         for name, test in outcomes.items():
             print(f"{name}: {in_words(test)}")
         if arguments.json is not None:
-            write(outcomes, arguments.json)
+            write_json({name: asdict(test) for name, test in outcomes.items()}, arguments.json)
         if arguments.wandb:
             show(arguments.checkpoint, arguments.data, outcomes)
 
 
-def in_words(test: "Outcome") -> str:
+def in_words(test: Outcome) -> str:
     """In one line."""
     low, high = test.interval_percent
     counts = f"{test.errors:,} errors in {test.total:,} {test.source}"
     return f"{counts}: {test.error_percent:.2f} % (95 % interval {low:.2f}–{high:.2f})"
 
 
-def write(outcomes: dict[str, "Outcome"], path: Path) -> None:
-    """As JSON, whole or not at all."""
-    from capsnet.results import write_json
-
-    write_json({name: asdict(test) for name, test in outcomes.items()}, path)
-
-
 def evaluate(
     checkpoint: Path, overrides: list[str], device: str | None = None
-) -> dict[str, "Outcome"]:
+) -> dict[str, Outcome]:
     """The outcome of the trained weights on every test set of the data asked for.
 
     By the fast kernels, which every device has, whatever trained them. Raises Mistake when there
     are no weights, or the data are not prepared, or their images have another shape than those of
     the training.
     """
+    # What may be missing comes before torch, whose import takes seconds.
+    run = with_data(trained_run(checkpoint), overrides)
+    prepared.read_manifest(Path(run.data.root) / run.data.source)
+
     from capsnet import build, saving
     from capsnet.judge import ask, outcomes
     from capsnet.precision import fp32_arithmetic
 
-    trained, weights = saving.read_weights(checkpoint)
-    run = with_data(trained, overrides)
+    _, weights = saving.read_weights(checkpoint)
     data = build.dataset(run)
     module = build.module(anywhere(run), data.image)
     saving.load_weights(module.network, weights, data.image)
@@ -90,13 +91,11 @@ def anywhere(run: config.Run) -> config.Run:
     return replace(run, trainer=replace(run.trainer, kernels="fast", compile=False))
 
 
-def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, "Outcome"]) -> None:
+def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -> None:
     """A W&B page of the evaluation beside the run's own, offline in the same folder."""
-    from capsnet import build, page, saving, tracking
+    from capsnet import build, page, tracking
 
-    trained, _ = saving.read_weights(checkpoint)
-    run = with_data(trained, overrides)
-    folder = saving.run_folder(checkpoint)
+    run, folder = with_data(trained_run(checkpoint), overrides), run_folder(checkpoint)
     weights = page.weights(run.name, run.seed, folder)
     named = f"{weights.name}:{page.alias(weights)}"
     sources = {name: test.source for name, test in outcomes.items()}
@@ -134,7 +133,8 @@ def with_data(run: config.Run, overrides: list[str]) -> config.Run:
     try:
         merged = OmegaConf.merge(values, OmegaConf.from_dotlist(keys))
     except (OmegaConfBaseException, YAMLError) as error:
-        raise Mistake(f"{' '.join(keys)} is no value: {error}") from error
+        why = " ".join(str(error).split())
+        raise Mistake(f"{' '.join(keys)} is not possible: {why}") from error
     return config.validated(cast(DictConfig, merged))
 
 

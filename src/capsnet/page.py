@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from capsnet.paper import TABLES
 from capsnet.results import Outcome, Record
+from capsnet.weights import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
     import wandb
@@ -60,8 +61,6 @@ def data(manifest: Path) -> "wandb.Artifact":
 
 def weights(experiment: str, seed: int, folder: Path) -> "wandb.Artifact":
     """The trained weights in `folder` and the configuration beside them."""
-    from capsnet.saving import CONFIG, WEIGHTS
-
     return artifact(f"{experiment}-seed{seed}", "model", folder / WEIGHTS, folder / CONFIG)
 
 

@@ -9,21 +9,21 @@ from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, cast
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
-from yaml import YAMLError
 
-from capsnet.config import Run, validated
+from capsnet.config import Run
 from capsnet.errors import Mistake
 from capsnet.identity import changes
 from capsnet.results import write_atomically, write_json
+from capsnet.weights import CONFIG, WEIGHTS, run_folder, trained_run
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -54,7 +54,7 @@ def last_checkpoint(folder: Path) -> Path:
     return folder / "checkpoints" / "last.ckpt"
 
 
-WEIGHTS, CONFIG, IDENTITY = "weights.safetensors", "config.yaml", "identity.json"
+IDENTITY = "identity.json"
 MADE = (  # by a run, in its folder
     *("checkpoints", "logs", "wandb", WEIGHTS, CONFIG, "record.json", "record.npz", "wandb_id"),
     IDENTITY,  # moves last, as a kill may come in between
@@ -135,25 +135,17 @@ def save_weights(network: nn.Module, run: Run, folder: Path) -> None:
     write_atomically(folder / WEIGHTS, save(tensors))
 
 
-def run_folder(checkpoint: Path) -> Path:
-    """The folder of a run, named by itself or by its weights file."""
-    return checkpoint if checkpoint.is_dir() else checkpoint.parent
-
-
 def read_weights(checkpoint: Path) -> tuple[Run, dict[str, torch.Tensor]]:
-    """The run and the weights in a run's folder, or of its weights file; no code is unpickled.
+    """Read the run and the weights in a run's folder, or of its weights file.
 
-    Raises Mistake when either is not there or not what `save_weights` writes.
+    No code is unpickled. Raises Mistake when either file is missing or not as `save_weights`
+    writes it.
     """
     folder = run_folder(checkpoint)
-    for file in (folder / WEIGHTS, folder / CONFIG) if checkpoint.exists() else (checkpoint,):
-        if not file.is_file():
-            raise Mistake(f"{file} does not exist: CHECKPOINT is the folder of a finished run")
     try:
-        run = cast(DictConfig, OmegaConf.load(folder / CONFIG))
-        return validated(run), load((folder / WEIGHTS).read_bytes())
-    except (SafetensorError, YAMLError, KeyError, TypeError) as error:
-        raise Mistake(f"{folder} holds no weights of a run: {error}") from error
+        return trained_run(folder), load((folder / WEIGHTS).read_bytes())
+    except SafetensorError as error:
+        raise Mistake(f"{folder} holds no weights of a run: {WEIGHTS}: {error}") from error
 
 
 def load_weights(
@@ -167,4 +159,7 @@ def load_weights(
         network.load_state_dict(weights)
     except RuntimeError as error:
         shape = "×".join(str(side) for side in image)
-        raise Mistake(f"the weights are not those of this network for {shape} images") from error
+        raise Mistake(
+            f"the weights are not those of this network for {shape} images: "
+            "it was trained on images of another size, or is another network"
+        ) from error

@@ -6,6 +6,7 @@ taken within a round.
 
 import platform
 import resource
+import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -130,7 +131,12 @@ def started(candidate: Candidate) -> Connection:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     arguments = theirs, candidate, torch.get_num_threads()
-    context.Process(target=serve, args=arguments, daemon=True).start()
+    # A worker inherits that Ctrl-C is ignored: it ends with this process, without a traceback.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        context.Process(target=serve, args=arguments, daemon=True).start()
+    finally:
+        signal.signal(signal.SIGINT, handler)
     theirs.close()
     with suppress(EOFError):
         ours.recv()

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: all who reach this machine")
     parser.add_argument("--port", type=int, default=PORT, help=f"({PORT})")
     asked = parser.parse_args()
-    with told_plainly(), suppress(KeyboardInterrupt):
+    with told_plainly():
         explore(asked.checkpoint, asked.host, asked.port)
 
 
@@ -40,7 +40,8 @@ def explore(checkpoint: Path | None, host: str, port: int) -> None:
 
     subject = opened(checkpoint or DEMO)
     print(f"Capsule explorer: http://{host}:{port} (Ctrl-C ends it)", flush=True)
-    serve(subject, host, port)
+    with suppress(KeyboardInterrupt):  # the way to end it
+        serve(subject, host, port)
 
 
 def require_free(host: str, port: int) -> None:

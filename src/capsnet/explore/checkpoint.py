@@ -15,6 +15,7 @@ from capsnet.errors import Mistake
 from capsnet.networks import CapsNet
 from capsnet.report import groups
 from capsnet.report.runs import counted
+from capsnet.weights import run_folder
 
 
 class Subject(NamedTuple):
@@ -61,7 +62,7 @@ def opened(checkpoint: Path) -> Subject:
         data.tests,
         np.array(digits.test_images),
         np.array(digits.test_labels),
-        record(run, saving.run_folder(checkpoint)),
+        record(run, run_folder(checkpoint)),
     )
 
 

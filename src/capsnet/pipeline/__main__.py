@@ -15,13 +15,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from capsnet.errors import Mistake, told_plainly
+from capsnet.errors import INTERRUPTED, Mistake, told_plainly
 from capsnet.pipeline.display import shown
 from capsnet.pipeline.jobs import TICK, Pipeline
 from capsnet.pipeline.schedule import State
 from capsnet.pipeline.stages import collected
-
-INTERRUPTED = 130  # what a shell makes of Ctrl-C
 
 
 def main() -> None:

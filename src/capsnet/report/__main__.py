@@ -5,11 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from capsnet.errors import Mistake, told_plainly
-from capsnet.report.document import document, in_readme, tables
-from capsnet.report.tables import rich_table
 from capsnet.results import read_all, write_atomically
 
 WIDTH = 140  # columns, where no terminal says how many it has
@@ -64,13 +60,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def table(folder: Path) -> None:
     """The tables of the records in `folder`. Raises Mistake when there are none."""
+    from rich.console import Console
+
+    from capsnet.report.document import document, tables
+    from capsnet.report.tables import rich_table
+
     runs, path = read_all(folder, "*/*.json"), folder.with_suffix(".md")
     if not runs:
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
+    write_atomically(path, document(runs, folder.name).encode())
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     for title, rows in tables(runs).items():
         console.print(rich_table(rows, f"{title} ({folder.name})"))
-    write_atomically(path, document(runs, folder.name).encode())
     console.print(f"Written to {path}")
 
 
@@ -91,6 +92,8 @@ def everything(results: Path) -> None:
 
 def readme(path: Path, results: Path) -> None:
     """Bring the tables in the README at `path` up to date with the records below `results`."""
+    from capsnet.report.document import in_readme
+
     runs, others = read_all(results, "*/*/*.json"), read_all(results, "*/*/*/**/*.json")
     benchmarks = sorted(results.glob("benchmark/*.json"))
     written = in_readme(path.read_text(), runs, others, benchmarks)
