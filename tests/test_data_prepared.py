@@ -1,6 +1,7 @@
 """Prepared folders: whole or not there, and nothing in them changes unnoticed."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from capsnet import prepare as entry
-from capsnet.data import prepared
+from capsnet.data import affnist, multimnist, prepared
 from capsnet.errors import Mistake
 from capsnet.prepare import prepare
 
@@ -59,7 +60,7 @@ def test_kill_9_leaves_nothing_that_is_trusted(tmp_path: Path, written: str) -> 
     script = f"""
 import time, numpy as np
 from pathlib import Path
-from capsnet.data import prepared
+from capsnet.data import affnist, multimnist, prepared
 with prepared.building(Path("set")) as scratch:
     if "{written}" == "half":
         np.save(scratch / "few.npy", np.zeros(3))
@@ -93,15 +94,85 @@ def test_a_flipped_bit_is_found_and_its_file_named(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
     path.write_bytes(content)
-    with pytest.raises(Mistake, match=r"many\.npy has changed .* run `.* set`"):
+    with pytest.raises(Mistake, match=r"many\.npy has changed .*: prepare it again"):
         prepared.read(tmp_path / "set")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     build(tmp_path / "set")
     (tmp_path / "set" / "few.npy").unlink()
-    with pytest.raises(Mistake, match=r"few\.npy is missing: run `python -m capsnet"):
+    with pytest.raises(Mistake, match=r"few\.npy is missing: prepare it again"):
         prepared.read(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"name": "mnist", "md5": {"tr', r"manifest\.json is cut or of another program"),
+        (b"", r"manifest\.json is cut"),
+        (b"[1, 2]", r"manifest\.json is cut"),
+        (b"\xff\xfe", r"manifest\.json is cut"),
+        (b'{"md5": [], "source": "mnist"}', r"manifest\.json is cut"),
+        (b'{"name": "other"}', "is another data set, without md5"),
+        (b'{"md5": {}, "source": "here"}', "is another data set, without train_images"),
+    ],
+)
+def test_a_manifest_that_is_none_names_the_command_that_repairs_it(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    build(tmp_path / "digits")
+    (tmp_path / "digits" / "manifest.json").write_bytes(content)
+    repair = re.escape(f"run `python -m capsnet.prepare digits --root {tmp_path}`")
+    with pytest.raises(Mistake, match=f"{message}.*: {repair}$") as told:
+        prepared.read_digits(tmp_path / "digits")
+    assert "\n" not in str(told.value)
+    prepare("digits", tmp_path / "digits")
+    assert prepared.read_digits(tmp_path / "digits").source == "uci-digits"
+
+
+def test_tables_in_place_of_others_are_named(tmp_path: Path) -> None:
+    prepare("digits", tmp_path / "digits")
+    prepare("expanded-digits", tmp_path / "expanded-digits")
+    shutil.copytree(tmp_path / "expanded-digits", tmp_path / "multimnist-digits")
+    digits = prepared.read_digits(tmp_path / "digits")
+    with pytest.raises(Mistake, match=r"without holdout: run `.* multimnist-digits --root"):
+        multimnist.read(tmp_path / "multimnist-digits", digits)
+    shutil.copytree(tmp_path / "digits", tmp_path / "affnist-digits")
+    with pytest.raises(Mistake, match=r"without digits: run `.* affnist-digits --root"):
+        affnist.read(tmp_path / "affnist-digits", digits)
+
+
+def test_an_array_of_objects_is_never_unpickled(tmp_path: Path) -> None:
+    with prepared.building(tmp_path / "digits") as scratch:
+        prepared.write(scratch, ABOUT, {"train_images": np.array([{}, {}], dtype=object)})
+    with pytest.raises(Mistake, match=r"train_images\.npy is not an array of numbers: run "):
+        prepared.read(tmp_path / "digits")
+
+
+def test_data_that_may_not_be_read(tmp_path: Path) -> None:
+    tmp_path.parent.chmod(0o755)
+    build(tmp_path / "set")
+    (tmp_path / "set").chmod(0o000)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # root may read everything
+    try:
+        with pytest.raises(Mistake, match=r"may not be read: run `chmod -R u\+rX .*set`"):
+            prepared.read(tmp_path / "set")
+    finally:
+        os.seteuid(user)
+        (tmp_path / "set").chmod(0o755)
+
+
+def test_nothing_prepared_names_the_folder_and_what_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = f"{tmp_path}/data/digits holds no prepared data: run `python -m capsnet.prepare dig"
+    with pytest.raises(Mistake, match=re.escape(expected)):
+        prepared.read(Path("data/digits"))
+    with pytest.raises(Mistake, match=r"data\.source must be mnist or digits, or data that you"):
+        prepared.read(Path("data/mine"))
 
 
 @pytest.fixture
@@ -132,7 +203,7 @@ def test_each_set_is_made_by_its_command(
 
 @pytest.mark.parametrize("name", ["multimnist-mnist", "expanded-mnist", "affnist-mnist"])
 def test_digits_that_are_not_there_are_named(root: Path, name: str) -> None:
-    with pytest.raises(Mistake, match=r"mnist holds no prepared data: run `.* mnist`"):
+    with pytest.raises(Mistake, match=r"mnist holds no prepared data: run `.* mnist --root .*`"):
         prepare(name, root / name)
     assert not (root / name).exists()
 

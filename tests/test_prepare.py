@@ -3,19 +3,26 @@
 import errno
 import hashlib
 import os
+import signal
 import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 from torchvision.datasets import MNIST
 
+from capsnet.data import download
 from capsnet.data.mnist import MIRROR
 from capsnet.data.prepared import Digits, read_digits
 from capsnet.errors import Mistake
 from capsnet.prepare import prepare
-from running import output
+from running import command, output
 
 FILES = (
     "train-images-idx3-ubyte.gz",
@@ -99,14 +106,85 @@ def test_mnist_is_mnist(mnist: Digits) -> None:
     assert round(float(mnist.train_images.mean()) / 255, 4) == 0.1307
 
 
-def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "train_images.npy")
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own that takes 1 MiB. Only root may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small disk cannot be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
 
-    monkeypatch.setattr(np, "save", full)
-    with pytest.raises(OSError, match="No space left on device"):
-        prepare("digits", tmp_path / "digits")
-    assert list(tmp_path.iterdir()) == []
+
+def test_a_full_disk_is_told_as_what_it_is(small_disk: Path) -> None:
+    (small_disk / "data").mkdir()
+    (small_disk / "filler").write_bytes(bytes(900_000))
+    code, printed = output("prepare", "digits", cwd=small_disk)
+    assert code == 1
+    assert printed.startswith("error: data/digits was not prepared: ")
+    assert printed.endswith(" MB are free there)\n")
+    assert printed.count("\n") == 1
+    assert list((small_disk / "data").iterdir()) == []
+
+
+def test_a_disk_that_is_full_is_not_a_mirror_that_is_away(small_disk: Path, mirror: str) -> None:
+    code, printed = output("prepare", "mnist", cwd=small_disk, **{MIRROR: mirror})
+    assert code == 1
+    sentence = "error: data/mnist was not prepared: [Errno 28] No space left on device (0.0 MB"
+    assert sentence in printed
+    assert "mirror" not in printed.lower()
+    assert "Traceback" not in printed
+    assert list((small_disk / "data").iterdir()) == []
+
+
+def test_an_error_of_this_disk_is_found_behind_that_of_a_second_attempt() -> None:
+    """Torchvision asks http after https has failed, for whatever reason."""
+    full, refused = OSError(errno.ENOSPC, "No space left on device"), URLError("refused")
+    refused.__context__ = full
+    assert download._of_this_disk(refused) is full
+    assert download._of_this_disk(URLError("refused")) is None
+    assert download._of_this_disk(ConnectionResetError(errno.ECONNRESET, "reset")) is None
+
+
+@pytest.fixture
+def mirror() -> Iterator[str]:
+    """The URL of a server whose files are larger than the small disk."""
+
+    class Zeros(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2000000")
+            self.end_headers()
+            with suppress(OSError):  # the other side stops reading
+                self.wfile.write(bytes(2_000_000))
+
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Zeros) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # which never answers
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        process = command("prepare", "mnist", cwd=tmp_path, **{MIRROR: url})
+        connection, _ = server.accept()
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=60)
+        connection.close()
+    assert process.returncode == 130, printed
+    assert "stopped by Ctrl-C\n" in printed
+    assert "Traceback" not in printed
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_digits_are_the_same_everywhere(digits: Digits) -> None:

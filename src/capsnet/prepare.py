@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from capsnet.data.prepared import SOURCES
 from capsnet.errors import Mistake, told_plainly
 
 PATIENCE = 60  # seconds without a byte before a mirror counts as unreachable
-SOURCES = ("mnist", "digits")
 
 
 def main() -> None:

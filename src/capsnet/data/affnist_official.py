@@ -1,14 +1,11 @@
 """affNIST as its author published it: 10,000 MNIST test digits under 32 affine maps each."""
 
-import json
 import os
-import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -16,10 +13,10 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
-from torchvision.datasets.utils import download_url
 
 from capsnet.data import prepared
 from capsnet.data.affnist import FRAME
+from capsnet.data.download import UnavailableError, fetch
 from capsnet.data.examples import StillDigits
 from capsnet.errors import Mistake
 
@@ -136,8 +133,11 @@ def _require_upright(path: Path, ones: UInt8[np.ndarray, "n height width"], pixe
 
 
 def _require_first_seen(folder: Path, digest: str) -> None:
-    about = folder / prepared.MANIFEST
-    known = json.loads(about.read_text())["file_md5"] if about.is_file() else digest
+    there = (folder / prepared.MANIFEST).is_file()
+    try:
+        known = prepared.read_manifest(folder)["file_md5"] if there else digest
+    except Mistake as error:
+        raise Mistake(f"{folder} is damaged: delete it, and prepare it again") from error
     if known != digest:
         raise Mistake(
             f"the file's md5 is {digest}, but {folder} was made from one with {known}: "
@@ -146,16 +146,10 @@ def _require_first_seen(folder: Path, digest: str) -> None:
 
 
 def _fetch(folder: Path) -> Path:
-    mirror = os.environ.get(MIRROR, PAGE).rstrip("/")
-    path = folder / FILE
     try:
-        if "://" in mirror:
-            download_url(f"{mirror}/{FILE}", folder, FILE)
-        else:
-            shutil.copyfile(f"{mirror}/{FILE}", path)
-    except (URLError, FileNotFoundError, RuntimeError) as error:
+        return fetch(os.environ.get(MIRROR, PAGE), FILE, folder)
+    except UnavailableError as problem:
         raise Mistake(
-            f"could not get {FILE} from {mirror} ({error}). Set {MIRROR} to a URL or a "
-            "folder that holds it, or name a file with --file."
-        ) from error
-    return path
+            f"could not get {FILE}: {problem}. Set {MIRROR} to a URL or a folder that holds it, "
+            "or name a file with --file."
+        ) from problem

@@ -2,16 +2,15 @@
 
 import gzip
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 from torchvision.datasets import MNIST
-from torchvision.datasets.utils import check_integrity, download_url
 
 from capsnet.data import prepared
+from capsnet.data.download import UnavailableError, fetch
 from capsnet.errors import Mistake
 
 MIRROR = "CAPSNET_MNIST_MIRROR"
@@ -50,28 +49,13 @@ def _fetch(name: str, digest: str, folder: Path) -> Path:
     problems: list[str] = []
     for origin in [mirror] if mirror else MNIST.mirrors:
         try:
-            _get(f"{origin.rstrip('/')}/{name}", folder / name, digest)
-            return folder / name
-        except FileNotFoundError as error:
-            problems.append(f"{error.filename} does not exist")
-        except RuntimeError:
-            problems.append(f"{origin} gives a truncated or altered file (wrong md5)")
-        except OSError as error:
-            problems.append(f"{origin} cannot be reached ({getattr(error, 'reason', error)})")
+            return fetch(origin, name, folder, digest)
+        except UnavailableError as problem:
+            problems.append(str(problem))
     raise Mistake(
         f"could not get {name}: {'; '.join(problems)}. "
         f"Set {MIRROR} to a URL or a folder that holds MNIST's four gzip files."
     )
-
-
-def _get(origin: str, path: Path, digest: str) -> None:
-    if "://" in origin:
-        download_url(origin, path.parent, path.name, digest)
-        return
-    path.parent.mkdir(exist_ok=True)
-    shutil.copyfile(origin, path)
-    if not check_integrity(path, digest):
-        raise RuntimeError
 
 
 def _images(path: Path) -> NDArray[np.uint8]:
