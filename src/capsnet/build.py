@@ -39,6 +39,7 @@ from capsnet.kernels.networks import (
     channels_last,
     choose_convolutions,
 )
+from capsnet.kernels.requirements import check_compiler, check_fused
 from capsnet.modules import BaselineModule, CapsNetModule, DigitsModule, Optimisation
 from capsnet.saving import WholeCheckpoints, last_checkpoint
 
@@ -183,11 +184,17 @@ def kernels(trainer: config.Trainer) -> str:
     """
     if trainer.kernels not in ("auto", "fused"):
         return trainer.kernels
-    lacks = None if on_cuda(trainer) else "a CUDA GPU, and this run is to train on none"
-    if trainer.kernels == "auto":
-        return "fast" if lacks else "fused"
-    if lacks:
-        raise Mistake(f"trainer.kernels = fused needs {lacks}; use fast")
+    try:
+        if torch.cuda.is_available() and not on_cuda(trainer):
+            raise Mistake(
+                f"trainer.kernels=fused needs a CUDA GPU and trainer.accelerator is "
+                f"{trainer.accelerator}: use fast"
+            )
+        check_fused()
+    except Mistake:
+        if trainer.kernels == "fused":
+            raise
+        return "fast"
     return "fused"
 
 
@@ -235,7 +242,10 @@ def scaled(channels: int, width: float) -> int:
 
 
 def module(run: config.Run, image: tuple[int, int, int]) -> DigitsModule[Any]:
-    """The network together with its loss and optimiser."""
+    """Build the network together with its loss and optimiser.
+
+    Raises Mistake when kernels or compilation need what the machine lacks.
+    """
     schedule = run.schedule
     decay_steps = schedule.decay_steps * schedule.decay_stretch
     optimisation = Optimisation(
@@ -249,6 +259,8 @@ def module(run: config.Run, image: tuple[int, int, int]) -> DigitsModule[Any]:
         case _:
             made = BaselineModule(built, optimisation, run.seed)
     if run.trainer.compile:
+        if on_cuda(run.trainer):
+            check_compiler()
         made.losses, made.scores = compiled(made.losses), compiled(made.scores)
     return made
 

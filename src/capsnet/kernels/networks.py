@@ -22,7 +22,7 @@ class FastCapsNet(CapsNet):
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
         """Compute what `CapsNet.primary_capsules` does."""
-        if not through_fourier(images, self.convolutions):
+        if not through_fourier(images.device.type, self.convolutions):
             return super().primary_capsules(images)
         bias, kernel = self.conv1.bias, self.primary.conv.weight
         assert bias is not None
@@ -58,7 +58,7 @@ class FastConv2d(nn.Conv2d):
         self, input: Float[Tensor, "batch in height width"]
     ) -> Float[Tensor, "batch out height width"]:
         """Compute what `nn.Conv2d` does; through Fourier, the result is channels last."""
-        if not through_fourier(input, self.convolutions):
+        if not through_fourier(input.device.type, self.convolutions):
             return super().forward(input)
         if not same.pays(input, self.weight):
             return super().forward(input.to(memory_format=torch.channels_last))
@@ -66,14 +66,13 @@ class FastConv2d(nn.Conv2d):
         return same.same_convolution(input, self.weight) + self.bias[:, None, None]
 
 
-def through_fourier(x: Tensor, convolutions: str) -> bool:
-    """Decide whether convolutions of `x` go through `fourier`, exact in fp32, or PyTorch's.
+def through_fourier(device: str, convolutions: str) -> bool:
+    """Decide whether convolutions on a `device` go through `fourier`, exact in fp32, or PyTorch's.
 
     auto means on CPUs alone, until a GPU has shown that it pays there as well. Never under
     autocast, as bf16 is for PyTorch's own, and never while torch.compile traces, which the
     constants of the transform, made by numpy, would break into several graphs.
     """
-    device = x.device.type
     if torch.is_autocast_enabled(device) or torch.compiler.is_compiling():
         return False
     return convolutions == "fourier" or (convolutions == "auto" and device == "cpu")
