@@ -99,7 +99,8 @@ class DigitsDataModule(pl.LightningDataModule):
             trainer.global_rank,
             trainer.world_size,
         )
-        return DataLoader(steps, batch_size=None)
+        on_gpu = trainer.strategy.root_device.type == "cuda"
+        return DataLoader(steps, batch_size=None, pin_memory=on_gpu)  # so that no copy blocks
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         """The validation split, or nothing."""
