@@ -65,6 +65,16 @@ def test_mnist_baseline_has_exactly_the_paper_s_parameters() -> None:
         assert parameter_count(MnistBaseline()) == 35_445_522
 
 
+@pytest.mark.parametrize(
+    ("kind", "least"), [(CapsNet, 17), (MultiMnistBaseline, 4), (AffnistBaseline, 4)]
+)
+def test_images_below_the_least_size_are_refused(kind: type[nn.Module], least: int) -> None:
+    assert kind((1, least, least))(torch.rand(2, 1, least, least)).isfinite().all()
+    for side in ((least - 1, 40), (40, least - 1)):
+        with pytest.raises(ValueError, match=f"it needs {least}×{least} or more"):
+            kind((1, *side))
+
+
 def test_parameter_count_leaves_out_what_is_frozen() -> None:
     layer = nn.Linear(3, 2)
     layer.bias.requires_grad_(False)

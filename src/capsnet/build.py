@@ -147,10 +147,14 @@ def with_affnist(expanded: DataSet, data: config.Data, digits: Digits) -> DataSe
 def network(run: config.Run, image: tuple[int, int, int]) -> nn.Module:
     """Build the run's network for images of that shape, its weights drawn from the run's seed.
 
-    Raises Mistake when the run asks for kernels that need a GPU where there is none.
+    Raises Mistake when the images are too small for it, or when the run asks for kernels that need
+    a GPU where there is none.
     """
     torch.manual_seed(run.seed)
-    built = _network(run, image)
+    try:
+        built = _network(run, image)
+    except ValueError as error:
+        raise Mistake(f"model.name = {run.model.name} is not possible: {error}") from error
     choose_convolutions(built, run.trainer.convolutions)
     if run.precision != "32-true":
         channels_last(built)

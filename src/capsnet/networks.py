@@ -13,13 +13,24 @@ from capsnet.layers import Decoder, DigitCapsules, Linear, PrimaryCapsules
 Initialisation = Literal["released", "text"]
 
 
+def _require_side(image: tuple[int, int, int], least: int) -> None:
+    """Raise ValueError for images of fewer than `least` pixels on a side."""
+    _, height, width = image
+    if min(height, width) < least:
+        raise ValueError(
+            f"images of {height}×{width} pixels are too small for this network: "
+            f"it needs {least}×{least} or more"
+        )
+
+
 class CapsNet(nn.Module):
     """Conv1 9×9 → PrimaryCapsules 9×9/2 → DigitCaps, and a decoder: [P] section 4, figures 1, 2.
 
     The defaults are the MNIST network under the released recipe. `image` is (channels, height,
     width); 28×28 gives 1152 primary capsules, 36×36 3200, 40×40 4608 [D]. Without `decoder` there
     are no reconstruction parameters at all [P]. `routing_bias`, `primary_coupling` and
-    `initialisation` are where the released code [C] and the text of the paper [P] differ.
+    `initialisation` are where the released code [C] and the text of the paper [P] differ. Raises
+    ValueError for images below 17×17, which leave the second convolution no position.
     """
 
     route = staticmethod(dynamic_routing)
@@ -38,6 +49,7 @@ class CapsNet(nn.Module):
         classes: int = 10,
     ) -> None:
         super().__init__()
+        _require_side(image, 17)
         height, width = ((side - 8 - 8 + 1) // 2 for side in image[1:])
         self.conv1 = nn.Conv2d(image[0], channels, 9)
         self.primary = PrimaryCapsules(channels, types, coupled=primary_coupling)
@@ -118,7 +130,8 @@ class MultiMnistBaseline(nn.Sequential):
     """Conv 512 of 9×9, pool, conv 256 of 5×5, pool, FC 1024, 10 logits: [P] section 6, 24.56M.
 
     Images [batch, channels, height, width] in [0, 1] → logits [batch, classes], for sigmoids. With
-    SAME padding and pools of 2×2 the parameters add up to 24,563,978 [D].
+    SAME padding and pools of 2×2 the parameters add up to 24,563,978 [D]. Raises ValueError for
+    images below 4×4, of which the pools leave nothing.
     """
 
     def __init__(
@@ -130,6 +143,7 @@ class MultiMnistBaseline(nn.Sequential):
         conv: type[nn.Conv2d] = nn.Conv2d,
     ) -> None:
         depth, height, width = image
+        _require_side(image, 4)
         super().__init__(
             *_conv_relu(conv, depth, channels[0], 9),
             nn.MaxPool2d(2),
@@ -147,7 +161,8 @@ class AffnistBaseline(nn.Sequential):
 
     The paper says no more. Ours is the MNIST baseline with a 2×2 pool after each of the first two
     convolutions and FC 848, which gives 13,484,826 parameters beside CapsNet's 13,475,648 [?].
-    Images [batch, channels, height, width] in [0, 1] → logits [batch, classes].
+    Images [batch, channels, height, width] in [0, 1] → logits [batch, classes]. Raises ValueError
+    for images below 4×4, of which the pools leave nothing.
     """
 
     def __init__(
@@ -160,6 +175,7 @@ class AffnistBaseline(nn.Sequential):
         conv: type[nn.Conv2d] = nn.Conv2d,
     ) -> None:
         depth, height, width = image
+        _require_side(image, 4)
         super().__init__(
             *_conv_relu(conv, depth, channels[0]),
             nn.MaxPool2d(2),
