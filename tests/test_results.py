@@ -18,35 +18,51 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+def committed(folder: Path, *names: str) -> None:
+    """Write files below `folder`, and make it a repository that holds them."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("as committed")
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "All")
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    for name in ("src/code.py", "conf/value.yaml", "dvc.lock"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("as committed")
-    git(tmp_path, "init", "--quiet")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "--message", "All")
+    committed(tmp_path, "src/capsnet/results.py", "conf/value.yaml", "dvc.lock")
     return tmp_path
 
 
 def test_a_fresh_checkout_is_clean(repository: Path) -> None:
-    assert commit(repository / "src") == (git(repository, "rev-parse", "HEAD"), True)
+    assert commit(repository / "src/capsnet") == (git(repository, "rev-parse", "HEAD"), True)
 
 
-@pytest.mark.parametrize("name", ["src/code.py", "src/new.py", "conf/value.yaml"])
+@pytest.mark.parametrize("name", ["src/capsnet/results.py", "src/new.py", "conf/value.yaml"])
 def test_changed_code_or_configuration_is_not(repository: Path, name: str) -> None:
     (repository / name).write_text("changed")
-    assert commit(repository / "src")[1] is False
+    assert commit(repository / "src/capsnet")[1] is False
 
 
 def test_what_a_pipeline_writes_as_it_runs_does_not_count(repository: Path) -> None:
     (repository / "dvc.lock").write_text("another stage is done")
     (repository / "results.json").write_text("new")
-    assert commit(repository / "src")[1] is True
+    assert commit(repository / "src/capsnet")[1] is True
 
 
 def test_outside_of_a_repository_nothing_is_claimed(tmp_path: Path) -> None:
     assert commit(tmp_path) == (None, None)
+
+
+def test_a_package_installed_inside_another_repository_has_no_commit(tmp_path: Path) -> None:
+    committed(tmp_path, "analysis.py")
+    installed = tmp_path / ".venv/lib/site-packages/capsnet"
+    installed.mkdir(parents=True)
+    (installed / "results.py").touch()
+    assert commit(installed) == (None, None)
+    git(tmp_path, "add", "--force", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "With all packages")
+    assert commit(installed) == (None, None)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("cpu", results.processor()), ("mps", "mps")])

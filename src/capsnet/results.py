@@ -262,8 +262,12 @@ def versions() -> dict[str, str]:
 def commit(folder: Path = Path(__file__).parent) -> tuple[str | None, bool | None]:
     """The commit that is checked out, and whether its src/ and conf/ are as they lie on disk.
 
-    None where there is no git or no repository.
+    None where there is no git, or `folder` is not the package in a checkout of this project: an
+    installed package may be inside the repository of another one.
     """
+    module = Path(__file__).name
+    if _git(folder, "ls-files", "--full-name", module) != f"src/capsnet/{module}":
+        return None, None
     head = _git(folder, "rev-parse", "HEAD")
     changes = _git(folder, "status", "--porcelain", ":/src", ":/conf")
     return head, None if head is None or changes is None else not changes
