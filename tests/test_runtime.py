@@ -16,11 +16,12 @@ from torch import nn
 
 from capsnet import build, config, results
 from capsnet.compose import composed
+from capsnet.config import CONF
 from capsnet.errors import Mistake
 from capsnet.kernels import networks
 from capsnet.kernels.networks import FastCapsNet, FastConv2d, through_fourier
 from capsnet.precision import fp32_arithmetic
-from capsnet.train import CONF, train
+from capsnet.train import train
 from running import TINY, tiny
 
 BACKENDS: Any = torch.backends  # PyTorch's own types lack some of its switches

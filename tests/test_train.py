@@ -12,13 +12,14 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from capsnet import build, results
-from capsnet.config import Run
+from capsnet.config import CONF, Run
+from capsnet.data import prepared
 from capsnet.data.prepared import read_digits
 from capsnet.errors import Mistake
 from capsnet.modules import Optimisation
 from capsnet.prepare import prepare
 from capsnet.saving import claim
-from capsnet.train import CONF, train
+from capsnet.train import train
 from offline_wandb import read_runs
 from running import TINY, output, tiny
 
@@ -198,6 +199,18 @@ def test_a_flipped_bit_in_the_data_is_found_before_training(
 def test_data_that_are_not_there_name_the_command(tmp_path: Path) -> None:
     with pytest.raises(Mistake, match=r"run `python -m capsnet\.prepare digits`"):
         train(tiny(tmp_path, *SHORT), tmp_path / "run")
+
+
+def test_images_that_are_too_small_get_a_sentence(tmp_path: Path) -> None:
+    labels = np.arange(20) % 10
+    halves = {"images": np.zeros((20, 12, 12), np.uint8), "labels": labels}
+    arrays = {f"{part}_{name}": half for part in ("train", "test") for name, half in halves.items()}
+    with prepared.building(tmp_path / "data" / "digits") as scratch:
+        prepared.write(scratch, {"source": "tiny"}, arrays)
+    run = tiny(tmp_path / "data", *SHORT)
+    with pytest.raises(Mistake, match=r"12×12 pixels are too small .* it needs 17×17 or more"):
+        train(run, tmp_path / "run")
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_a_composed_run_with_other_values_is_refused(data_root: Path, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from capsnet import config
 from capsnet.data.prepared import building
 from capsnet.errors import Mistake, told_plainly
 from capsnet.identity import composition
-from capsnet.train import CONF
 
 
 def main() -> None:
@@ -32,7 +31,7 @@ def main() -> None:
 
 def names(group: str) -> list[str]:
     """The choices of a configuration group."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    return sorted(path.stem for path in (config.CONF / group).glob("*.yaml"))
 
 
 def compose(profile: str, folder: Path) -> None:
@@ -55,7 +54,7 @@ def resolved(profile: str, experiment: str) -> dict[str, Any]:
 def composed(*overrides: str) -> config.Run:
     """The run that training makes of these overrides. Raises Mistake for bad ones."""
     config.register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(config.CONF), version_base="1.3"):
         try:
             return config.validated(hydra_compose("config", list(overrides)))
         except HydraException as error:

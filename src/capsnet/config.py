@@ -4,6 +4,7 @@ Hydra composes it from `conf/`; `validated` turns what Hydra hands over into fro
 """
 
 from dataclasses import FrozenInstanceError, dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
@@ -11,6 +12,9 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from capsnet.errors import Mistake
+
+_PACKAGED = Path(__file__).parent / "conf"  # a wheel has it, a checkout has not
+CONF = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "conf"
 
 
 class SetOnce:

@@ -19,7 +19,6 @@ from capsnet.data import prepared
 from capsnet.errors import Mistake, told_plainly
 from capsnet.kernels.allocator import keep_memory
 from capsnet.results import Outcome, check_writable, write_json
-from capsnet.train import CONF
 from capsnet.weights import run_folder, trained_run
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ def with_data(run: config.Run, overrides: list[str]) -> config.Run:
 
 def _set(name: str) -> dict[str, Any]:
     """The values of conf/data/NAME.yaml. Raises Mistake, listing the sets, when there is none."""
-    files = {path.stem: path for path in (CONF / "data").glob("*.yaml")}
+    files = {path.stem: path for path in (config.CONF / "data").glob("*.yaml")}
     if name not in files:
         raise Mistake(f"data={name} is not possible: it must be one of {', '.join(sorted(files))}")
     return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(files[name])))

@@ -15,7 +15,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from capsnet import config, results
+from capsnet import config, guide, results
 from capsnet.errors import Mistake, told_plainly
 from capsnet.kernels.allocator import keep_memory
 
@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from capsnet.modules import DigitsModule
     from capsnet.results import Record
 
-CONF = Path(__file__).parents[2] / "conf"
 
-
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")
 def main(cfg: DictConfig) -> None:
     """Check the configuration, then import torch and train."""
     keep_memory()
@@ -173,5 +171,6 @@ def report(record: "Record", folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    guide.answer_help()
     config.register()
     main()

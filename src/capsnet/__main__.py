@@ -1,0 +1,22 @@
+"""`python -m capsnet`: list the commands, the experiments and the hours that they take here."""
+
+import sys
+
+from capsnet import guide
+from capsnet.errors import Mistake, told_plainly
+
+
+def main() -> None:
+    """Print the guide. Anything but a request for help is a mistake."""
+    with told_plainly():
+        if others := [word for word in sys.argv[1:] if word not in guide.HELP]:
+            commands = ", ".join(guide.COMMANDS)
+            raise Mistake(
+                f"`python -m capsnet {others[0]}` does not exist: "
+                f"run `python -m capsnet.COMMAND`, where COMMAND is one of {commands}"
+            )
+        print(guide.text(), end="")
+
+
+if __name__ == "__main__":
+    main()
