@@ -23,9 +23,11 @@ ORDER = (
         "kernels",
     ),
     *("data", "illustrate", "modules", "callbacks", "curves", "config", "identity", "results"),
-    *("saving", "tracking", "page", "build", "judge", "prepare", "train", "compose", "evaluate"),
-    *("report", "dashboards", "pipeline", "benchmark", "explore"),
+    *("saving", "tracking", "page", "build", "judge", "prepare", "compose", "guide", "train"),
+    *("evaluate", "pretrained", "report", "dashboards", "pipeline", "benchmark", "explore"),
+    "__main__",
 )
+PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
 CORE = ("functional", "metrics", "layers", "networks", "kernels")  # the paper, in torch
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "wandb", "dvc", "sklearn"}
 
@@ -67,10 +69,14 @@ def used(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", rooms(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_room_uses_only_what_stands_before_it(path: Path) -> None:
     if room(path) == "__init__":
-        assert not used(path)
+        assert used(path) == PUBLIC
         return
     before = ORDER[: ORDER.index(room(path))]
     assert used(path) <= {*before, *([room(path)] if path.parent != PACKAGE else [])}
+
+
+def test_the_package_itself_imports_nothing_but_on_demand() -> None:
+    assert imports(PACKAGE / "__init__.py", everywhere=False) <= sys.stdlib_module_names
 
 
 def test_the_plan_names_no_room_that_there_is_not() -> None:
@@ -91,6 +97,8 @@ def test_entry_points_import_nothing_heavy_at_the_top() -> None:
     for name in (
         "config",
         "train",
+        "guide",
+        "__main__",
         "compose",
         "prepare",
         "identity",

@@ -1,0 +1,71 @@
+"""The names that `import capsnet` gives, and the networks that `capsnet.load` gives back."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import capsnet
+from capsnet import build, functional, networks, saving
+from capsnet.compose import composed
+from capsnet.errors import Mistake
+
+EXPERIMENTS = [  # the side of their images decides the shapes of their weights
+    ("mnist_capsnet_r3_recon", 28),
+    ("mnist_capsnet_r1", 28),
+    ("multimnist_capsnet_r1_recon", 36),
+    ("affnist_capsnet", 40),
+    ("mnist_baseline", 28),
+    ("multimnist_baseline", 36),
+    ("affnist_baseline", 40),
+]
+
+
+def test_public_names_are_those_of_their_modules() -> None:
+    for name in set(capsnet.__all__) - {"load"}:
+        home = functional if hasattr(functional, name) else networks
+        assert getattr(capsnet, name) is getattr(home, name)
+    assert set(capsnet.__all__) <= set(dir(capsnet))
+    for other in ("squahs", "Tensor"):  # a slip, and what a module merely imports
+        with pytest.raises(AttributeError, match=f"'capsnet' has no attribute '{other}'"):
+            getattr(capsnet, other)
+
+
+def test_importing_the_package_and_its_guide_imports_no_torch() -> None:
+    code = "import sys, capsnet, capsnet.guide; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def saved(folder: Path, experiment: str, side: int) -> torch.nn.Module:
+    run = composed(f"experiment={experiment}", "model.width=0.03", "seed=5")
+    network = build.network(run, (1, side, side)).eval()
+    saving.save_weights(network, run, folder)
+    return network
+
+
+@pytest.mark.parametrize(("experiment", "side"), EXPERIMENTS)
+def test_a_loaded_network_computes_what_the_saved_one_did(
+    experiment: str, side: int, tmp_path: Path
+) -> None:
+    network = saved(tmp_path, experiment, side)
+    before = torch.get_rng_state()
+    loaded = capsnet.load(tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+    images = torch.rand(2, 1, side, side)
+    assert torch.equal(loaded(images), network(images))
+    assert not loaded.training
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    network = saved(tmp_path, "mnist_capsnet_r1", 28)
+    other = composed("experiment=mnist_capsnet_r1", "model.width=0.06")
+    saving.save_weights(network, other, tmp_path)
+    with pytest.raises(Mistake, match="the weights are not those of a capsnet as mnist_capsnet_r1"):
+        capsnet.load(str(tmp_path))
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Mistake, match="does not exist: CHECKPOINT is the folder of a finished run"):
+        capsnet.load(tmp_path / "nothing")
