@@ -10,22 +10,12 @@ from capsnet.identity import PACKAGE
 
 # The plan of the house: a room, or a folder of them, uses only what stands before it.
 ORDER = (
-    *(
-        "errors",
-        "interruption",
-        "precision",
-        "paper",
-        "account",
-        "functional",
-        "metrics",
-        "layers",
-        "networks",
-        "kernels",
-    ),
-    *("data", "illustrate", "modules", "callbacks", "curves", "config", "identity", "results"),
-    *("saving", "tracking", "page", "build", "judge", "prepare", "compose", "guide", "train"),
-    *("evaluate", "pretrained", "report", "dashboards", "pipeline", "benchmark", "explore"),
-    "__main__",
+    *("errors", "interruption", "precision", "paper", "account"),
+    *("functional", "metrics", "layers", "networks", "kernels"),
+    *("data", "illustrate", "modules", "callbacks", "curves", "config_errors", "config"),
+    *("identity", "results", "weights", "saving", "tracking", "page", "build", "judge", "prepare"),
+    *("compose", "guide", "sweep_jobs", "train", "evaluate", "pretrained"),
+    *("report", "dashboards", "pipeline", "benchmark", "explore", "__main__"),
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
 CORE = ("functional", "metrics", "layers", "networks", "kernels")  # the paper, in torch
@@ -105,6 +95,9 @@ def test_entry_points_import_nothing_heavy_at_the_top() -> None:
         "results",
         "errors",
         "evaluate",
+        "config_errors",
+        "sweep_jobs",
+        "weights",
         "explore/__main__",
         "pipeline/__main__",
         "dashboards/__main__",

@@ -21,12 +21,29 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("model.routing_iterationz=2", "Key 'routing_iterationz' not in 'CapsNet'"),
-        ("model.routing_iterations=abc", "'abc' of type 'str' could not be converted to Integer"),
-        ("experiment=mnist_capsnet_r33", "mnist_capsnet_r3_recon"),  # the choices are listed
-        ("recipe=mine", "released"),
-        ("+foo=1", "Key 'foo' not in 'Run'"),
-        ("+model.foo=1", "Key 'foo' not in 'CapsNet'"),
+        (
+            "model.routing_iterationz=2",
+            "there is no key model.routing_iterationz: did you mean model.routing_iterations? "
+            "Possible: model.name, model.width, model.routing_iterations, model.decoder\n",
+        ),
+        ("schedul=short", "there is no key schedul: did you mean schedule? Possible: name, seed, "),
+        ("learning_rat=1", "no key learning_rat: did you mean schedule.learning_rate? Possible: "),
+        ("+model.foo=1", "there is no key model.foo: Possible: model.name, model.width, "),
+        ("hydra.run.dri=x", "there is no key hydra.run.dri: did you mean hydra.run.dir?"),
+        (
+            "model.routing_iterations=2.5",
+            "model.routing_iterations: Value '2.5' of type 'float' could not be converted to",
+        ),
+        ("seed=abc", "seed: Value 'abc' of type 'str' could not be converted to Integer\n"),
+        ("seed", "Error parsing override 'seed' missing EQUAL at "),
+        ("profile=nope", "profile=nope does not exist: Possible: demo, paper\n"),
+        (
+            "experiment=mnist_capsnet_r3_recn",
+            "experiment=mnist_capsnet_r3_recn does not exist: did you mean mnist_capsnet_r3_recon?"
+            " Possible: affnist_baseline, affnist_capsnet, mnist_baseline, ",
+        ),
+        ("data.source=${nope}", "hydra.run.dir: Interpolation key 'nope' not found\n"),
+        ("hydra.run.dir=/proc/x", "[Errno 2] No such file or directory: '/proc/x'\n"),
         (
             "model.routing_iterations=0",
             "model.routing_iterations = 0 is not possible: it must be 1",
@@ -48,8 +65,17 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
 def test_a_wrong_override_ends_with_one_message(override: str, told: str, tmp_path: Path) -> None:
     code, printed = output("train", EXPERIMENT, override, cwd=tmp_path)
     assert code == 1
+    assert printed.startswith("error: ")
     assert told in printed
-    assert "Traceback" not in printed
+    assert printed.count("\n") == 1
+
+
+def test_hydra_s_own_report_can_be_had(tmp_path: Path) -> None:
+    arguments = ("train", EXPERIMENT, "seed=abc")
+    code, printed = output(*arguments, cwd=tmp_path, HYDRA_FULL_ERROR="1")
+    assert code == 1
+    assert "Traceback" in printed
+    assert "Error merging override seed=abc" in printed
 
 
 def test_no_experiment_lists_the_experiments(tmp_path: Path) -> None:

@@ -1,7 +1,12 @@
 """One process, a tiny network, real digits: what a run does, writes and refuses."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -309,14 +314,18 @@ def test_a_sweep_whose_jobs_would_be_in_each_other_s_way_is_refused(
     assert "Traceback" not in printed
 
 
-def test_a_job_that_cannot_run_ends_no_other(data_root: Path, tmp_path: Path) -> None:
+def test_jobs_that_cannot_run_end_no_other_and_are_all_named(
+    data_root: Path, tmp_path: Path
+) -> None:
     code, printed = output(
         "train",
         "-m",
         "experiment=mnist_capsnet_r3_recon",
         *TINY,
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
         "schedule.steps=2",
-        "model.routing_iterations=0,1",
+        "model.routing_iterations=0,1,-1",
         "logger=csv",
         f"data.root={data_root}",
         cwd=tmp_path,
@@ -324,9 +333,37 @@ def test_a_job_that_cannot_run_ends_no_other(data_root: Path, tmp_path: Path) ->
     assert code == 1
     [record] = [results.read(path) for path in tmp_path.glob("runs/*/record.json")]
     assert record.model["routing_iterations"] == 1
-    assert "model.routing_iterations = 0 is not possible: it must be 1 or more" in printed
-    assert "Error executing job with overrides: ['experiment=mnist_capsnet_r3_recon'" in printed
+    assert printed.endswith(
+        "error: 2 jobs failed; the others are finished:\n"
+        "  model.routing_iterations=0: "
+        "model.routing_iterations = 0 is not possible: it must be 1 or more\n"
+        "  model.routing_iterations=-1: "
+        "model.routing_iterations = -1 is not possible: it must be 1 or more\n"
+    )
+    assert "mnist_capsnet_r3_recon model.routing_iterations=1 " in printed  # which job it is
     assert "Traceback" not in printed
+
+
+def test_ctrl_c_ends_a_sweep_in_a_line(data_root: Path, tmp_path: Path) -> None:
+    joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    jobs = ("experiment=mnist_capsnet_r3_recon", "model.routing_iterations=1,2,3", *joblib)
+    values = (*TINY, "schedule.steps=100000", "logger=csv", f"data.root={data_root}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "capsnet.train", "-m", *jobs, *values],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while process.poll() is None and not any(tmp_path.glob("runs/*/logs/*/metrics.csv")):
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to every process
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert "stopped by Ctrl-C\n" in printed
+    assert "Traceback" not in printed
+    assert not any(tmp_path.glob("runs/*/record.json"))
 
 
 def test_a_device_that_there_is_not_gets_a_sentence(data_root: Path, tmp_path: Path) -> None:
@@ -351,8 +388,7 @@ def test_two_processes_train_and_stop_as_one_does(data_root: Path, tmp_path: Pat
         )
         code, printed = output("train", *arguments, cwd=tmp_path)
         assert code == 0, printed
-        told = f"affnist_capsnet, seed 0: 60 steps on {results.processor()}, "
-        assert printed.count(told) == 1
+        assert printed.count(f", seed 0: 60 steps on {results.processor()}, ") == 1
     one, two = weights(tmp_path / "1"), weights(tmp_path / "2")
     assert one.keys() == two.keys()
     for name in one:  # gradients are summed in another order: float32 rounding over 20 steps

@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from capsnet import config
+from capsnet.config_errors import in_one_line
 from capsnet.data.prepared import building
 from capsnet.errors import Mistake, told_plainly
 from capsnet.identity import composition
@@ -58,7 +59,7 @@ def composed(*overrides: str) -> config.Run:
         try:
             return config.validated(hydra_compose("config", list(overrides)))
         except HydraException as error:
-            raise Mistake(f"{' '.join(overrides)}: {error}") from error
+            raise Mistake(in_one_line(error)) from error
 
 
 if __name__ == "__main__":

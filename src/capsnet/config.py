@@ -11,6 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from capsnet.config_errors import in_one_line
 from capsnet.errors import Mistake
 
 _PACKAGED = Path(__file__).parent / "conf"  # a wheel has it, a checkout has not
@@ -256,4 +257,4 @@ def validated(cfg: DictConfig) -> Run:
         model = OmegaConf.structured(MODELS[name])
         return cast(Run, OmegaConf.to_object(OmegaConf.merge(Run, {"model": model}, values)))
     except OmegaConfBaseException as error:
-        raise Mistake(str(error)) from error
+        raise Mistake(in_one_line(error)) from error

@@ -3,21 +3,21 @@
 The same command again resumes where a killed run was, to the same weights; `-m` sweeps.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from capsnet import config, guide, results
+from capsnet.config_errors import hydra_errors_raised
 from capsnet.errors import Mistake, told_plainly
 from capsnet.kernels.allocator import keep_memory
+from capsnet.sweep_jobs import failed_jobs_named, failure_noted
 
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer
@@ -29,30 +29,29 @@ if TYPE_CHECKING:
 
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")
-def main(cfg: DictConfig) -> None:
+def job(cfg: DictConfig) -> None:
     """Check the configuration, then import torch and train."""
     keep_memory()
-    job = HydraConfig.get()
-    sweep = job.mode == RunMode.MULTIRUN
-    with told_at_the_end() if sweep else told_plainly():
+    hydra_cfg = HydraConfig.get()
+    overrides = hydra_cfg.overrides.task
+    sweep = hydra_cfg.mode == RunMode.MULTIRUN
+    with failure_noted(hydra_cfg.job.num, overrides) if sweep else told_plainly():
         run = config.validated(cfg)
         if sweep:
             fit_for_a_sweep(run)
-        train(run, Path(job.runtime.output_dir), by_hand(job.overrides.task))
+        train(run, Path(hydra_cfg.runtime.output_dir), by_hand(overrides))
 
 
-@contextmanager
-def told_at_the_end() -> Iterator[None]:
-    """Around a job of a sweep: Hydra does the other jobs, then names this one and exits with 1."""
-    try:
-        yield
-    except (Mistake, OSError) as error:
-        raise CompactHydraException(f"error: {error}") from None
+def main() -> None:
+    """Compose the run, or all runs of a sweep, from the command line, and train."""
+    config.register()
+    with told_plainly(), hydra_errors_raised(), failed_jobs_named():
+        job()
 
 
 def fit_for_a_sweep(run: config.Run) -> None:
     """Raises Mistake for what several jobs cannot share, or would start the sweep anew."""
-    if run.trainer.devices > 1:
+    if run.trainer.processes > 1:
         raise Mistake(
             f"trainer.devices = {run.trainer.devices} does not go with a sweep: every process "
             "would start the whole sweep again; use one device a job"
@@ -120,7 +119,7 @@ def fit(
     loggers = tracking.loggers(run, folder, shown)
     trainer = build.trainer(run, folder, loggers, interruption)
     module = build.module(run, data.image)
-    checkpoint = begin(run, folder, module, trainer)
+    checkpoint = begin(run, changed, folder, module, trainer)
     trainer.fit(module, build.datamodule(run, data), ckpt_path=checkpoint)
     if not trainer.is_global_zero:
         return None
@@ -139,7 +138,11 @@ def provenance(run: config.Run, data: "DataSet", changed: tuple[str, ...]) -> di
 
 
 def begin(
-    run: config.Run, folder: Path, module: "DigitsModule[Any]", trainer: "Trainer"
+    run: config.Run,
+    changed: tuple[str, ...],
+    folder: Path,
+    module: "DigitsModule[Any]",
+    trainer: "Trainer",
 ) -> Path | None:
     """Say what is about to be trained, and give the checkpoint to resume from, if there is one.
 
@@ -154,17 +157,23 @@ def begin(
         device = results.device_name(trainer.strategy.root_device)
         steps = f"{run.schedule.steps:,} steps on {device}"
         parameters = f"{parameter_count(module.network):,} parameters"
-        print(f"{run.name}, seed {run.seed}: {steps}, {parameters}, in {folder}")
+        print(f"{named(run.name, changed, run.seed)}: {steps}, {parameters}, in {folder}")
     if step is not None and trainer.is_global_zero:
         print(f"{folder}: resuming from {checkpoint.name}, of step {step:,}", flush=True)
     return None if step is None else checkpoint
+
+
+def named(experiment: str, changed: tuple[str, ...], seed: int) -> str:
+    """Name a run by its experiment, what was set by hand, and its seed."""
+    return " ".join((experiment, *changed)) + f", seed {seed}"
 
 
 def report(record: "Record", folder: Path) -> None:
     """Print the errors of a run that is over, where its files are, and what may come next."""
     for test in record.tests.values():
         counted = f"{test.errors:,} errors in {test.total:,} {test.source}"
-        print(f"{record.experiment}, seed {record.seed}: {test.error_percent:.2f} %, {counted}")
+        who = named(record.experiment, record.changed, record.seed)
+        print(f"{who}: {test.error_percent:.2f} %, {counted}")
     drawn = record.model.get("decoder", False)
     look = f"python -m capsnet.explore '{folder}'" if drawn else "python -m capsnet.report table"
     print(f"weights, record and logs are in {folder}; next, for example: {look}")
@@ -172,5 +181,4 @@ def report(record: "Record", folder: Path) -> None:
 
 if __name__ == "__main__":
     guide.answer_help()
-    config.register()
     main()

@@ -1,0 +1,70 @@
+"""Errors of Hydra and OmegaConf in one line, which names the nearest key or choice."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any
+
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from capsnet.errors import Mistake
+
+FULL = "HYDRA_FULL_ERROR"  # Hydra then raises its errors instead of printing them and exiting
+
+
+@contextmanager
+def hydra_errors_raised() -> Iterator[None]:
+    """Surround Hydra's entry point: raise its errors as Mistake.
+
+    Where the user has set HYDRA_FULL_ERROR=1, the traceback stays.
+    """
+    if os.environ.get(FULL) == "1":
+        yield
+        return
+    os.environ[FULL] = "1"
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise Mistake(in_one_line(error)) from error
+    finally:
+        del os.environ[FULL]
+
+
+def in_one_line(error: Exception) -> str:
+    """Describe an error of Hydra or OmegaConf, with the choices where there are some."""
+    match error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error:
+        case MissingConfigException(missing_cfg_file=str(path), options=list(choices)):
+            group, _, name = path.rpartition("/")
+            return f"{group}={name} does not exist: {_suggestion(name, choices)}"
+        case (
+            ConfigKeyError(full_key=str(key), parent_node=DictConfig() as parent)
+            | ConfigAttributeError(full_key=str(key), parent_node=DictConfig() as parent)
+        ):
+            above = key.removesuffix(key.split(".")[-1])
+            keys = [above + below for below in _keys(OmegaConf.to_container(parent))]
+            return f"there is no key {key}: {_suggestion(key, keys)}"
+        case OmegaConfBaseException(full_key=key, msg=str(text)):
+            return (f"{key}: " if key else "") + text.splitlines()[0]
+        case other:
+            return " ".join(str(other).split())
+
+
+def _suggestion(wrong: str, choices: Sequence[str]) -> str:
+    """Name the choice whose last part is nearest to that of `wrong`, and those of its level."""
+    beside = [choice for choice in choices if choice.count(".") == wrong.count(".")]
+    parts = {choice.split(".")[-1]: choice for choice in (*choices, *beside)}
+    near = get_close_matches(wrong.split(".")[-1], parts, n=1, cutoff=0.65)
+    guess = f"did you mean {parts[near[0]]}? " if near else ""
+    return f"{guess}Possible: {', '.join(beside)}"
+
+
+def _keys(values: Any) -> Iterator[str]:
+    """List the keys of nested dictionaries, dotted, apart from Hydra's own."""
+    for key, value in values.items():
+        if key != "hydra":
+            yield key
+            if isinstance(value, dict):
+                yield from (f"{key}.{below}" for below in _keys(value))

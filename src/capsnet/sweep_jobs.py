@@ -1,0 +1,52 @@
+"""Jobs of a sweep that fail: each ends no other, and all are named at the end."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hydra.errors import CompactHydraException
+
+from capsnet.errors import Mistake
+
+# The folder for failed jobs' notes. Jobs may run in other processes, which inherit it.
+NOTES = "CAPSNET_FAILED_JOBS"
+
+
+@contextmanager
+def failed_jobs_named() -> Iterator[None]:
+    """Surround a sweep. Raises Mistake at the end, which names every job that failed."""
+    with TemporaryDirectory() as folder:
+        os.environ[NOTES] = folder
+        yield
+        failed = [json.loads(note.read_text()) for note in sorted(Path(folder).iterdir())]
+    if failed:
+        lines = (f"  {_swept(overrides)}: {error}" for overrides, error in failed)
+        jobs = "1 job failed" if len(failed) == 1 else f"{len(failed)} jobs failed"
+        raise Mistake("\n".join((f"{jobs}; the others are finished:", *lines)))
+
+
+@contextmanager
+def failure_noted(number: int, overrides: Sequence[str]) -> Iterator[None]:
+    """Surround job `number` of a sweep: print its error, and note it for `failed_jobs_named`.
+
+    A job on another machine finds no folder for the note: there Hydra reports the error.
+    """
+    try:
+        yield
+    except (Mistake, OSError) as error:
+        folder = Path(os.environ.get(NOTES, ""))
+        if not folder.is_absolute() or not folder.is_dir():
+            raise CompactHydraException(f"error: {error}") from None
+        print(f"failed: job #{number}: {error}", file=sys.stderr)
+        (folder / f"{number:06}").write_text(json.dumps([list(overrides), str(error)]))
+
+
+def _swept(overrides: Sequence[str]) -> str:
+    """Join the overrides that the command line does not set to one value for all jobs."""
+    fixed = {word.split("=")[0] for word in sys.argv if "," not in word and "(" not in word}
+    differing = (one for one in overrides if one.split("=")[0] not in fixed)
+    return " ".join(differing) or "the only job"
