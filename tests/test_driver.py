@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from capsnet.errors import Mistake
 from capsnet.pipeline import __main__ as driver
-from capsnet.pipeline.jobs import environment
+from capsnet.pipeline import mps
+from capsnet.pipeline.jobs import Pipeline, environment
 from capsnet.pipeline.schedule import Needs, State, cut_off, startable
 from capsnet.pipeline.stages import collected, last_line
 from copies import tiny_copy
@@ -390,11 +391,84 @@ def test_devices_are_the_visible_ones(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert driver.listed(driver.visible()) == ["0"]
     first, second = "GPU 0: RTX Laptop GPU (UUID: GPU-1)", "GPU 1: H200 (UUID: x)"
     listing = f"{first}\n  MIG 1g Device 0: (UUID: MIG-1)\n{second}"
-    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\necho '{listing}'\n")
-    (tmp_path / "nvidia-smi").chmod(0o755)
+    stand_in(tmp_path, "nvidia-smi", f"echo '{listing}'")
     assert driver.listed(driver.visible()) == ["0", "1"]
     with pytest.raises(Mistake, match="there are 2 GPUs, from 0; no 2"):
         driver.listed("1,2")
+
+
+def stand_in(folder: Path, name: str, script: str) -> None:
+    """An executable that `PATH=folder` finds in place of NVIDIA's."""
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_several_stages_run_on_each_device(project: Path) -> None:
+    held = [steer(project, "hold", name) for name in ("lone", "other")]
+    options = ("--devices", "3", "--jobs-per-device", "2")
+    process = command("pipeline", "small/dvc.yaml", *options, cwd=project)
+    wait_for(lambda: len(runs(project)) == 2, process)
+    assert [device for _, _, device, _ in notes(project)] == ["3", "3"]
+    for file in held:
+        file.unlink()
+    printed, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, printed
+    assert "2 stages done, 2 of them run" in printed
+    assert "share each GPU" not in printed  # there is none here
+
+
+def test_a_stage_starts_on_the_device_with_most_free_slots(project: Path) -> None:
+    stages, needs, root = collected(project / "small/dvc.yaml")
+    pipeline = Pipeline(stages, needs, root, ["0", "1", "1"])
+    pipeline.step()
+    assert [stage.device for stage in pipeline.named(State.RUNNING)] == ["1", "0"]
+    pipeline.stop(lambda: True, lambda: None)
+    assert sorted(pipeline.free) == ["0", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("daemon", "said"),
+    [
+        ('read word && [ "$word" = get_server_list ] && echo 4711', "by MPS"),
+        ("cat; echo 'Cannot find MPS control daemon process'; exit 1", "by taking turns: no MPS"),
+        ("cat; echo 'Cannot find MPS control daemon process'", "by taking turns: no MPS"),
+        (None, "`nvidia-cuda-mps-control -d` starts one"),
+    ],
+)
+def test_how_stages_share_a_gpu_is_told(
+    daemon: str | None,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    stand_in(tmp_path, "nvidia-smi", "echo 'GPU 0: H100 (UUID: GPU-1)'")
+    if daemon is not None:
+        stand_in(tmp_path, "nvidia-cuda-mps-control", daemon)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert driver.shared(["0"], 3) == ["0", "0", "0"]
+    printed = capsys.readouterr().out
+    assert printed.startswith("3 stages at a time share each GPU by ")
+    assert said in printed
+    assert printed.count("\n") == 1
+    for devices, jobs in ((["0"], 1), (["-1"], 2)):  # nothing is shared; the CPU is asked for
+        assert driver.shared(devices, jobs) == devices * jobs
+        assert capsys.readouterr().out == ""
+
+
+def test_a_daemon_that_hangs_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stand_in(tmp_path, "nvidia-cuda-mps-control", "exec sleep 60")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(mps, "ANSWER", 0.2)
+    assert not mps.running()
+
+
+@pytest.mark.parametrize("jobs", [0, -2])
+def test_less_than_one_job_per_device_is_refused(jobs: int) -> None:
+    with pytest.raises(Mistake, match=f"jobs-per-device {jobs}: one stage or more"):
+        driver.shared(["0"], jobs)
 
 
 def test_places_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

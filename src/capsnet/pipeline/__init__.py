@@ -1,1 +1,1 @@
-"""The stages of a dvc.yaml side by side, one at a time on each device."""
+"""The stages of a dvc.yaml side by side, one or several at a time on each device."""

@@ -1,7 +1,8 @@
 """`python -m capsnet.pipeline [FILE] [--devices 0,1]`: the stages of a dvc.yaml side by side.
 
-One stage at a time on each device, each by `dvc repro -s`. The same command carries on after a
-failure, Ctrl-C or kill -9: what is finished is skipped, and training resumes where it was.
+One stage at a time on each device, or --jobs-per-device, each by `dvc repro -s`. The same command
+carries on after a failure, Ctrl-C or kill -9: what is finished is skipped, and training resumes
+where it was.
 """
 
 import argparse
@@ -16,10 +17,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from capsnet.errors import INTERRUPTED, Mistake, told_plainly
+from capsnet.pipeline import mps
 from capsnet.pipeline.display import shown
 from capsnet.pipeline.jobs import TICK, Pipeline
 from capsnet.pipeline.schedule import State
 from capsnet.pipeline.stages import collected
+
+NO_GPU = "-1"  # as in CUDA_VISIBLE_DEVICES: the stages run on the CPU
 
 
 def main() -> None:
@@ -29,13 +33,17 @@ def main() -> None:
     parser.add_argument(
         "--devices", help="as in CUDA_VISIBLE_DEVICES; all visible ones if not given"
     )
+    parser.add_argument(
+        "--jobs-per-device", type=int, default=1, metavar="N", help="stages at a time on each (1)"
+    )
     asked = parser.parse_args()
     signals = watched()
     with told_plainly():
         devices = listed(visible() if asked.devices is None else asked.devices)
         stages, needs, root = collected(asked.file)
         with alone(root):
-            raise SystemExit(run(Pipeline(stages, needs, root, devices), signals))
+            slots = shared(devices, asked.jobs_per_device)
+            raise SystemExit(run(Pipeline(stages, needs, root, slots), signals))
 
 
 def run(pipeline: Pipeline, signals: list[int]) -> int:
@@ -82,7 +90,7 @@ def watched() -> list[int]:
 def visible() -> str:
     """All devices that CUDA would show to a program started here; one place where there is none."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return os.environ["CUDA_VISIBLE_DEVICES"] or "-1"
+        return os.environ["CUDA_VISIBLE_DEVICES"] or NO_GPU
     return ",".join(str(number) for number in range(gpus())) or "0"
 
 
@@ -103,11 +111,26 @@ def listed(devices: str) -> list[str]:
     """
     names = [name.strip() for name in devices.split(",")]
     if not all(names) or len(set(names)) < len(names):
-        raise Mistake(f"devices {devices!r}: list each device once, as in --devices 0,1")
+        raise Mistake(
+            f"devices {devices!r}: list each device once, as in --devices 0,1; "
+            "for several stages at a time on each there is --jobs-per-device"
+        )
     there = gpus()
     if there and (absent := [name for name in names if name.isdecimal() and int(name) >= there]):
         raise Mistake(f"devices {devices!r}: there are {there} GPUs, from 0; no {absent[0]}")
     return names
+
+
+def shared(devices: list[str], jobs: int) -> list[str]:
+    """Return each device once for every stage that may run on it, and say how GPUs are shared.
+
+    Raises Mistake when `jobs`, the number of stages at a time on each device, is below 1.
+    """
+    if jobs < 1:
+        raise Mistake(f"jobs-per-device {jobs}: one stage or more at a time on each device")
+    if jobs > 1 and gpus() and devices != [NO_GPU]:
+        print(mps.sharing(jobs), flush=True)
+    return devices * jobs
 
 
 @contextmanager

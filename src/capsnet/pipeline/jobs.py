@@ -54,12 +54,15 @@ class Job:
 
 
 class Pipeline:
-    """Stages, devices, and what runs where."""
+    """Stages, devices, and what runs where.
 
-    def __init__(self, stages: list[Stage], needs: Needs, root: Path, devices: list[str]):
+    `slots` names a device once for every stage that may run on it at a time.
+    """
+
+    def __init__(self, stages: list[Stage], needs: Needs, root: Path, slots: list[str]):
         self.stages = {stage.name: stage for stage in stages}
-        self.needs, self.root, self.places = needs, root, len(devices)
-        self.free = list(devices)
+        self.needs, self.root, self.places = needs, root, len(slots)
+        self.free = list(slots)
         self.jobs: dict[str, Job] = {}
 
     def named(self, *states: State) -> list[Stage]:
@@ -92,8 +95,9 @@ class Pipeline:
                 self.free.append(stage.device)
 
     def start(self, stage: Stage) -> None:
-        """Run the stage on a free device."""
-        stage.device, stage.began = self.free.pop(0), time.monotonic()
+        """Run the stage on the device that has the most free slots."""
+        stage.device, stage.began = max(self.free, key=self.free.count), time.monotonic()
+        self.free.remove(stage.device)
         stage.state, stage.line = State.RUNNING, ""
         self.jobs[stage.name] = Job(stage, self.root, environment(stage.device, self.places))
 
