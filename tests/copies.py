@@ -8,8 +8,9 @@ from capsnet.compose import names
 
 PROJECT = Path(__file__).parents[1]
 PARTS = (
-    *("src", "conf", "demo/dvc.yaml", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore"),
-    *("CITATION.cff", "results/benchmark"),
+    *("src", "conf", "demo/dvc.yaml", "dvc.yaml", "CITATION.cff", "results/benchmark"),
+    *(".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".dvcignore", ".gitignore"),
+    *(f"results/{folder}/README.md" for folder in ("paper", "paper-data", "demo", "demo-data")),
 )
 TINY_PROFILE = """\
 # @package _global_

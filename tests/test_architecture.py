@@ -13,8 +13,8 @@ ORDER = (
     *("errors", "interruption", "precision", "paper", "account"),
     *("functional", "metrics", "layers", "networks", "kernels"),
     *("data", "illustrate", "modules", "callbacks", "curves", "config_errors", "config"),
-    *("identity", "results", "weights", "saving", "tracking", "page", "build", "judge", "prepare"),
-    *("compose", "guide", "sweep_jobs", "train", "evaluate", "pretrained"),
+    *("identity", "results", "weights", "dvc_files", "saving", "tracking", "page", "build"),
+    *("judge", "prepare", "compose", "guide", "sweep_jobs", "train", "evaluate", "pretrained"),
     *("report", "dashboards", "pipeline", "benchmark", "explore", "__main__"),
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has

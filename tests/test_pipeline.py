@@ -1,14 +1,18 @@
 """Real DVC on a copy of the project: an edit re-runs exactly what it changes."""
 
+import csv
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from copies import EXPERIMENTS, tiny_copy
+from copies import EXPERIMENTS, PROJECT, tiny_copy
 
 DVC = Path(sys.executable).with_name("dvc")
 
@@ -21,22 +25,30 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def repro(project: Path, *arguments: str) -> list[str]:
-    """`dvc repro demo/dvc.yaml`: the stages that ran."""
+def dvc(project: Path, *arguments: str) -> str:
+    """`dvc ARGUMENTS` in the project: what it printed."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(project / "src"),
         "PATH": f"{DVC.parent}:{os.environ['PATH']}",
     }
     done = subprocess.run(
-        [DVC, "repro", "demo/dvc.yaml", *arguments],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
+        [DVC, *arguments], cwd=project, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return re.findall(r"Running stage 'demo/dvc.yaml:(.*)':", done.stdout)
+    return done.stdout
+
+
+def repro(project: Path, *arguments: str) -> list[str]:
+    """`dvc repro demo/dvc.yaml`: the stages that ran."""
+    printed = dvc(project, "repro", "demo/dvc.yaml", *arguments)
+    return re.findall(r"Running stage 'demo/dvc.yaml:(.*)':", printed)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    command = ("git", *who, *arguments)
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 def trained(stages: list[str]) -> list[str]:
@@ -61,6 +73,68 @@ def test_the_table_is_there_and_a_second_call_runs_nothing(project: Path) -> Non
     assert sheets == ["affnist", "enumerated", "expanded", "multimnist", "shifted"]
     assert "demo: 4 of 4 runs" in (project / "results/demo.html").read_text()
     assert repro(project) == []
+
+
+def test_metrics_show_the_errors_of_each_run(project: Path) -> None:
+    files = sorted(project.glob("results/demo/*/*.metrics.yaml"))
+    assert len(files) == len(EXPERIMENTS)
+    asked = [str(file.relative_to(project)) for file in files]
+    shown = json.loads(dvc(project, "metrics", "show", "--json", *asked))[""]["data"]
+    for file, name in zip(files, asked, strict=True):
+        record = json.loads(Path(f"{file}".replace(".metrics.yaml", ".json")).read_text())
+        values = shown[name]["data"]
+        assert values.keys() == {"steps", *record["tests"]}
+        assert values["steps"] == record["steps_done"] == 3
+        for test, counted in record["tests"].items():
+            assert values[test]["errors"] == counted["errors"]
+            share = counted["errors"] / counted["total"]
+            assert values[test]["error_percent"] == pytest.approx(100 * share, abs=1e-4)
+
+
+def test_plots_show_the_curve_of_each_run(project: Path) -> None:
+    dvc(project, "plots", "show", ".*demo")
+    page = (project / "dvc_plots/index.html").read_text()
+    assert git(project, "status", "--porcelain", "dvc_plots") == ""
+    specs = [json.loads(spec) for spec in re.findall(r"var spec = (\{.*\});\n", page)]
+    assert [spec["title"] for spec in specs] == [
+        *(f"demo, {name}: training loss" for name in ("MNIST", "MultiMNIST", "affNIST")),
+        "demo, affNIST: validation error",
+    ]
+    drawn = {}
+    for spec in specs[:3]:
+        assert spec["encoding"]["y"]["field"] == "train_loss"
+        for point in spec["data"]["values"]:
+            experiment, _ = point["filename"].split("/")
+            drawn[experiment] = (int(point["images_seen"]), float(point["train_loss"]))
+    assert drawn == {name: pytest.approx(logged(project, name), rel=1e-4) for name in EXPERIMENTS}
+
+
+def logged(project: Path, experiment: str) -> tuple[float, float]:
+    """Images seen and training loss, as Lightning wrote them down at the only logged step."""
+    path = project / "runs/demo" / experiment / "seed0/logs/version_0/metrics.csv"
+    with path.open(newline="") as file:
+        [row] = [row for row in csv.DictReader(file) if row["train/loss"]]
+    return float(row["images_seen"]), float(row["train/loss"])
+
+
+@pytest.mark.parametrize("file", ["dvc.yaml", "demo/dvc.yaml"])
+def test_plots_name_the_curves_of_all_runs(file: str) -> None:
+    values: dict[str, Any] = yaml.safe_load((PROJECT / file).read_text())
+    [lists] = values["vars"]
+    curves = {
+        f"{experiment}/seed{seed}.curves.csv"
+        for name in lists
+        if name.endswith("experiments")
+        for experiment in lists[name]
+        for seed in lists["seeds"]
+    }
+    drawn: dict[str, set[str]] = {}
+    for [plot] in (one.items() for one in values["plots"]):
+        for path, column in plot[1]["y"].items():
+            assert (PROJECT / file).parent.joinpath(path).resolve().is_relative_to(PROJECT)
+            drawn.setdefault(column, set()).add("/".join(Path(path).parts[-2:]))
+    assert drawn["train_loss"] == curves
+    assert drawn["validation_error_percent"] == {one for one in curves if "affnist" in one[:8]}
 
 
 def test_words_re_run_no_training(project: Path) -> None:
@@ -98,3 +172,19 @@ def test_code_that_changes_after_compose_is_refused(project: Path) -> None:
     )
     assert done.returncode == 1
     assert "are not those it was composed with" in done.stderr
+
+
+def test_a_dry_run_in_a_fresh_clone_names_every_stage(tmp_path: Path) -> None:
+    """DVC fails where a stage depends on what is not there yet: nothing may depend on such."""
+    copy = tiny_copy(tmp_path / "copy")
+    git(copy, "add", "--all")
+    git(copy, "commit", "--quiet", "--message", "All")
+    git(tmp_path, "clone", "--quiet", "copy", "clone")
+    for file, runs in (("dvc.yaml", 30), ("demo/dvc.yaml", len(EXPERIMENTS))):
+        printed = dvc(tmp_path / "clone", "repro", "--dry", file)
+        stages = re.findall(r"Running stage '(?:demo/dvc.yaml:)?(.*)':", printed)
+        assert len(trained(stages)) == runs
+        assert stages[-1] == "report"
+        assert {"multimnist", "contact-sheets", "compose"} <= set(stages)
+    assert git(tmp_path / "clone", "status", "--porcelain") == ""
+    assert not any((tmp_path / "clone" / made).exists() for made in ("data", "configs", "runs"))

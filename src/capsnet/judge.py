@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from capsnet import config, illustrate, page, results, saving, tracking
+from capsnet import config, dvc_files, illustrate, page, results, saving, tracking
 from capsnet.build import DataSet, arithmetic, kernels, manifests
 from capsnet.callbacks import StopAt
 from capsnet.curves import curves
@@ -60,6 +60,7 @@ def judge(
     results.write_arrays(path, kept)
     tracking.log(trainer, {f"{name}/error": test.error for name, test in record.tests.items()})
     show(record, kept, folder, trainer, manifests(run.data))
+    dvc_files.write(record, path, kept)
     results.write(record, path)
     return record
 

@@ -56,7 +56,8 @@ def last_checkpoint(folder: Path) -> Path:
 
 IDENTITY = "identity.json"
 MADE = (  # by a run, in its folder
-    *("checkpoints", "logs", "wandb", WEIGHTS, CONFIG, "record.json", "record.npz", "wandb_id"),
+    *("checkpoints", "logs", "wandb", "wandb_id", WEIGHTS, CONFIG),
+    *("record.json", "record.npz", "record.metrics.yaml", "record.curves.csv"),
     IDENTITY,  # moves last, as a kill may come in between
 )
 
