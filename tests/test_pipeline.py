@@ -151,6 +151,12 @@ def test_a_value_re_runs_its_own_experiment(project: Path) -> None:
     assert trained(repro(project)) == []  # not one of the two
     edit(project / "conf/experiment/mnist_capsnet_r1.yaml", "iterations: 1", "iterations: 2")
     assert trained(repro(project)) == ["train@mnist_capsnet_r1-0"]
+    kept = project / "runs/demo/mnist_capsnet_r1/seed0/superseded-1"
+    files = {"seed0.json", "seed0.npz", "seed0.metrics.yaml", "weights.safetensors", "checkpoints"}
+    assert files <= {path.name for path in kept.iterdir()}  # of the training that was replaced
+    records = kept / "seed0.json", project / "results/demo/mnist_capsnet_r1/seed0.json"
+    models = [json.loads(path.read_text())["model"] for path in records]
+    assert [model["routing_iterations"] for model in models] == [1, 2]
 
 
 def test_an_equation_re_runs_all(project: Path) -> None:

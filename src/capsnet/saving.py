@@ -100,8 +100,8 @@ def _set_aside(folder: Path, record: Path) -> Path:
     numbered = (folder / f"superseded-{number}" for number in count(1))
     target = next(path for path in numbered if not (path / IDENTITY).exists())
     target.mkdir(exist_ok=True)
-    for file in (record, record.with_suffix(".npz")):
-        if file.is_file() and file.parent != folder:
+    if record.parent != folder:
+        for file in record.parent.glob(f"{record.stem}.*"):
             shutil.copy2(file, target / file.name)
     for path in (folder / name for name in MADE):
         if path.exists():
