@@ -59,7 +59,7 @@ def composed(*overrides: str) -> config.Run:
         try:
             return config.validated(hydra_compose("config", list(overrides)))
         except HydraException as error:
-            raise Mistake(in_one_line(error)) from error
+            raise Mistake(f"{' '.join(overrides)}: {in_one_line(error)}") from error
 
 
 if __name__ == "__main__":

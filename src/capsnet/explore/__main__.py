@@ -10,7 +10,9 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from capsnet.data import prepared
 from capsnet.errors import Mistake, told_plainly
+from capsnet.weights import trained_run
 
 DEMO = Path("runs/demo/mnist_capsnet_r3_recon/seed0")
 PORT = 2017  # the year of the paper
@@ -34,6 +36,9 @@ def explore(checkpoint: Path | None, host: str, port: int) -> None:
     require_free(host, port)
     if checkpoint is None and not DEMO.is_dir():
         raise Mistake(f"{DEMO} is not here: run `make demo`, or name the folder of a finished run")
+    # What may be missing comes before torch, whose import takes seconds.
+    data = trained_run(checkpoint or DEMO).data
+    prepared.read_manifest(Path(data.root) / data.source)
 
     from capsnet.explore.checkpoint import opened
     from capsnet.explore.interface import serve
