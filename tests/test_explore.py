@@ -334,7 +334,11 @@ def test_every_capsnet_can_be_looked_at(
     [
         ("mnist_baseline", "seed=0", "is a mnist_baseline: the explorer shows CapsNets only"),
         ("mnist_capsnet_r3", "seed=0", r"has no decoder.*an experiment that ends with _recon"),
-        ("mnist_capsnet_r3_recon", "data.root=nowhere", "run `python -m capsnet.prepare digits`"),
+        (
+            "mnist_capsnet_r3_recon",
+            "data.root=nowhere",
+            "run `python -m capsnet.prepare digits --root",
+        ),
     ],
 )
 def test_what_cannot_be_shown_gets_a_sentence(

@@ -287,6 +287,12 @@ def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
     pages = [read_runs(folder.parent) for folder in sorted(tmp_path.glob("runs/*/wandb"))]
     assert [len(page) for page in pages] == [1, 1]
     assert [page.config["model"]["routing_iterations"] for [page] in pages] == [1, 2]
+    assert [page.name for [page] in pages] == [
+        f"mnist_capsnet_r3_recon-seed0 model.routing_iterations={count} model.width=0.03 "
+        "schedule.steps=3"
+        for count in (1, 2)
+    ]
+    assert {page.group for [page] in pages} == {"mnist_capsnet_r3_recon"}
     records = [results.read(path) for path in sorted(tmp_path.glob("runs/*/record.json"))]
     assert [record.wandb_id for record in records] == [page.id for [page] in pages]
     assert records[0].identity["config"] != records[1].identity["config"]

@@ -201,10 +201,11 @@ def test_an_evaluation_names_the_weights_that_it_used(
 ) -> None:
     record, folder, trained = shown[BASELINE]
     monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setattr(sys, "argv", ["capsnet.evaluate", str(folder), "--wandb"])
+    monkeypatch.setattr(sys, "argv", ["evaluate", str(folder), "--wandb", "data.shift=1"])
     evaluate.main()
     [page] = [page for page in read_runs(folder) if page.id != trained.id]
     assert (page.job_type, page.group, page.exit_code) == ("evaluate", BASELINE, 0)
+    assert page.name == f"{BASELINE}-seed0 data.shift=1"
     weights = files(page)[f"model/{BASELINE}-seed0"]
     made = files(trained)[f"model/{BASELINE}-seed0"]
     assert weights.used

@@ -18,7 +18,8 @@ from capsnet import config
 from capsnet.data import prepared
 from capsnet.errors import Mistake, told_plainly
 from capsnet.kernels.allocator import keep_memory
-from capsnet.results import Outcome, check_writable, write_json
+from capsnet.results import Outcome, check_writable, read, write_json
+from capsnet.train import by_hand
 from capsnet.weights import run_folder, trained_run
 
 if TYPE_CHECKING:
@@ -98,7 +99,10 @@ def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -
     weights = page.weights(run.name, run.seed, folder)
     named = f"{weights.name}:{page.alias(weights)}"
     sources = {name: test.source for name, test in outcomes.items()}
-    about = asdict(run) | {"sources": sources, "weights": named}
+    record = folder / "record.json"
+    trained = read(record).changed if record.is_file() else ()
+    changed = (*trained, *by_hand(overrides))
+    about = asdict(run) | {"sources": sources, "weights": named, "changed": changed}
     with tracking.closed_at_the_end():
         shown = tracking.started(run, folder, "evaluate", about)
         page.evaluated(shown, outcomes, weights, build.manifests(run.data))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 AXIS = "images_seen"  # what everything is drawn over
+LONGEST = 128  # characters of a name
 WAIT, UPLOAD = 30, 600  # seconds that W&B's server has to answer, and for the last uploads
 
 
@@ -55,18 +56,20 @@ def started(
 ) -> "wandb.Run":
     """A W&B page in `folder` about `run`, whose `job` is 'train' or 'evaluate'.
 
-    `about` is its config; its `sources`, whose digits they are, become tags. Never a prompt and
-    never a hang: offline unless there is a key, or where the server gives no answer or refuses it.
+    `about` is its config; its `sources`, whose digits they are, become tags, and what was
+    `changed` by hand is added to the name. Never a prompt and never a hang: offline unless there
+    is a key, or where the server gives no answer or refuses it.
     """
     import wandb
 
     os.environ.setdefault("WANDB_MODE", "online" if logged_in() else "offline")
     os.environ.setdefault("WANDB_SILENT", "true")
+    name = " ".join((f"{run.name}-seed{run.seed}", *about.get("changed", ())))
     begin = partial(
         wandb.init,
         project=run.logger.project,
         group=run.name,
-        name=f"{run.name}-seed{run.seed}",
+        name=name[:LONGEST],
         job_type=job,
         tags=[*about["sources"].values(), run.data.name, run.recipe.name, run.schedule.name],
         id=page_id,
