@@ -84,7 +84,8 @@ def test_what_kernels_of_a_gpu_trained_is_judged_on_any_device(
     affine: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(affine, tmp_path / "copy")
-    trained, fused = "kernels: fast\n  compile: false", "kernels: fused\n  compile: true"
+    auto = "\n  convolutions: auto\n  compile: "
+    trained, fused = f"kernels: fast{auto}false", f"kernels: fused{auto}true"
     config = (affine / "config.yaml").read_text()
     assert trained in config
     (tmp_path / "copy" / "config.yaml").write_text(config.replace(trained, fused))
