@@ -3,9 +3,11 @@
 import json
 import os
 import signal
-from dataclasses import replace
+import time
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,10 +15,13 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import nn
 
+from capsnet.benchmark import __main__ as benchmark
 from capsnet.benchmark import growth, loop, paths, rows, turns
+from capsnet.benchmark.settings import Setting, settings
 from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Stopwatch, measured
 from capsnet.compose import names
+from capsnet.data.datamodule import BLOCK, batch_indices
 from capsnet.kernels.networks import FastCapsNet, FastConv2d
 from running import output
 
@@ -127,7 +132,7 @@ def test_a_gpu_is_timed_while_it_is_busy(device: str, steps: int) -> None:
 
 
 def test_all_paths_come_to_the_same_loss() -> None:
-    losses = [paths.Path(path, batch=2, iterations=2).loss().item() for path in paths.ON_CPU]
+    losses = [paths.Path(path, batch=2, iterations=2).loss().item() for path in paths.NETWORKS]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
 
 
@@ -162,23 +167,77 @@ def test_growth_varies_one_thing_at_a_time() -> None:
         assert bench.network.decoder is None
 
 
-def test_the_loop_is_a_run_s_own_and_its_parts_fit_into_its_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    small = rows.paper_run("mnist_capsnet_r3_recon", "model.width=0.03", "trainer.progress=false")
-    steps = [f"schedule.steps={loop.WARMUP + 20}", "trainer.accelerator=cpu"]
-    asked: list[tuple[str, ...]] = []
+SMALL = ("model.width=0.03", "schedule.batch=8", "trainer.progress=false")
 
-    def paper_run(experiment: str, *overrides: str) -> object:
-        asked.append((experiment, *overrides))
-        schedule = replace(small.schedule, steps=loop.WARMUP + 20, batch=8)
-        return replace(small, schedule=schedule)
 
-    monkeypatch.setattr(loop, "paper_run", paper_run)
-    told = loop.shares(20)
-    assert asked == [("mnist_capsnet_r3_recon", *steps)]
+def test_the_loop_s_parts_fit_into_its_time() -> None:
+    row = rows.Row("affnist_capsnet", "cpu", SMALL)  # would stop early, on data that are not here
+    told = loop.shares(row, 20)
     assert told.steps == 20
     assert 0 < told.data < told.step < told.seconds
+    assert turns.timing(row).forward > 0  # the row may be used again
+
+
+def test_a_step_is_fed_as_training_is() -> None:
+    """Its examples are the next ones of a block of steps, which is made once."""
+    row = rows.Row("mnist_capsnet_r1", "cpu", SMALL)
+    asked: list[tuple[torch.Tensor, int]] = []
+    examples = row.data.examples
+
+    def noted(_: object, indices: torch.Tensor, step: int) -> object:
+        asked.append((indices, step))
+        return examples(indices, step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(row.data), "examples", noted)
+        for _ in range(3):
+            row.step()
+    indices, steps = zip(*asked, strict=True)
+    assert steps == (0, 1, 2)
+    block = batch_indices(len(row.data), BLOCK * 8, 0, 0)
+    assert torch.equal(torch.cat(indices), block[: 3 * 8])
+
+
+def test_sgemm_is_timed_while_a_gpu_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    products: list[object] = []
+    monkeypatch.setattr(torch, "rand", lambda *sides, device: sides)
+    monkeypatch.setattr(torch, "mm", lambda a, b: products.append(a))
+    watch = SimpleNamespace(mark=lambda: None, seconds=lambda: [2.0])
+    monkeypatch.setattr(turns, "Stopwatch", lambda device: watch)
+    for device, count in ("cpu", 1), ("cuda", turns.LEAD + 1):
+        products.clear()
+        assert turns.sgemm_rate(device) == turns.SGEMM**3
+        assert len(products) == count
+
+
+@pytest.mark.parametrize(("gib", "sizes"), [(80, [8, 6]), (24, [4, 4, 4, 2]), (4, [1] * 14)])
+def test_no_more_processes_are_on_a_gpu_than_fit(
+    gib: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = SimpleNamespace(total_memory=gib * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    candidates = {str(k): Candidate(Small) for k in range(14)}
+    cut = list(turns.groups(candidates, "cuda"))
+    assert [len(group) for group in cut] == sizes
+    assert [name for group in cut for name in group] == list(candidates)
+    assert list(turns.groups(candidates, "cpu")) == [candidates]
+
+
+class Slow(Small):
+    """A bench that takes very long."""
+
+    def step(self) -> Stopwatch:
+        time.sleep(600)
+        return super().step()
+
+
+def test_a_worker_that_is_late_is_ended() -> None:
+    worker = turns.Worker(Candidate(Slow))
+    assert worker.answer() == "ready"
+    assert worker.does(turns.timing, timeout=0.1) is None
+    assert worker.does(turns.peak_mib) is None
+    worker.end()
+    assert worker.process.exitcode == -signal.SIGKILL
 
 
 def test_the_command_writes_every_round(tmp_path: Path) -> None:
@@ -191,12 +250,47 @@ def test_the_command_writes_every_round(tmp_path: Path) -> None:
     assert all(len(one["timings"]) == 2 for one in told["measured"].values())
 
 
-def test_a_gpu_is_timed_by_every_path_and_where_there_is_none_that_is_said(tmp_path: Path) -> None:
-    assert {path.split()[0] for path in paths.ON_GPU} == set(paths.NETWORKS)
+def test_a_gpu_is_timed_in_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = paths.on_gpu(16, "cpu")
+    assert list(made)[:6] == [
+        *("textbook", "reference", "fast"),
+        *("fast fourier", "fast tf32", "fast bf16"),
+    ]
+    assert {"fast compiled", "fast tf32 compiled", "fused bf16 compiled"} < set(made)
+    assert "fast fourier compiled" not in made
+    monkeypatch.setattr(Setting, "overrides", ("precision=bf16-mixed", "trainer.kernels=fast"))
+    made = paths.on_gpu(16, "cpu")
+    row = made["fast bf16"].make()
+    assert isinstance(row, rows.Row)
+    run = row.run
+    assert (run.name, run.schedule.batch, run.precision) == (paths.EXPERIMENT, 16, "bf16-mixed")
+    assert (run.model.width, run.trainer.kernels) == (1, "fast")
+
+
+def test_a_setting_is_named_by_what_is_not_plain() -> None:
+    assert Setting().name == "fast"
+    assert Setting("fused", "bf16-mixed", compile=True).name == "fused bf16 compiled"
+    assert Setting("fast", "tf32").name == "fast tf32"
+    assert Setting(convolutions="fourier").name == "fast fourier"
+    every = settings("fast", "fused")
+    assert len({one.name for one in every}) == len(every) == 14
+
+
+def test_where_there_is_no_gpu_that_is_said(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         code, printed = output("benchmark", "--device", "cuda", cwd=tmp_path)
         assert code == 2
         assert "error: --device cuda: there is no CUDA GPU here" in printed
+
+
+def test_the_trace_is_of_the_path_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark.trace(Namespace(trace=tmp_path, path="textbook", batch=1, device="cpu"))
+    assert "aten::mkldnn_convolution" in capsys.readouterr().out
+    events = json.loads((tmp_path / "textbook.json").read_text())["traceEvents"]
+    votes = [one for one in events if one.get("name") == "aten::matmul"]
+    assert votes  # which no other path multiplies
 
 
 def test_experiments_are_measured_as_they_are_set() -> None:

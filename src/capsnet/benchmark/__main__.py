@@ -1,9 +1,9 @@
 """`python -m capsnet.benchmark [paths] [rows] [loop] [growth] [--device cuda] [--output FILE]`.
 
-`paths`: the MNIST CapsNet computed three ways; `rows`: every experiment of the paper as training
-takes it; `loop`: what Lightning, data and logging add to a step; `growth`: time and memory over
-batch, input and iterations. All four by default. For `rows` and `loop` values may be set as for
-training: `rows loop precision=bf16-mixed trainer.compile=true`.
+`paths`: the MNIST CapsNet computed three ways, on a GPU in every setting; `rows`: every experiment
+of the paper as training takes it; `loop`: what Lightning, data and logging add to a step; `growth`:
+time and memory over batch, input and iterations. All four by default. For `rows` and `loop` values
+may be set as for training: `rows loop precision=bf16-mixed trainer.compile=true`.
 """
 
 import argparse
@@ -20,14 +20,15 @@ from torch.profiler import profile
 
 from capsnet import results
 from capsnet.benchmark import growth, loop, paths, rows
-from capsnet.benchmark.turns import Measured, measured
+from capsnet.benchmark.turns import Measured, measured, timing
 from capsnet.compose import names
 from capsnet.errors import told_plainly
+from capsnet.kernels.allocator import keep_memory
 from capsnet.report.speed import speed_tables
 from capsnet.report.tables import rich_table
 
 WIDTH = 150  # of the tables, where no terminal says how much there is
-STEPS = 100  # of the loop
+STEPS = {"cpu": 100, "cuda": 2000}  # of the loop
 FEW = 3  # rounds of each point of growth, and of the warm-up before them 1
 
 
@@ -44,7 +45,7 @@ def measure(asked: argparse.Namespace) -> None:
     for name in names("experiment") if asked.overrides else []:
         rows.paper_run(name, *asked.overrides)  # bad ones are told before anything is measured
     if asked.trace:
-        trace(asked.trace, asked.device)
+        trace(asked)
         return
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     report = about(asked)
@@ -68,6 +69,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--output", type=Path, help="every round, as JSON")
     parser.add_argument("--trace", type=Path, help="a folder for a profiler's trace; no table")
+    parser.add_argument("--path", default="fast", help='of the trace, as "fused bf16 compiled"')
     asked = parser.parse_args()
     asked.overrides = [word for word in asked.what if "=" in word]
     asked.what = [word for word in asked.what if "=" not in word]
@@ -75,6 +77,8 @@ def arguments() -> argparse.Namespace:
         parser.error("--device cuda: there is no CUDA GPU here")
     if unknown := set(asked.what) - set(MEASURE):
         parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(MEASURE)}")
+    if asked.path not in (known := paths.candidates(asked.batch, asked.device)):
+        parser.error(f"--path {asked.path}: choose from {', '.join(known)}")
     return asked
 
 
@@ -110,7 +114,9 @@ def measure_growth(asked: argparse.Namespace, progress: Progress) -> object:
 def measure_loop(asked: argparse.Namespace, progress: Progress) -> object:
     """A short training by Lightning; it brings a progress bar of its own."""
     progress.stop()
-    return asdict(loop.shares(STEPS, asked.device, asked.overrides))
+    keep_memory()
+    row = rows.Row(paths.EXPERIMENT, asked.device, asked.overrides)
+    return asdict(loop.shares(row, STEPS[asked.device]))
 
 
 MEASURE = {
@@ -139,15 +145,15 @@ def about(asked: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def trace(folder: Path, device: str) -> None:
-    """One step of the fast path, for chrome://tracing or Perfetto."""
-    bench = paths.Path("fast", device=device)
-    bench.step()
+def trace(asked: argparse.Namespace) -> None:
+    """One step of a path, for chrome://tracing or Perfetto."""
+    bench = paths.candidates(asked.batch, asked.device)[asked.path].make()
+    timing(bench)  # compiles, and finds the GPU awake
     with profile() as profiler:
         bench.step()
-    folder.mkdir(parents=True, exist_ok=True)
-    profiler.export_chrome_trace(str(folder / "fast.json"))
-    print(profiler.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=20))
+    asked.trace.mkdir(parents=True, exist_ok=True)
+    profiler.export_chrome_trace(str(asked.trace / f"{asked.path}.json"))
+    print(profiler.key_averages().table(sort_by=f"self_{asked.device}_time_total", row_limit=20))
 
 
 if __name__ == "__main__":

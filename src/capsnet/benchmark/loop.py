@@ -1,8 +1,7 @@
 """What Lightning's loop, data and logging add to a training step, in a run as users start it."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,14 +10,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
-from pytorch_lightning.profilers import SimpleProfiler
+from pytorch_lightning.profilers import Profiler, SimpleProfiler
 
 from capsnet import build
-from capsnet.benchmark.rows import noise, paper_run
+from capsnet.benchmark.rows import Row
 from capsnet.build import DataSet, TestSet
-from capsnet.kernels.allocator import keep_memory
+from capsnet.precision import fp32_arithmetic
 
-EXPERIMENT = "mnist_capsnet_r3_recon"
 WARMUP = 10  # steps that are not counted
 ACTIONS = {  # Lightning's names for what a loop does with a step
     "step": "run_training_batch",  # forward, backward and Adam
@@ -49,19 +47,31 @@ class Clock(Callback):
         self.ends.append(time.perf_counter())
 
 
-def shares(steps: int, device: str = "cpu", overrides: Sequence[str] = ()) -> Shares:
-    """Train for `steps` steps on noise, with CSV files, a progress bar and all callbacks."""
-    keep_memory()
-    length = f"schedule.steps={WARMUP + steps}"
-    run = paper_run(EXPERIMENT, length, f"trainer.accelerator={device}", *overrides)
-    split, clock, profiler = noise(run), Clock(), SimpleProfiler()
-    data = DataSet(split, None, {"test": TestSet(split, "noise", len(split))}, "")
-    with TemporaryDirectory() as folder:
-        trainer: Any = build.trainer(run, Path(folder), [CSVLogger(folder)])
-        trainer.profiler = profiler
-        trainer.callbacks.append(clock)
-        trainer.fit(build.module(run, data.image), build.datamodule(run, data))
+def shares(row: Row, steps: int) -> Shares:
+    """Train the row's network for `steps` steps and as many before as WARMUP says."""
+    clock, profiler = Clock(), SimpleProfiler()
+    fit(row, WARMUP + steps, clock, profiler)
     parts = {
         part: sum(profiler.recorded_durations[action][-steps:]) for part, action in ACTIONS.items()
     }
     return Shares(steps, clock.ends[-1] - clock.ends[-1 - steps], **parts)
+
+
+def fit(row: Row, steps: int, watch: Callback, profiler: Profiler | None = None) -> None:
+    """Train the row's network on its noise, with CSV files and all callbacks; `watch` comes last.
+
+    Nothing is validated: the noise has no split for that.
+    """
+    run = replace(
+        row.run,
+        data=replace(row.run.data, holdout=0.0),
+        schedule=replace(row.run.schedule, steps=steps, stop_at=None),
+        trainer=replace(row.run.trainer, accelerator=row.device.type),
+    )
+    data = DataSet(row.data, None, {"test": TestSet(row.data, "noise", len(row.data))}, "")
+    with fp32_arithmetic(run.precision), TemporaryDirectory() as folder:
+        trainer: Any = build.trainer(run, Path(folder), [CSVLogger(folder)])
+        trainer.profiler = profiler or trainer.profiler
+        trainer.callbacks.append(watch)
+        trainer.fit(row.module, build.datamodule(run, data))
+    row.module.to(row.device)  # Lightning leaves it on the CPU

@@ -1,33 +1,28 @@
 """Three ways to the same numbers: textbook stores every vote, reference is `functional`, fast is
-`kernels`.
+`kernels`; and on a GPU every setting.
 """
 
-from contextlib import nullcontext
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from capsnet.benchmark.rows import Row
+from capsnet.benchmark.settings import settings
 from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.functional import lengths, margin_loss, reconstruction_loss
-from capsnet.kernels.compiled import compiled
-from capsnet.kernels.networks import FastCapsNet, FusedCapsNet
+from capsnet.kernels.networks import FastCapsNet
 from capsnet.networks import CapsNet, one_hot
+from capsnet.precision import fp32_arithmetic
 
-NETWORKS = {
-    "textbook": TextbookCapsNet,
-    "reference": CapsNet,
-    "fast": FastCapsNet,
-    "fused": FusedCapsNet,
-}
-ON_CPU = ("textbook", "reference", "fast")
-ON_GPU = (*NETWORKS, "fast bf16", "fused bf16", "fast bf16 compiled", "fused bf16 compiled")
+EXPERIMENT = "mnist_capsnet_r3_recon"
+NETWORKS = {"textbook": TextbookCapsNet, "reference": CapsNet, "fast": FastCapsNet}
 
 
 class Path:
-    """A CapsNet, its optimiser and one batch of noise; `path` a network and how it is computed."""
+    """A CapsNet of NETWORKS, its optimiser and one batch of noise."""
 
     def __init__(
         self,
@@ -39,26 +34,21 @@ class Path:
         device: str = "cpu",
     ) -> None:
         torch.manual_seed(0)
-        name, *how = path.split()
         self.device = device
-        self.autocast = torch.autocast(device, torch.bfloat16) if "bf16" in how else nullcontext()
-        self.network = NETWORKS[name]((1, side, side), iterations, decoder).to(device)
-        if "compiled" in how:
-            self.loss = compiled(self.loss)
-        plain = name in ("textbook", "reference")
-        self.adam = torch.optim.Adam(self.network.parameters(), fused=not plain)
+        self.network = NETWORKS[path]((1, side, side), iterations, decoder).to(device)
+        self.adam = torch.optim.Adam(self.network.parameters(), fused=path == "fast")
         self.images = torch.rand(batch, 1, side, side).to(device)
         self.targets = one_hot(torch.randint(10, (batch,)), 10).to(device)
 
     def loss(self) -> Tensor:
         """Margin and, with a decoder, reconstruction."""
-        with self.autocast:
-            v = self.network(self.images)
+        v = self.network(self.images)
         margin = margin_loss(lengths(v), self.targets)
         if self.network.decoder is None:
             return margin
         return margin + reconstruction_loss(self.network.reconstruct(v, self.targets), self.images)
 
+    @fp32_arithmetic("32-true")
     def step(self) -> Stopwatch:
         """A training step and an evaluation; the batch is there."""
         watch = Stopwatch(self.device)
@@ -70,19 +60,31 @@ class Path:
         watch.mark()
         self.adam.step()
         watch.mark()
-        with torch.inference_mode(), self.autocast:
+        with torch.inference_mode():
             self.network(self.images)
         watch.mark()
         return watch
 
 
 def candidates(batch: int, device: str = "cpu") -> dict[str, Candidate]:
-    """Each path on MNIST; on a CPU without and with memory kept."""
+    """Each path on MNIST: on a CPU without and with memory kept, on a GPU in every setting."""
     if device != "cpu":
-        return {path: Candidate(partial(Path, path, batch=batch, device=device)) for path in ON_GPU}
-    made = {path: partial(Path, path, batch=batch) for path in ON_CPU}
+        return on_gpu(batch, device)
+    made = {path: partial(Path, path, batch=batch) for path in NETWORKS}
     apart = {path: Candidate(made[path], keep=False) for path in ("textbook", "fast")}
-    return apart | {f"{path} + keep": Candidate(made[path]) for path in ON_CPU}
+    return apart | {f"{path} + keep": Candidate(made[path]) for path in NETWORKS}
+
+
+def on_gpu(batch: int, device: str) -> dict[str, Candidate]:
+    """Return the textbook, the reference and every setting, each a step as training takes it."""
+    make = partial(Row, EXPERIMENT, device)
+    sized = (f"schedule.batch={batch}",)
+    plain = {
+        "textbook": partial(make, sized, textbook=True),
+        "reference": partial(make, (*sized, "trainer.kernels=reference")),
+    }
+    ours = {one.name: partial(make, (*sized, *one.overrides)) for one in settings("fast", "fused")}
+    return {path: Candidate(made) for path, made in (plain | ours).items()}
 
 
 def nominal_flops(batch: int) -> int:

@@ -15,13 +15,15 @@ from capsnet import build, config
 from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.compose import composed
-from capsnet.data.datamodule import batch_indices
+from capsnet.data.datamodule import TrainingSteps
 from capsnet.data.examples import Split
 from capsnet.data.expanded import ExpandedDigits
 from capsnet.data.multimnist import MultiMnist, pairs
 from capsnet.data.shifted import ShiftedDigits
+from capsnet.precision import fp32_arithmetic
 
 DIGITS = 10_000  # in the noise: a table of indices for more would only take longer to make
+ENDLESS = 10**9  # steps
 
 
 class Row:
@@ -37,8 +39,10 @@ class Row:
         kernels = ["trainer.kernels=reference"] if textbook else []
         self.run = paper_run(experiment, *overrides, *kernels)
         self.device, data = torch.device(device), noise(self.run)
-        self.steps, image = 0, data.examples(torch.tensor([0]), None).images.shape[1:]
+        image = data.examples(torch.tensor([0]), None).images.shape[1:]
         self.data = data.to(self.device)
+        batch = self.run.schedule.batch
+        self.batches = iter(TrainingSteps(len(data), batch, ENDLESS, 0, lambda: 0, 0, 1))
         shape, chosen = (image[0], image[1], image[2]), self.run.model
         self.module: Any = build.module(self.run, shape)
         if textbook and isinstance(chosen, config.CapsNet):
@@ -48,9 +52,13 @@ class Row:
 
     def step(self) -> Stopwatch:
         """A training step and an evaluation."""
+        with fp32_arithmetic(self.run.precision):
+            return self._step()
+
+    def _step(self) -> Stopwatch:
         watch, arithmetic = Stopwatch(self.device.type), build.arithmetic(self.run, self.device)
-        indices = batch_indices(len(self.data), self.run.schedule.batch, 0, self.steps)
-        examples = self.data.examples(indices.to(self.device), self.steps)
+        step, indices = next(self.batches)
+        examples = self.data.examples(indices.to(self.device, non_blocking=True), step)
         watch.mark()
         self.adam.zero_grad()
         with arithmetic:
@@ -63,7 +71,6 @@ class Row:
         with torch.inference_mode(), arithmetic:
             self.module.scores(examples.images)
         watch.mark()
-        self.steps += 1
         return watch
 
 

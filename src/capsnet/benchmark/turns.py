@@ -8,14 +8,14 @@ import platform
 import resource
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 from rich.progress import Progress
@@ -23,6 +23,7 @@ from rich.progress import Progress
 from capsnet.kernels.allocator import keep_memory
 
 LEAD = 20  # steps before the one that counts, on a GPU: the first find it idle
+MOST, NEEDED = 8, 5 * 2**30  # processes on a GPU at a time, and bytes of its memory for each
 SGEMM = 2048  # rows and columns of the matrices whose product is the roofline
 
 
@@ -69,12 +70,20 @@ class Bench(Protocol):
         ...
 
 
+Work = Callable[[Any], Any]  # takes the bench in its process; a worker sends back what it returns
+
+
 def timing(bench: Bench) -> Timing:
     """One round: on a GPU the last of some steps that follow each other, as in training."""
     watch = bench.step()
-    for _ in range(0 if watch.device == "cpu" else LEAD):
+    for _ in range(lead(watch.device)):
         watch = bench.step()
     return Timing(*watch.seconds())
+
+
+def lead(device: str) -> int:
+    """Return how many repetitions come before the one that counts: none on a CPU."""
+    return 0 if device == "cpu" else LEAD
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,90 @@ class Measured:
     peak_mib: float | None
 
 
+class Worker:
+    """A process that makes one bench and then works on it; it ends when this object does."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        context = get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        arguments = theirs, candidate, torch.get_num_threads()
+        self.process = context.Process(target=serve, args=arguments, daemon=True)
+        # It inherits that Ctrl-C is ignored: it ends with this process, without a traceback.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self.process.start()
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        theirs.close()
+
+    def ask(self, work: Work) -> None:
+        """Send `work`; the process starts at once."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.pipe.send(work)
+
+    def answer(self, timeout: float | None = None) -> Any:
+        """Wait for an answer, at most `timeout` seconds; None from a worker that died or is late.
+
+        A late one is ended. The first answer is "ready": the bench is made.
+        """
+        try:
+            if self.pipe.poll(timeout):
+                return self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            return None
+        self.process.kill()
+        return None
+
+    def does(self, work: Work, timeout: float | None = None) -> Any:
+        """Return the answer to `work`; None from a worker that died or is late."""
+        self.ask(work)
+        return self.answer(timeout)
+
+    def end(self) -> None:
+        """Let the process end and give back its memory."""
+        self.pipe.close()
+        self.process.join()
+
+
+def serve(pipe: Connection, candidate: Candidate, threads: int) -> None:
+    """Make the bench in a worker's process and work on it until the other end closes the pipe."""
+    torch.set_num_threads(threads)
+    if candidate.keep:
+        keep_memory()
+    bench = candidate.make()
+    pipe.send("ready")
+    with suppress(EOFError):
+        while True:
+            pipe.send(pipe.recv()(bench))
+
+
+def ended(workers: Mapping[str, Worker]) -> None:
+    """End them all."""
+    for worker in workers.values():
+        worker.end()
+
+
+def started(candidates: Mapping[str, Candidate]) -> dict[str, Worker]:
+    """Start a worker for each candidate, all at once, and wait until they are ready or dead."""
+    workers = {name: Worker(candidate) for name, candidate in candidates.items()}
+    for worker in workers.values():
+        worker.answer()
+    return workers
+
+
+def groups(candidates: Mapping[str, Candidate], device: str) -> Iterator[dict[str, Candidate]]:
+    """Cut the candidates into groups whose processes fit into memory together; a CPU takes all."""
+    names = list(candidates)
+    size = at_once(device) if device != "cpu" else len(names)
+    for first in range(0, len(names), size):
+        yield {name: candidates[name] for name in names[first : first + size]}
+
+
+def at_once(device: str) -> int:
+    """Return how many processes a GPU's memory is sure to hold, at most MOST."""
+    return max(1, min(MOST, torch.cuda.get_device_properties(device).total_memory // NEEDED))
+
+
 def measured(
     candidates: Mapping[str, Candidate],
     rounds: int,
@@ -105,66 +198,34 @@ def measured(
     device: str = "cpu",
 ) -> tuple[dict[str, Measured], list[float]]:
     """Every candidate in turn, round by round; and in each round sgemm's operations a second."""
-    workers = {name: started(candidate) for name, candidate in candidates.items()}
-    task = progress.add_task(title, total=(rounds + warmup) * len(workers))
-    timings: dict[str, list[Timing]] = {name: [] for name in workers}
+    task = progress.add_task(title, total=(rounds + warmup) * len(candidates))
+    found: dict[str, Measured] = {}
     sgemm: list[float] = []
-    for _ in range(rounds + warmup):
-        sgemm.append(sgemm_rate(device))
-        for name in list(workers):
-            if (timing := answered(workers[name], True)) is None:
-                del workers[name]
-            else:
-                timings[name].append(timing)
-            progress.advance(task)
-    peaks = {name: answered(worker, False) for name, worker in workers.items()}
-    found = {name: _measured(timings[name][warmup:], peaks.get(name)) for name in timings}
-    return found, sgemm[warmup:]
+    for group in groups(candidates, device):
+        workers = started(group)
+        timings: dict[str, list[Timing | None]] = {name: [] for name in workers}
+        for turn in range(rounds + warmup):
+            rate = sgemm_rate(device)
+            sgemm += [rate] if turn >= warmup else []
+            for name, worker in workers.items():
+                timings[name].append(worker.does(timing))
+                progress.advance(task)
+        found |= {
+            name: all_or_nothing(timings[name][warmup:], worker.does(peak_mib))
+            for name, worker in workers.items()
+        }
+        ended(workers)
+    return found, sgemm
 
 
-def _measured(timings: list[Timing], peak: float | None) -> Measured:
-    return Measured([] if peak is None else timings, peak)
+def all_or_nothing(timings: list[Timing | None], peak: float | None) -> Measured:
+    """Return what a worker measured; nothing when it died in any round."""
+    whole = [timing for timing in timings if timing is not None]
+    dead = peak is None or len(whole) < len(timings)
+    return Measured([], None) if dead else Measured(whole, peak)
 
 
-def started(candidate: Candidate) -> Connection:
-    """The line to a new worker that is ready, or has died."""
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    arguments = theirs, candidate, torch.get_num_threads()
-    # A worker inherits that Ctrl-C is ignored: it ends with this process, without a traceback.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        context.Process(target=serve, args=arguments, daemon=True).start()
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    theirs.close()
-    with suppress(EOFError):
-        ours.recv()
-    return cast(Connection, ours)
-
-
-def serve(pipe: Connection, candidate: Candidate, threads: int) -> None:
-    """A worker: a round for each True it receives, then the peak of memory."""
-    torch.set_num_threads(threads)
-    if candidate.keep:
-        keep_memory()
-    bench = candidate.make()
-    pipe.send("ready")
-    while pipe.recv():
-        pipe.send(timing(bench))
-    pipe.send(peak_mib())
-
-
-def answered(pipe: Connection, go_on: bool) -> Any:
-    """A round, or at the end the peak of memory; None from a worker that has died."""
-    try:
-        pipe.send(go_on)
-        return pipe.recv()
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return None
-
-
-def peak_mib() -> float:
+def peak_mib(_: Any = None) -> float:
     """The most memory this process has held, MiB, on a GPU if it uses one.
 
     Linux's ru_maxrss begins with that of the process which started this one; VmHWM does not.
@@ -182,6 +243,8 @@ def peak_mib() -> float:
 def sgemm_rate(device: str) -> float:
     """Floating-point operations a second in the product of two square matrices, fp32."""
     a = torch.rand(SGEMM, SGEMM, device=device)
+    for _ in range(lead(device)):
+        torch.mm(a, a)
     watch = Stopwatch(device)
     torch.mm(a, a)
     watch.mark()
