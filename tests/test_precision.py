@@ -172,7 +172,7 @@ def test_a_step_never_waits_for_the_device(
 ) -> None:
     """From indices to the moved weights."""
     run = small(experiment)
-    monkeypatch.setattr("capsnet.benchmark.rows.paper_run", lambda _: run)
+    monkeypatch.setattr("capsnet.benchmark.rows.paper_run", lambda *_: run)
     row = Row(experiment)
     indices = torch.arange(8)
     with NoQuestions():

@@ -35,13 +35,16 @@ class Shares:
 
 
 class Clock(Callback):
-    """Notes when every step ended; of the first that counts and of the last, also on a GPU."""
+    """Notes when every step ended; of the first that counts and of the last, also on a GPU.
+
+    A checkpoint is written after that, and not counted.
+    """
 
     def __init__(self) -> None:
         self.ends: list[float] = []
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        """The last callback: what the others do is counted to the step."""
+        """Come after the other callbacks: what they do is counted to the step."""
         if torch.cuda.is_initialized() and trainer.global_step in (WARMUP, trainer.max_steps):
             torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
@@ -58,20 +61,20 @@ def shares(row: Row, steps: int) -> Shares:
 
 
 def fit(row: Row, steps: int, watch: Callback, profiler: Profiler | None = None) -> None:
-    """Train the row's network on its noise, with CSV files and all callbacks; `watch` comes last.
+    """Train the row's network on its noise, with CSV files and all callbacks.
 
-    Nothing is validated: the noise has no split for that.
+    `watch` comes after the others, and before the checkpoint of the last step. Nothing is
+    validated: the noise has no split for that.
     """
     run = replace(
         row.run,
         data=replace(row.run.data, holdout=0.0),
         schedule=replace(row.run.schedule, steps=steps, stop_at=None),
-        trainer=replace(row.run.trainer, accelerator=row.device.type),
     )
     data = DataSet(row.data, None, {"test": TestSet(row.data, "noise", len(row.data))}, "")
     with fp32_arithmetic(run.precision), TemporaryDirectory() as folder:
         trainer: Any = build.trainer(run, Path(folder), [CSVLogger(folder)])
         trainer.profiler = profiler or trainer.profiler
-        trainer.callbacks.append(watch)
+        trainer.callbacks.insert(-1, watch)
         trainer.fit(row.module, build.datamodule(run, data))
     row.module.to(row.device)  # Lightning leaves it on the CPU

@@ -37,7 +37,8 @@ class Row:
         textbook: bool = False,
     ) -> None:
         kernels = ["trainer.kernels=reference"] if textbook else []
-        self.run = paper_run(experiment, *overrides, *kernels)
+        accelerator = f"trainer.accelerator={device}"
+        self.run = paper_run(experiment, *overrides, *kernels, accelerator)
         self.device, data = torch.device(device), noise(self.run)
         image = data.examples(torch.tensor([0]), None).images.shape[1:]
         self.data = data.to(self.device)

@@ -1,4 +1,4 @@
-"""What compiled kernels need of a machine, checked before Triton fails with a traceback."""
+"""What compiled kernels need of a machine, asked before Triton fails with a traceback."""
 
 import os
 import shutil
@@ -7,39 +7,33 @@ from pathlib import Path
 
 import torch
 
-from capsnet.errors import Mistake
-
 CAPABILITY = (8, 0)  # the oldest that Triton supports; from it on the kernels' 76 KB fit
 
 
-def check_fused() -> None:
-    """Raise Mistake where the Triton kernels of `kernels.fused` cannot run on the current GPU."""
+def lacking_for_fused() -> str | None:
+    """Name what the kernels of `kernels.fused` lack here, to follow "needs"; None: nothing."""
     if not torch.cuda.is_available():
-        raise Mistake("trainer.kernels=fused needs a CUDA GPU and there is none: use fast")
+        return "a CUDA GPU, and there is none"
     capability = torch.cuda.get_device_capability()
     if capability < CAPABILITY:
-        raise Mistake(
-            f"trainer.kernels=fused needs compute capability 8.0 (Ampere) or newer and "
-            f"{torch.cuda.get_device_name()} has {capability[0]}.{capability[1]}: use fast"
-        )
-    check_compiler()
+        has = f"{torch.cuda.get_device_name()} has {capability[0]}.{capability[1]}"
+        return f"a GPU of compute capability 8.0 (Ampere) or newer, and {has}"
+    return lacking_for_compiling()
 
 
-def check_compiler() -> None:
-    """Raise Mistake where Triton cannot build its launchers: `fused` and `trainer.compile` on CUDA.
+def lacking_for_compiling() -> str | None:
+    """Name what Triton lacks to build its launchers, to follow "needs"; None: nothing.
 
-    It looks for a C compiler as Triton does: $CC, gcc, clang.
+    `trainer.compile` on CUDA needs it, and so does `fused`.
     """
     if compiler() is None:
-        raise Mistake(
-            "trainer.kernels=fused and trainer.compile=true need a C compiler and there is none: "
-            "install gcc or clang, or name one in CC"
-        )
+        return "a C compiler, and there is none: install gcc or clang, or name one in CC"
     if not header().is_file():
-        raise Mistake(
-            f"trainer.kernels=fused and trainer.compile=true need Python's headers and {header()} "
-            "does not exist: install python3-dev (Debian, Ubuntu) or python3-devel (Fedora)"
+        return (
+            f"Python's headers, and {header()} does not exist: install python3-dev (Debian, "
+            "Ubuntu) or python3-devel (Fedora)"
         )
+    return None
 
 
 def compiler() -> str | None:
