@@ -1,12 +1,12 @@
-"""What compiled kernels lack is known before Triton fails."""
+"""What compiled kernels lack is said in one sentence, before Triton fails."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
+from capsnet.errors import Mistake
 from capsnet.kernels import requirements
-from capsnet.kernels.requirements import lacking_for_compiling, lacking_for_fused
 
 
 @pytest.fixture
@@ -20,27 +20,26 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_a_machine_that_has_everything_lacks_nothing(gpu: pytest.MonkeyPatch) -> None:
-    assert lacking_for_fused() is None
+def test_a_machine_that_has_everything_is_fine(gpu: pytest.MonkeyPatch) -> None:
+    requirements.check_fused()
 
 
 def test_no_gpu(gpu: pytest.MonkeyPatch) -> None:
     gpu.setattr(torch.cuda, "is_available", lambda: False)
-    assert lacking_for_fused() == "a CUDA GPU, and there is none"
-    assert lacking_for_compiling() is None
+    with pytest.raises(Mistake, match="needs a CUDA GPU and there is none: use fast"):
+        requirements.check_fused()
 
 
 def test_an_older_gpu(gpu: pytest.MonkeyPatch) -> None:
     gpu.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
-    told = "a GPU of compute capability 8.0 (Ampere) or newer, and A card has 7.5"
-    assert lacking_for_fused() == told
+    with pytest.raises(Mistake, match=r"8\.0 \(Ampere\) or newer and A card has 7\.5: use fast"):
+        requirements.check_fused()
 
 
 def test_no_headers(gpu: pytest.MonkeyPatch) -> None:
     gpu.setattr(requirements, "header", lambda: Path("/nowhere/Python.h"))
-    told = "Python's headers, and /nowhere/Python.h does not exist: install python3-dev"
-    for lacking in (lacking_for_fused(), lacking_for_compiling()):
-        assert str(lacking).startswith(told)
+    with pytest.raises(Mistake, match=r"headers and /nowhere/Python\.h does not exist: install"):
+        requirements.check_fused()
 
 
 @pytest.mark.parametrize("CC", ["no-such-compiler", None])
@@ -49,8 +48,8 @@ def test_no_compiler(gpu: pytest.MonkeyPatch, CC: str | None, tmp_path: Path) ->
     gpu.delenv("CC")
     if CC is not None:
         gpu.setenv("CC", CC)
-    told = "a C compiler, and there is none: install gcc or clang, or name one in CC"
-    assert lacking_for_fused() == lacking_for_compiling() == told
+    with pytest.raises(Mistake, match="need a C compiler and there is none: install gcc or clang"):
+        requirements.check_compiler()
 
 
 @pytest.mark.parametrize("name", ["gcc", "clang"])
@@ -59,4 +58,4 @@ def test_a_compiler_on_the_path(gpu: pytest.MonkeyPatch, name: str, tmp_path: Pa
     gpu.delenv("CC")
     (tmp_path / name).touch(mode=0o755)
     assert requirements.compiler() == str(tmp_path / name)
-    assert lacking_for_compiling() is None
+    requirements.check_compiler()

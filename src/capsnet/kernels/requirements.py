@@ -1,4 +1,4 @@
-"""What compiled kernels need of a machine, asked before Triton fails with a traceback."""
+"""What compiled kernels need of a machine, checked before Triton fails with a traceback."""
 
 import os
 import shutil
@@ -7,33 +7,39 @@ from pathlib import Path
 
 import torch
 
+from capsnet.errors import Mistake
+
 CAPABILITY = (8, 0)  # the oldest that Triton supports; from it on the kernels' 76 KB fit
 
 
-def lacking_for_fused() -> str | None:
-    """Name what the kernels of `kernels.fused` lack here, to follow "needs"; None: nothing."""
+def check_fused() -> None:
+    """Raise Mistake where the Triton kernels of `kernels.fused` cannot run on the current GPU."""
     if not torch.cuda.is_available():
-        return "a CUDA GPU, and there is none"
+        raise Mistake("trainer.kernels=fused needs a CUDA GPU and there is none: use fast")
     capability = torch.cuda.get_device_capability()
     if capability < CAPABILITY:
-        has = f"{torch.cuda.get_device_name()} has {capability[0]}.{capability[1]}"
-        return f"a GPU of compute capability 8.0 (Ampere) or newer, and {has}"
-    return lacking_for_compiling()
+        raise Mistake(
+            f"trainer.kernels=fused needs compute capability 8.0 (Ampere) or newer and "
+            f"{torch.cuda.get_device_name()} has {capability[0]}.{capability[1]}: use fast"
+        )
+    check_compiler()
 
 
-def lacking_for_compiling() -> str | None:
-    """Name what Triton lacks to build its launchers, to follow "needs"; None: nothing.
+def check_compiler() -> None:
+    """Raise Mistake where Triton cannot build its launchers: `fused` and `trainer.compile` on CUDA.
 
-    `trainer.compile` on CUDA needs it, and so does `fused`.
+    It looks for a C compiler as Triton does: $CC, gcc, clang.
     """
     if compiler() is None:
-        return "a C compiler, and there is none: install gcc or clang, or name one in CC"
-    if not header().is_file():
-        return (
-            f"Python's headers, and {header()} does not exist: install python3-dev (Debian, "
-            "Ubuntu) or python3-devel (Fedora)"
+        raise Mistake(
+            "trainer.kernels=fused and trainer.compile=true need a C compiler and there is none: "
+            "install gcc or clang, or name one in CC"
         )
-    return None
+    if not header().is_file():
+        raise Mistake(
+            f"trainer.kernels=fused and trainer.compile=true need Python's headers and {header()} "
+            "does not exist: install python3-dev (Debian, Ubuntu) or python3-devel (Fedora)"
+        )
 
 
 def compiler() -> str | None:
