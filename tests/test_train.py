@@ -141,8 +141,9 @@ def test_another_run_s_checkpoint_is_never_resumed(
     assert same(folder, tmp_path)
     zeros = weights(kept)
     assert not any(tensor.any() for tensor in zeros.values())
-    made = {"checkpoints", "config.yaml", "identity.json", "logs", "record.json", "record.npz"}
-    assert {path.name for path in kept.iterdir()} == made | {"weights.safetensors"}
+    made = {"checkpoints", "config.yaml", "identity.json", "logs", "weights.safetensors"}
+    made |= {f"record.{kind}" for kind in ("json", "npz", "metrics.yaml", "curves.csv")}
+    assert {path.name for path in kept.iterdir()} == made
 
 
 def test_what_is_no_run_s_is_not_cleared_away(data_root: Path, tmp_path: Path) -> None:
@@ -202,7 +203,7 @@ def test_a_flipped_bit_in_the_data_is_found_before_training(
 
 
 def test_data_that_are_not_there_name_the_command(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match=r"run `python -m capsnet\.prepare digits`"):
+    with pytest.raises(Mistake, match=r"run `python -m capsnet\.prepare digits "):
         train(tiny(tmp_path, *SHORT), tmp_path / "run")
 
 
@@ -212,7 +213,7 @@ def test_images_that_are_too_small_get_a_sentence(tmp_path: Path) -> None:
     arrays = {f"{part}_{name}": half for part in ("train", "test") for name, half in halves.items()}
     with prepared.building(tmp_path / "data" / "digits") as scratch:
         prepared.write(scratch, {"source": "tiny"}, arrays)
-    run = tiny(tmp_path / "data", *SHORT)
+    run = tiny(tmp_path / "data", *SHORT, "schedule.batch=10")
     with pytest.raises(Mistake, match=r"12×12 pixels are too small .* it needs 17×17 or more"):
         train(run, tmp_path / "run")
     assert not list(tmp_path.rglob("*.safetensors"))

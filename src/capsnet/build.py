@@ -269,17 +269,20 @@ def module(run: config.Run, image: tuple[int, int, int]) -> DigitsModule[Any]:
     return made
 
 
-def datamodule(run: config.Run, data: DataSet) -> DigitsDataModule:
-    """Make what the trainer trains and validates on.
-
-    Raises Mistake when a batch has more examples than there are to train on.
-    """
+def check_training(run: config.Run, data: DataSet) -> None:
+    """Raise Mistake for what this machine or these data cannot do, before anything is touched."""
+    if run.precision == "tf32" and not on_cuda(run.trainer):
+        raise Mistake("precision = tf32 needs a CUDA GPU, and this run is to train on none")
     batch, examples = run.schedule.batch, len(data.train)
     if batch > examples:
         raise Mistake(
             f"schedule.batch = {batch} is not possible: it must be at most {examples:,}, which is "
             "how many training examples there are"
         )
+
+
+def datamodule(run: config.Run, data: DataSet) -> DigitsDataModule:
+    """Make what the trainer trains and validates on."""
     return DigitsDataModule(
         data.train, data.validation, run.schedule.batch, run.schedule.steps, run.seed
     )
@@ -336,8 +339,6 @@ def trainer(
     Raises Mistake when the machine has not the devices that the run asks for.
     """
     quiet()
-    if run.precision == "tf32" and not on_cuda(run.trainer):
-        raise Mistake("precision = tf32 needs a CUDA GPU, and this run is to train on none")
     log_every = min(run.trainer.log_every, run.schedule.steps)
     try:
         return pl.Trainer(

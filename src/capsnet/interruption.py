@@ -56,5 +56,6 @@ class Interruption:
 
     def _handle(self, number: int, _: Any) -> None:
         if self.received is not None or not self.deferred:
+            print(f"\n{signal.Signals(number).name}: stopped; the same command carries on")
             raise Interrupted(number)
         self.received = signal.Signals(number)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytorch_lightning import Trainer
 
     from capsnet.build import DataSet
+    from capsnet.data.datamodule import DigitsDataModule
     from capsnet.interruption import Interruption
     from capsnet.modules import DigitsModule
     from capsnet.results import Record
@@ -95,17 +96,20 @@ def train(run: config.Run, folder: Path, changed: tuple[str, ...] = ()) -> "Reco
     interruption = Interruption()
     with interruption.handled(), fp32_arithmetic(run.precision):
         data = build.dataset(run)
+        build.check_training(run, data)
+        parts = build.module(run, data.image), build.datamodule(run, data)
         if not tracking.first_process():
-            return fit(run, folder, data, changed, interruption)
+            return fit(run, folder, data, parts, changed, interruption)
         with tracking.closed_at_the_end(), saving.alone_in(folder):
             saving.claim(folder, identity.folder_identity(run, data.digest), record)
-            return fit(run, folder, data, changed, interruption)
+            return fit(run, folder, data, parts, changed, interruption)
 
 
 def fit(
     run: config.Run,
     folder: Path,
     data: "DataSet",
+    parts: "tuple[DigitsModule[Any], DigitsDataModule]",
     changed: tuple[str, ...],
     interruption: "Interruption",
 ) -> "Record | None":
@@ -118,9 +122,8 @@ def fit(
     shown = asdict(run) | about | {"sources": sources}
     loggers = tracking.loggers(run, folder, shown)
     trainer = build.trainer(run, folder, loggers, interruption)
-    module = build.module(run, data.image)
-    checkpoint = begin(run, changed, folder, module, trainer)
-    trainer.fit(module, build.datamodule(run, data), ckpt_path=checkpoint)
+    checkpoint = begin(run, changed, folder, parts[0], trainer)
+    trainer.fit(*parts, ckpt_path=checkpoint)
     if not trainer.is_global_zero:
         return None
     record = judge(run, folder, data, trainer, about)
@@ -159,7 +162,9 @@ def begin(
         parameters = f"{parameter_count(module.network):,} parameters"
         print(f"{named(run.name, changed, run.seed)}: {steps}, {parameters}, in {folder}")
     if step is not None and trainer.is_global_zero:
-        print(f"{folder}: resuming from {checkpoint.name}, of step {step:,}", flush=True)
+        over = step >= run.schedule.steps
+        begins = "finished, evaluating" if over else "resuming from"
+        print(f"{folder}: {begins} {checkpoint.name}, of step {step:,}", flush=True)
     return None if step is None else checkpoint
 
 
