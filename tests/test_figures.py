@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from capsnet import results
 from capsnet.errors import Mistake
-from capsnet.report import figures, lines, pictures, sweep
+from capsnet.report import figures, lines, pictures
 from capsnet.report.look import BLUE, VERMILION
 from capsnet.report.recipes import figure_recipes
 from capsnet.report.runs import Run, caption, marks
+from capsnet.report.sweep import Sweep, sweep_of
+from capsnet.report.sweep_figure import figure_sweep
 from records import record
 from running import output
 
@@ -310,6 +312,20 @@ def test_figures_of_two_recipes_show_one_and_compare_both(tmp_path: Path) -> Non
         assert told in words(tmp_path / "recipes.svg")
 
 
+def test_curves_are_named_by_what_was_set_by_hand_for_some(tmp_path: Path) -> None:
+    steps, rate = "schedule.steps=9", "schedule.learning_rate=0.1"
+    leave(tmp_path / "some", record(seed=0, changed=(steps,)), trained())
+    leave(tmp_path / "some", record(seed=1, changed=(steps,)), trained())
+    leave(tmp_path / "some", record(seed=2, changed=(rate, steps)), trained())
+    list(figures.draw(tmp_path / "some", tmp_path))
+    drawn = words(tmp_path / "curves.svg")
+    assert "3 iterations, decoder" in drawn
+    assert f"3 iterations, decoder, {rate}" in drawn
+    assert drawn.count(steps) == 1  # in the caption
+    assert "seeds 0, 1, 2" in drawn
+    assert [len(heights(tmp_path / "curves.svg", colour)) for colour in (VERMILION, BLUE)] == [3, 2]
+
+
 def test_no_figure_compares_recipes_of_which_one_was_not_validated(tmp_path: Path) -> None:
     validated = {"curve.validation/error": curve(0.04, 0.02)}
     runs = [Run(record(), validated), Run(record(recipe="text"), trained())]
@@ -344,7 +360,10 @@ def test_a_sweep_s_numbers(tmp_path: Path) -> None:
     results.write(baseline, tmp_path / "baseline" / "record.json")
     code, printed = output("report", "sweep", str(tmp_path), cwd=tmp_path)
     assert code == 0, printed
-    series = "mnist_capsnet_r3_recon, released, 60,000 mnist, width 1, paper: 300,000 steps of 128"
+    series = (
+        "mnist_capsnet_r3_recon, released, 60,000 mnist, width 1, no decoder, "
+        "paper: 300,000 steps, batch 128"
+    )
     told = (tmp_path / "sweep.md").read_text().splitlines()
     assert [line for line in told if line.startswith(f"| {series}")] == [
         f"| {series} | 1 | 2 | 0.500 ± 0.141 | 0.5 |",
@@ -364,13 +383,48 @@ def test_what_differs_in_more_than_iterations_is_another_series() -> None:
     runs += [Run(record(batch=64), {}), Run(record(training_examples=48_000), {})]
     by_hand = record(seed=2, changed=("model.routing_iterations=5",))
     runs += [Run(by_hand, {}), Run(replace(by_hand, changed=("schedule.decay_steps=9",)), {})]
-    assert sorted(len(group) for group in sweep.series(runs).values()) == [1, 1, 1, 1, 3]
+    sweep = Sweep("model.routing_iterations", runs)
+    assert sorted(len(group) for group in sweep.series().values()) == [1, 1, 1, 1, 3]
+    assert {*sweep.labels()} == {
+        "released, 60,000 mnist, batch 128",
+        "text, 60,000 mnist, batch 128",
+        "released, 60,000 mnist, batch 64",
+        "released, 48,000 mnist, batch 128",
+        "released, 60,000 mnist, batch 128, schedule.decay_steps=9",
+    }
+
+
+def swept(rate: str, seed: int, errors: int, **changes: Any) -> Run:
+    """A run of a sweep over the learning rate, at twenty steps that were set by hand."""
+    changed = (f"schedule.learning_rate={rate}", "schedule.steps=20")
+    tests = {"test": results.outcome("mnist", errors, 10_000)}
+    one = record(
+        changed=changed, seed=seed, tests=tests, steps_planned=20, steps_done=20, **changes
+    )
+    return Run(one, {"curve.train/loss": curve(*[2.0 if one.recipe == "text" else 0.1] * 20)})
+
+
+def test_any_value_can_be_swept_and_the_legend_says_what_differs(tmp_path: Path) -> None:
+    rates = ("0.01", "0.0001", "0.001")
+    runs = [swept(rate, seed, 50) for rate in rates for seed in (0, 1)]
+    runs += [swept(rate, 0, 70, recipe="text") for rate in rates]
+    sweep = sweep_of(runs)
+    assert (sweep.key, sweep.values) == ("schedule.learning_rate", ["0.0001", "0.001", "0.01"])
+    assert sweep.places() == {"0.0001": 0, "0.001": 1, "0.01": 2}
+    assert sweep.labels() == ["released", "text"]
+    figure_sweep(tmp_path / "figure", sweep)
+    drawn = words(tmp_path / "figure.svg")
+    assert "schedule.learning_rate=0.01, 0.0001, 0.001 · schedule.steps=20" in drawn
+    assert "recipe released, text · schedule" in drawn
+    assert drawn.count("60,000 mnist") == 0  # what all have in common is no legend
+    for panel in ("final training loss, recipe released", "final training loss, recipe text"):
+        assert panel in drawn
 
 
 def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:
     many = {"test": results.outcome("mnist", 900, 10_000)}
     runs = [Run(record(), {}), Run(record(recipe="text", tests=many), {})]
-    sweep.figure_sweep(tmp_path / "figure", runs)
+    figure_sweep(tmp_path / "figure", sweep_of(runs))
     bars = [heights(tmp_path / "figure.svg", colour) for colour in (BLUE, VERMILION)]
     few, more = (max(abs(np.ptp(line)) for line in lines) for lines in bars)
     low, high = runs[0].record.tests["test"].interval_percent
@@ -378,8 +432,8 @@ def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:
     assert more / few == pytest.approx((higher - lower) / (high - low), rel=0.01)
 
 
-def test_a_sweep_of_baselines_gets_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_without_a_sweep_gets_a_sentence(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
     results.write(record(model=model), tmp_path / "one" / "record.json")
-    with pytest.raises(Mistake, match=r"no run in .* is a CapsNet's"):
+    with pytest.raises(Mistake, match=r"differ in no value that was set by hand"):
         list(figures.draw_sweep(tmp_path, tmp_path))

@@ -371,7 +371,7 @@ def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
         results.write_arrays(path, {"curve.train/loss": np.array([(1, 0.5 * iterations)])})
     others[tmp_path / "trials" / "a" / "b" / "seed0.json"] = record(90, seed=9, **hour)
     text = in_readme(PAGE, {Path("a"): record(25, **hour)}, others, [])
-    title = "### Routing iterations: mnist_capsnet_r3_recon, released, 60,000 mnist, width 1, paper"
+    title = "### Routing iterations: mnist_capsnet_r3_recon, released, 60,000 mnist, width 1, no"
     table = text[text.index(title) :].split("###")[1].splitlines()
     assert table[4:6] == [
         "| 1 | 0 | 40 / 10,000 | 0.400 | 0.294–0.544 | 0.5 | 1,000 of 300,000 |",

@@ -17,11 +17,12 @@ import pytest
 
 from capsnet import results
 from capsnet.errors import Mistake
-from capsnet.report import sweep
 from capsnet.report.document import tables
 from capsnet.report.look import drawing
 from capsnet.report.runs import Run
+from capsnet.report.sweep import means_table, runs_table, sweep_of
 from capsnet.report.web.curves import CHANGE, WORDS
+from capsnet.report.web.sweeping import sweeping
 from capsnet.report.web.write import page, write
 from capsnet.results import Record
 from parsed import cells, parsed, text
@@ -327,14 +328,34 @@ def test_a_sweep_is_shown_when_it_is_named(tmp_path: Path) -> None:
     results.write(record(), tmp_path / "results/made/one/seed0.json")
     shown = parsed(page(tmp_path / "results/made", tmp_path / "swept"))
     means, every = (cells(table) for table in by_id(shown, "sweep").iter("table"))
-    pairs = [Run(one, {}) for one in runs]
-    assert means == [[*sweep.MEANS], *map(list, sweep.means_rows(pairs))]
-    assert every == [[*sweep.RUNS], *map(list, sweep.runs_rows(pairs))]
+    sweep = sweep_of([Run(one, {}) for one in runs])
+    assert means == [*map(list, means_table(sweep))]
+    assert every == [*map(list, runs_table(sweep))]
     [spec] = [json.loads(one.text or "") for one in by_id(shown, "sweep").iter("script")]
     assert {value["error"] for value in spec["data"]["values"]} == {0.4, 0.3}
     assert "sweep" not in {one.get("id") for one in parsed(page(tmp_path / "results/made")).iter()}
     with pytest.raises(Mistake, match="there are no results in"):
         page(tmp_path / "results/made", tmp_path / "elsewhere")
+
+
+def test_losses_of_two_recipes_are_two_charts() -> None:
+    """The text's margin loss is 20 times the released one by definition."""
+    runs = [
+        Run(
+            record(recipe=recipe, changed=(f"schedule.learning_rate={rate}",)),
+            {"curve.train/loss": np.array([(1.0, loss)])},
+        )
+        for recipe, loss in (("released", 0.1), ("text", 2.0))
+        for rate in ("0.01", "0.001")
+    ]
+    error, *charts = sweeping(sweep_of(runs))
+    assert len(error.spec["data"]["values"]) == 4
+    assert [one.title for one in charts] == [
+        "Final training loss, recipe released",
+        "Final training loss, recipe text",
+    ]
+    drawn = [{value["loss"] for value in one.spec["data"]["values"]} for one in charts]
+    assert drawn == [{0.1}, {2.0}]
 
 
 def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:

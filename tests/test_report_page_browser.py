@@ -231,7 +231,7 @@ def test_a_sweep_tells_its_runs_under_the_pointer(chromium: Browser, url: str) -
             told.append(tip(page))
             page.mouse.move(2, 2)
             page.locator(TIP).wait_for(state="detached")
-        assert [(one["iterations"], one["errors"], one["error"]) for one in told] == [
+        assert [(one["routing iterations"], one["errors"], one["error"]) for one in told] == [
             *(("1", "40 / 10,000", "0.4"), ("3", "25 / 10,000", "0.25"))
         ]
 

@@ -52,18 +52,27 @@ def in_readme(
     compare recipes, the sweeps among `others` (which are rows of no table of the paper), and costs;
     `speed`: what the JSON files of `benchmarks` say. Raises Mistake when the marks are not there.
     """
-    swept = (Run(one, read_arrays(path)) for path, one in others.items() if "sweeps" in path.parts)
     known = {
         **paper_tables(longest(runs)),
         "Claims": claims_table(real(runs), paper.CLAIMS),
         "Recipes at equal steps": recipes_table(runs),
-        **sweep_tables([run for run in swept if run.iterations is not None]),
+        **_sweeps(others),
         "Hours that all runs have taken": used_table([*runs.values(), *others.values()]),
         "Cost of one run, at the measured speed": costs_table(benchmarks),
     }
     text = between(text, "tables", _sections(known, "###"))
     speeds = [_sections(speed_tables(json.loads(path.read_text())), "###") for path in benchmarks]
     return between(text, "speed", "\n".join(speeds))
+
+
+def _sweeps(records: Mapping[Path, Record]) -> dict[str, list[Text]]:
+    """The tables of each sweep, whose runs are somewhere below sweeps/NAME."""
+    sweeps: dict[str, list[Run]] = {}
+    for path, record in records.items():
+        if "sweeps" in path.parts:
+            name = path.parts[path.parts.index("sweeps") + 1]
+            sweeps.setdefault(name, []).append(Run(record, read_arrays(path)))
+    return {title: table for runs in sweeps.values() for title, table in sweep_tables(runs).items()}
 
 
 def between(text: str, mark: str, content: str) -> str:

@@ -2,51 +2,54 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from capsnet.errors import Mistake
-from capsnet.report import lines, pictures, sweep
+from capsnet.report import lines, pictures
 from capsnet.report.look import files
 from capsnet.report.recipes import figure_recipes
 from capsnet.report.runs import Run, read_runs
+from capsnet.report.sweep import sweep_of, write_numbers
+from capsnet.report.sweep_figure import figure_sweep
 
 
 def draw(folder: Path, target: Path) -> Iterator[Path]:
     """Every figure that the runs in `folder` have arrays for, into `target`.
 
     Of one recipe, as recipes are different models: that of most runs; and one that compares them.
-    Raises Mistake when there are no runs or none has arrays.
+    Only the training curves show runs that differ in a value set by hand. Raises Mistake when
+    there are no runs or none has arrays.
     """
     runs = [run for run in read_runs(folder) if run.arrays]
     if not runs:
         raise Mistake(f"no record in {folder} has its arrays (.npz) beside it: train again")
-    variants = Counter(run.record.variant for run in runs if run.record.capsules).most_common(1)
-    alike = [run for run in runs if not run.record.capsules or run.record.variant == variants[0][0]]
+    alike = _most(runs, lambda run: run.record.variant)
+    same_recipe = _most(runs, lambda run: replace(run.record, changed=()).variant)
     for name, wanted in FIGURES.items():
-        if wanted(target / name, alike):
+        if wanted(target / name, same_recipe if name == "curves" else alike):
             yield from files(target / name)
     if figure_recipes(target / "recipes", runs):
         yield from files(target / "recipes")
 
 
+def _most(runs: Sequence[Run], variant: Callable[[Run], str]) -> list[Run]:
+    """Baselines, and of the CapsNets those of the most frequent variant."""
+    capsnets = [run for run in runs if run.record.capsules]
+    [(wanted, _), *_] = Counter(map(variant, capsnets)).most_common(1) or [("", 0)]
+    return [run for run in runs if not run.record.capsules or variant(run) == wanted]
+
+
 def draw_sweep(folder: Path, target: Path) -> Iterator[Path]:
-    """The sweep's figure and numbers, from every run folder below `folder`, into `target`.
+    """Draw a sweep's figure and write its numbers, from every run below `folder`, into `target`.
 
-    Raises Mistake when there are none that route.
+    Raises Mistake when there are no runs, or nothing was swept.
     """
-    runs = swept(folder)
-    sweep.figure_sweep(target / "figure_sweep", runs)
+    swept = sweep_of(read_runs(folder, "**/record.json"))
+    figure_sweep(target / "figure_sweep", swept)
     yield from files(target / "figure_sweep")
-    sweep.write_numbers(target / "sweep.md", runs)
+    write_numbers(target / "sweep.md", swept)
     yield target / "sweep.md"
-
-
-def swept(folder: Path) -> list[Run]:
-    """Every run of a sweep. Raises Mistake when there are none that route."""
-    runs = [run for run in read_runs(folder, "**/record.json") if run.iterations is not None]
-    if not runs:
-        raise Mistake(f"no run in {folder} is a CapsNet's: there are no routing iterations")
-    return runs
 
 
 def _picture(draw: Callable[[Path, Run], None], array: str, digits: str) -> "Figure":

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from capsnet.report.look import COLOURS, GREY, drawing
-from capsnet.report.runs import OTHER, SETS, Run, caption, marks
+from capsnet.report.runs import OTHER, SETS, Run, caption, labels, marks
 
 SMOOTH = 20  # the running mean goes over one in so many of a curve's points
 SMOOTHED = f"Thin: as logged. Thick: running mean over 1/{SMOOTH} of the points."
@@ -117,12 +117,16 @@ def _panel(axes: Axes, runs: Sequence[Run], metric: str) -> None:
 
 
 def _curves(axes: Axes, runs: Sequence[Run], metric: str) -> bool:
-    """A colour for each kind of network, a pair of lines for each seed; whether there were any."""
-    logged = [(run, run.curve(metric)) for run in runs if len(run.curve(metric))]
-    for run, curve in logged:
-        axes.plot(*curve.T, color=run.colour, **THIN)
+    """Draw a colour for each label and a pair of lines for each seed; tell if there were any."""
+    logged = [run for run in runs if len(run.curve(metric))]
+    colours = dict[str, str]()
+    for run, label in zip(logged, labels(logged) if logged else (), strict=True):
+        free = (one for one in (run.colour, *COLOURS) if one not in colours.values())
+        colour = colours.setdefault(label, next(free, run.colour))
+        curve = run.curve(metric)
+        axes.plot(*curve.T, color=colour, **THIN)
         points = "." if len(curve) < FEW else ""
-        style = {"color": run.colour, "linewidth": 1.4, "marker": points, "label": run.kind}
+        style = {"color": colour, "linewidth": 1.4, "marker": points, "label": label}
         axes.plot(*smoothed(curve).T, **style)
     return bool(logged)
 

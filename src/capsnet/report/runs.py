@@ -1,6 +1,7 @@
 """Runs as figures need them: a record and its arrays, what to call it and what to say of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from capsnet.results import Record, read_all, read_arrays
 OTHER = "other"
 SETS = {"mnist": "MNIST", "multimnist": "MultiMNIST", "affnist": "affNIST", OTHER: "other digits"}
 COLOURS = {(1, False): SKY, (1, True): BLUE, (3, False): ORANGE, (3, True): VERMILION}
+
+KIND = ("model.routing_iterations=", "model.decoder=")  # values that a run's kind says already
 
 
 class Run(NamedTuple):
@@ -69,16 +72,35 @@ def read_runs(folder: Path, pattern: str = "*/*.json") -> list[Run]:
 def caption(runs: Sequence[Run], *remarks: str) -> str:
     """Who was trained on what, how, and for how long; `remarks` a line each below it."""
     records = [run.record for run in runs]
-    variants = [record.variant for record in records if record.capsules]
+    recipes = [replace(record, changed=()).variant for record in records]
+    routed = [name for name, record in zip(recipes, records, strict=True) if record.capsules]
     experiments = _unique(record.experiment for record in records)
     facts = (
         " and ".join(experiments) if len(experiments) < 3 else f"{len(experiments)} experiments",
         f"trained on {_told(record.source for record in records)}",
-        f"recipe {_told(variants or (record.variant for record in records))}",
+        f"recipe {_told(routed or recipes)}",
+        *by_hand(records),
         steps(records),
         seeds(records),
     )
     return "\n".join((" · ".join(facts), *remarks))
+
+
+def by_hand(records: Sequence[Record]) -> Iterator[str]:
+    """What was set by hand: 'model.routing_iterations=1, 3', say, for each key."""
+    pairs = [one.partition("=") for record in records for one in record.changed]
+    for key in _unique(key for key, _, _ in pairs):
+        yield f"{key}={_told(value for name, _, value in pairs if name == key)}"
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """Name each run by its kind, and by what was set by hand for it but not for all of `runs`."""
+    common = set[str].intersection(*({*run.record.changed} for run in runs))
+    said = {*common, *(one for run in runs for one in run.record.changed if one.startswith(KIND))}
+    return [
+        ", ".join((run.kind, *(one for one in run.record.changed if one not in said)))
+        for run in runs
+    ]
 
 
 def steps(records: Sequence[Record]) -> str:

@@ -1,112 +1,138 @@
-"""A sweep over routing iterations: does the test error rise while the training loss still falls?"""
+"""A sweep over one value: does the test error rise while the training loss still falls?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import cycle, groupby
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from statistics import mean, stdev
 
-from matplotlib.axes import Axes
-
-from capsnet.report.look import COLOURS, drawing
+from capsnet.errors import Mistake
 from capsnet.report.runs import Run, caption, marks
 from capsnet.report.tables import Text, markdown
 from capsnet.results import write_atomically
 
+ITERATIONS = "model.routing_iterations"
+LABELS = {ITERATIONS: "routing iterations"}
 LAST = 0.1  # of the logged points: their mean is the final training loss
 REMARK = (
     "Points: a run each, with its 95 % interval. Lines: means over seeds. Final training "
     f"loss: mean of the last {100 * LAST:.0f} % of the logged points."
 )
-RUNS = (
-    "series",
-    "iterations",
-    "seed",
-    "errors / tests",
-    "test error %",
-    "95 % interval",
-    "final training loss",
-    "steps",
-)
-MEANS = ("series", "iterations", "seeds", "test error %, mean ± sd", "final training loss, mean")
-SPREAD = 0.25  # over how many iterations the seeds are spread, so that their bars stand apart
+SPREAD = 0.25  # of the distance between two values: over this the seeds are spread
+LINEAR = 30  # times the smallest value: above this, whole numbers are evenly spaced instead
 
 
-def series(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """The runs that differ in nothing but seed and iterations, by what they share."""
-    swept = sorted(runs, key=lambda run: (name(run), run.iterations or 0, run.record.seed))
-    return {title: list(group) for title, group in groupby(swept, name)}
+@dataclass(frozen=True)
+class Sweep:
+    """Runs that differ in the value of `key` and in their seeds; what else differs makes series."""
+
+    key: str
+    runs: list[Run]
+
+    @property
+    def label(self) -> str:
+        """The swept key, in words where there are some."""
+        return LABELS.get(self.key, self.key)
+
+    @property
+    def values(self) -> list[str]:
+        """All values that were swept, sorted as numbers where they are."""
+        found = {settings(run)[self.key] for run in self.runs}
+        return sorted(found, key=lambda value: (_number(value) is None, _number(value) or 0, value))
+
+    def series(self) -> dict[str, list[Run]]:
+        """Group runs that differ in nothing but value and seed, by all that they share."""
+        order = [*self.values]
+
+        def place(run: Run) -> tuple[str, int, int]:
+            return self._name(run), order.index(settings(run)[self.key]), run.record.seed
+
+        swept = sorted(self.runs, key=place)
+        return {name: list(group) for name, group in groupby(swept, self._name)}
+
+    def _name(self, run: Run) -> str:
+        return ", ".join(filter(None, facts(run, self.key).values()))
+
+    def labels(self) -> list[str]:
+        """Name each series by that in which it differs from the others."""
+        every = [facts(group[0], self.key) for group in self.series().values()]
+        kinds = list(dict.fromkeys(kind for one in every for kind in one))
+        differing = [kind for kind in kinds if len({one.get(kind) for one in every}) > 1]
+        return [", ".join(filter(None, (one.get(kind) for kind in differing))) for one in every]
+
+    def by_value(self, runs: Sequence[Run]) -> dict[str, list[Run]]:
+        """Group the seeds of each value, of runs of one series."""
+        grouped = groupby(runs, lambda run: settings(run)[self.key])
+        return {value: list(group) for value, group in grouped}
+
+    def places(self) -> dict[str, float]:
+        """Place values on an axis: whole numbers where they are, all others evenly spaced."""
+        numbers = [_number(value) for value in self.values]
+        whole = [number for number in numbers if number is not None and number % 1 == 0]
+        if len(whole) == len(numbers) and max(whole) <= LINEAR * max(1, min(whole)):
+            return dict(zip(self.values, whole, strict=True))
+        return {value: float(place) for place, value in enumerate(self.values)}
+
+    def spread(self, runs: Sequence[Run]) -> Iterator[tuple[float, Run]]:
+        """Place each run of a series at its value, its seeds a little apart."""
+        places = self.places()
+        for value, group in self.by_value(runs).items():
+            step = SPREAD / len(group)
+            for place, run in enumerate(group):
+                yield places[value] + (place - (len(group) - 1) / 2) * step, run
 
 
-def name(run: Run) -> str:
-    """'mnist_capsnet_r3, released, 50,000 mnist, width 0.25, epochs2: 938 steps of 128', say."""
-    swept = "model.routing_iterations="
-    one = replace(
-        run.record, changed=tuple(c for c in run.record.changed if not c.startswith(swept))
+def sweep_of(runs: Sequence[Run]) -> Sweep:
+    """Find the value that most of the runs' differences are in; routing iterations come first.
+
+    Runs without such a value are left out. Raises Mistake when there is none at all.
+    """
+    every = [settings(run) for run in runs]
+    keys = dict.fromkeys((ITERATIONS, *(key for one in every for key in one)))
+    counts = {key: len({one[key] for one in every if key in one}) for key in keys}
+    key = max(counts, key=lambda key: counts[key])
+    if counts[key] == 0:
+        raise Mistake("these runs differ in no value that was set by hand: there is no sweep")
+    return Sweep(key, [run for run in runs if key in settings(run)])
+
+
+def settings(run: Run) -> dict[str, str]:
+    """The values that were set by hand, and the routing iterations, by key."""
+    pairs = (one.partition("=") for one in run.record.changed)
+    routed = {} if run.iterations is None else {ITERATIONS: str(run.iterations)}
+    return {key: value for key, _, value in pairs} | routed
+
+
+def facts(run: Run, key: str) -> dict[str, str]:
+    """What a run is apart from its seed and its value of `key`, by key of the configuration."""
+    one = run.record
+    about = {
+        "experiment": one.experiment,
+        "recipe": replace(one, changed=()).variant,
+        "data.holdout": f"{one.training_examples:,} {one.source}",
+        "model.width": f"width {one.model['width']:g}",
+        "model.decoder": ("decoder" if run.decoder else "no decoder") if one.capsules else "",
+        "schedule.steps": f"{one.schedule}: {one.steps_planned:,} steps",
+        "schedule.batch": f"batch {one.batch}",
+    }
+    by_hand = {name: f"{name}={value}" for name, value in settings(run).items()}
+    return {kind: fact for kind, fact in (about | by_hand | about).items() if kind != key}
+
+
+def loss_kind(run: Run) -> str:
+    """Name what the training loss is: numbers of two kinds cannot be compared."""
+    if not run.record.capsules:
+        return "cross-entropy"
+    by_hand = (
+        f"{key}={value}" for key, value in settings(run).items() if key.startswith("recipe.")
     )
-    trained = f"{one.training_examples:,} {one.source}, width {one.model['width']:g}"
-    decoder = ", decoder" if run.decoder else ""
-    schedule = f"{one.schedule}: {one.steps_planned:,} steps of {one.batch}"
-    return f"{one.experiment}, {one.variant}, {trained}{decoder}, {schedule}"
+    return ", ".join((f"recipe {run.record.recipe}", *by_hand))
 
 
 def final_loss(run: Run) -> float | None:
     """None where no curve was kept."""
     values = run.curve("train/loss")[:, 1]
     return float(values[-max(1, round(LAST * len(values))) :].mean()) if len(values) else None
-
-
-def by_iterations(runs: Sequence[Run]) -> dict[int, list[Run]]:
-    """The seeds of each number of iterations, of runs of one series."""
-    return {count: list(group) for count, group in groupby(runs, lambda run: run.iterations or 0)}
-
-
-def figure_sweep(stem: Path, runs: Sequence[Run]) -> None:
-    """Test error and final training loss over the routing iterations, side by side."""
-    title = "Sweep over the routing iterations"
-    with drawing(stem, (10, 4.4), title, caption(runs, REMARK), marks(runs)) as figure:
-        left, right = figure.subplots(1, 2)
-        groups = series(runs)
-        for colour, (called, group) in zip(cycle(COLOURS), groups.items(), strict=False):
-            _errors(left, group, colour, called)
-            _losses(right, group, colour)
-        left.set_ylim(bottom=0)
-        left.set(title="test error", ylabel="errors, %")
-        right.set(title="final training loss", ylabel="loss")
-        for axes in (left, right):
-            axes.set(xlabel="routing iterations")
-            axes.set_xticks(sorted({run.iterations or 0 for run in runs}))
-        if len(groups) > 1:
-            left.legend(fontsize=6)
-
-
-def _errors(axes: Axes, runs: Sequence[Run], colour: str, called: str) -> None:
-    """A point and a bar for each run, a line through the means."""
-    for place, run in places(runs):
-        test = run.record.tests["test"]
-        low, high = test.interval_percent
-        axes.plot([place, place], [low, high], color=colour, linewidth=0.8, alpha=0.6)
-        axes.plot(place, test.error_percent, "o", color=colour, markersize=4)
-    means = {count: mean(map(error, group)) for count, group in by_iterations(runs).items()}
-    axes.plot(list(means), list(means.values()), color=colour, linewidth=1.2, label=called)
-
-
-def _losses(axes: Axes, runs: Sequence[Run], colour: str) -> None:
-    for place, run in places(runs):
-        loss = final_loss(run)
-        if loss is not None:
-            axes.plot(place, loss, "o", color=colour, markersize=4)
-    means = {count: mean_loss(group) for count, group in by_iterations(runs).items()}
-    known = {count: loss for count, loss in means.items() if loss is not None}
-    axes.plot(list(known), list(known.values()), color=colour, linewidth=1.2)
-
-
-def places(runs: Sequence[Run]) -> Iterator[tuple[float, Run]]:
-    """Where each run stands: at its iterations, its seeds a little apart."""
-    for count, group in by_iterations(runs).items():
-        step = SPREAD / len(group)
-        for place, run in enumerate(group):
-            yield count + (place - (len(group) - 1) / 2) * step, run
 
 
 def error(run: Run) -> float:
@@ -120,34 +146,44 @@ def mean_loss(runs: Sequence[Run]) -> float | None:
     return mean(losses) if losses else None
 
 
-def write_numbers(path: Path, runs: Sequence[Run]) -> None:
-    """What the figure shows, as two Markdown tables: the means and every run."""
-    flags = " · ".join(marks(runs))
-    lines = ["# Sweep over the routing iterations", "", caption(runs), ""]
+def write_numbers(path: Path, sweep: Sweep) -> None:
+    """Write what the figure shows as two Markdown tables: the means and every run."""
+    flags = " · ".join(marks(sweep.runs))
+    lines = [f"# Sweep over {sweep.label}", "", caption(sweep.runs), ""]
     lines += [f"**{flags}**", ""] * bool(flags)
-    lines += [markdown([MEANS, *means_rows(runs)]), markdown([RUNS, *runs_rows(runs)]), REMARK]
+    lines += [markdown(means_table(sweep)), markdown(runs_table(sweep)), REMARK]
     write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
-def means_rows(runs: Sequence[Run]) -> Iterator[Text]:
-    """The lines below MEANS."""
-    for called, group in series(runs).items():
-        for count, seeds in by_iterations(group).items():
+def means_table(sweep: Sweep) -> list[Text]:
+    """A row for each value of each series."""
+    columns = ("series", sweep.label, "seeds", "test error %, mean ± sd")
+    return [(*columns, "final training loss, mean"), *_means(sweep)]
+
+
+def _means(sweep: Sweep) -> Iterator[Text]:
+    for name, group in sweep.series().items():
+        for value, seeds in sweep.by_value(group).items():
             percents = [error(run) for run in seeds]
             spread = f" ± {stdev(percents):.3f}" if len(percents) > 1 else ""
-            told = f"{mean(percents):.3f}{spread}"
-            yield called, f"{count}", f"{len(seeds)}", told, _loss(mean_loss(seeds))
+            shown = f"{mean(percents):.3f}{spread}"
+            yield name, value, f"{len(seeds)}", shown, _loss(mean_loss(seeds))
 
 
-def runs_rows(runs: Sequence[Run]) -> Iterator[Text]:
-    """The lines below RUNS."""
-    for called, group in series(runs).items():
+def runs_table(sweep: Sweep) -> list[Text]:
+    """A row for each run."""
+    columns = ("series", sweep.label, "seed", "errors / tests", "test error %", "95 % interval")
+    return [(*columns, "final training loss", "steps"), *_runs(sweep)]
+
+
+def _runs(sweep: Sweep) -> Iterator[Text]:
+    for name, group in sweep.series().items():
         for run in group:
             one, test = run.record, run.record.tests["test"]
             low, high = test.interval_percent
             yield (
-                called,
-                f"{run.iterations}",
+                name,
+                settings(run)[sweep.key],
                 f"{one.seed}",
                 test.counts,
                 f"{test.error_percent:.3f}",
@@ -158,12 +194,22 @@ def runs_rows(runs: Sequence[Run]) -> Iterator[Text]:
 
 
 def sweep_tables(runs: Sequence[Run]) -> dict[str, list[Text]]:
-    """Every run, a table for each series, by its title."""
+    """Every run of one sweep, a table for each series, by its title."""
+    sweep = sweep_of(runs)
+    title = sweep.label[0].upper() + sweep.label[1:]
+    columns, *rows = runs_table(sweep)
     return {
-        f"Routing iterations: {called}": [RUNS[1:], *(row[1:] for row in runs_rows(group))]
-        for called, group in series(runs).items()
+        f"{title}: {name}": [columns[1:], *(row[1:] for row in rows if row[0] == name)]
+        for name in sweep.series()
     }
 
 
 def _loss(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -8,10 +8,9 @@ from markupsafe import Markup
 
 from capsnet import paper
 from capsnet.errors import Mistake
-from capsnet.report import figures, sweep
 from capsnet.report.costs import costs_table
-from capsnet.report.runs import Run, counted, marks
-from capsnet.report.tables import Text
+from capsnet.report.runs import Run, counted, marks, read_runs
+from capsnet.report.sweep import REMARK, Sweep, means_table, runs_table, sweep_of
 from capsnet.report.web import cells, images
 from capsnet.report.web.charts import script
 from capsnet.report.web.citation import citation
@@ -28,7 +27,7 @@ SECTIONS = {
     "results": "Results",
     "claims": "Claims",
     "training": "Training",
-    "sweep": "Sweep over the routing iterations",
+    "sweep": "Sweep",
     "figures": "Figures",
     "failures": "Failures",
     "data": "Data",
@@ -52,12 +51,12 @@ def page(folder: Path, swept: Path | None = None) -> str:
     records = read_all(folder)
     if not records:
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
-    sweep_runs = figures.swept(swept) if swept else []
+    found = sweep_of(read_runs(swept, "**/record.json")) if swept else None
     return rendered(
-        head(folder, list(records.values()), bool(sweep_runs))
+        head(folder, list(records.values()), found is not None)
         | results(records)
         | training([Run(record, read_arrays(path)) for path, record in records.items()])
-        | {"swept": sweep_section(sweep_runs), "library": Markup(script())}
+        | {"swept": sweep_section(found) if found else None, "library": Markup(script())}
         | beside(folder)
     )
 
@@ -118,17 +117,14 @@ def training(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def sweep_section(runs: Sequence[Run]) -> dict[str, Any] | None:
-    """Its charts and its numbers; None where there is no sweep."""
-    if not runs:
-        return None
-    means: list[Text] = [sweep.MEANS, *sweep.means_rows(runs)]
-    every: list[Text] = [sweep.RUNS, *sweep.runs_rows(runs)]
+def sweep_section(sweep: Sweep) -> dict[str, Any]:
+    """Its charts and its numbers."""
+    means, every = means_table(sweep), runs_table(sweep)
     return {
-        "charts": sweeping(runs),
-        "legend": legend(runs),
-        "marks": marks(runs),
-        "told": sweep.REMARK,
+        "charts": sweeping(sweep),
+        "legend": legend(sweep),
+        "marks": marks(sweep.runs),
+        "told": f"Swept: {sweep.label}. {REMARK}",
         "tables": [cells.table("Sweep, means", means), cells.table("Sweep, every run", every)],
     }
 
