@@ -4,6 +4,7 @@ import os
 
 # Kernels for GPUs are interpreted here; Triton looks when it is imported, by torchvision at last.
 os.environ["TRITON_INTERPRET"] = "1"
+os.environ["CAPSNET_MACHINE"] = "none"  # no settings of the machine that runs the tests
 
 from pathlib import Path
 from typing import NamedTuple

@@ -1,6 +1,7 @@
 """Runtime settings: what they choose, that results stay, and what a record keeps of them."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -210,6 +211,25 @@ def test_runtime_settings_make_no_other_folder() -> None:
     runtime = {f"trainer.{field.name}" for field in fields(config.Trainer)}
     logger = {f"logger.{field.name}" for field in fields(config.Logger)}
     assert {*excluded} == {"data.root", "record", "trainer", "logger"} | runtime | logger
+
+
+def test_a_machine_s_own_settings_are_part_of_every_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And without that file, which git ignores, there are none."""
+    conf = tmp_path / "conf"
+    shutil.copytree(CONF, conf)
+    monkeypatch.setattr("capsnet.config.CONF", conf)
+    plain = composed("experiment=mnist_capsnet_r3", "profile=paper").trainer
+    (conf / "machine").mkdir(exist_ok=True)
+    text = "# @package _global_\ntrainer: {kernels: reference, log_every: 7}\n"
+    (conf / "machine" / "mine.yaml").write_text(text)
+    monkeypatch.setenv("CAPSNET_MACHINE", "mine")
+    mine = composed("experiment=mnist_capsnet_r3", "profile=paper").trainer
+    assert (plain.kernels, plain.log_every) == ("fast", 500)
+    assert (mine.kernels, mine.log_every) == ("reference", 7)
+    by_hand = composed("experiment=mnist_capsnet_r3", "trainer.kernels=fast").trainer
+    assert (by_hand.kernels, by_hand.log_every) == ("fast", 7)
 
 
 def test_two_nodes_train_as_one_process_does(data_root: Path, tmp_path: Path) -> None:
