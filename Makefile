@@ -1,10 +1,10 @@
-# Two commands: `make demo` shows the paper in miniature, `make test` runs every check.
-# Each installs .venv first when it is missing or out of date.
+# `make demo` shows the paper in miniature, `make test` runs every check, and `make gpu-check` tells
+# in ten minutes what a GPU is worth. Each installs .venv first when it is missing or out of date.
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lock
+.PHONY: demo test gpu-check lock
 
 demo: .venv/installed
 	[ -e .git ] || dvc config --local core.no_scm true
@@ -17,6 +17,9 @@ test: .venv/installed
 	ruff check .
 	basedpyright
 	pytest --numprocesses auto --dist loadfile
+
+gpu-check: .venv/installed
+	@python -m capsnet.gpu_check
 
 # Exactly the packages of requirements.lock, checked by hash, and this project in editable form.
 .venv/installed: requirements.lock pyproject.toml

@@ -15,7 +15,7 @@ ORDER = (
     *("data", "illustrate", "modules", "callbacks", "curves", "config_errors", "config"),
     *("identity", "results", "weights", "dvc_files", "saving", "tracking", "page", "build"),
     *("judge", "prepare", "compose", "guide", "sweep_jobs", "train", "evaluate", "pretrained"),
-    *("report", "dashboards", "pipeline", "benchmark", "explore", "__main__"),
+    *("report", "dashboards", "pipeline", "benchmark", "gpu_check", "explore", "__main__"),
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
 CORE = ("functional", "metrics", "layers", "networks", "kernels")  # the paper, in torch
@@ -101,6 +101,7 @@ def test_entry_points_import_nothing_heavy_at_the_top() -> None:
         "explore/__main__",
         "pipeline/__main__",
         "dashboards/__main__",
+        "gpu_check/__main__",
         "page",
         "account",
     ):

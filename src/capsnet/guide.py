@@ -26,6 +26,7 @@ COMMANDS = {
     "pipeline": "run the stages of dvc.yaml side by side",
     "compose": "write the configurations that dvc.yaml trains",
     "benchmark": "time training steps on this machine",
+    "gpu_check": "check and time a GPU, and recommend settings",
     "dashboards": "make W&B's workspace and report",
 }
 SCHEDULES = ("short", "epochs50", "paper")  # whose hours are shown

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -20,6 +19,7 @@ from torch.profiler import profile
 
 from capsnet import results
 from capsnet.benchmark import growth, loop, paths, rows
+from capsnet.benchmark.about import about
 from capsnet.benchmark.turns import Measured, measured, timing
 from capsnet.compose import names
 from capsnet.errors import told_plainly
@@ -48,7 +48,7 @@ def measure(asked: argparse.Namespace) -> None:
         trace(asked)
         return
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    report = about(asked)
+    report = about(asked.device, asked.overrides)
     for what in asked.what or MEASURE:
         with Progress(console=console) as progress:
             report[what] = MEASURE[what](asked, progress)
@@ -130,19 +130,6 @@ MEASURE = {
 def as_json(found: Mapping[str, Measured]) -> dict[str, object]:
     """Every round of every candidate."""
     return {name: asdict(one) for name, one in found.items()}
-
-
-def about(asked: argparse.Namespace) -> dict[str, Any]:
-    """The machine and what runs on it."""
-    gpu = asked.device == "cuda"
-    return {
-        "device": asked.device,
-        "processor": torch.cuda.get_device_name() if gpu else results.processor(),
-        "threads": torch.get_num_threads(),
-        "overrides": asked.overrides,
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "versions": results.versions(),
-    }
 
 
 def trace(asked: argparse.Namespace) -> None:

@@ -90,7 +90,7 @@ def lead(device: str) -> int:
 class Candidate:
     """How to make a bench in its process, and whether freed memory is kept there."""
 
-    make: Callable[[], Bench]
+    make: Callable[[], Any]  # a Bench, or whatever the worker's tasks take
     keep: bool = True
 
 

@@ -1,7 +1,6 @@
 """How far compiled kernels on a GPU are from the same mathematics in float64.
 
-Of values and of the gradients by every input, at the sizes of the paper: an error of 1e-7 is fp32's
-rounding, one of 3e-4 TF32's.
+Compares values, and gradients by every input, at the sizes of the paper.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,12 +12,12 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from capsnet import functional
+from capsnet.benchmark.turns import Candidate, Worker
 from capsnet.kernels.convolutions import stacked_convolutions
 from capsnet.kernels.networks import FastCapsNet, FusedCapsNet
 from capsnet.kernels.same import same_convolution
 from capsnet.precision import fp32_arithmetic
 
-LIMIT = 1e-5  # relative error, in the 2-norm
 CHUNK = 32  # examples at a time in float64, whose intermediates are large
 ITERATIONS = 3
 
@@ -49,6 +48,35 @@ class Case(NamedTuple):
     ours: Function
     truth: Function
     inputs: tuple[Input, ...]
+
+
+def errors(
+    sizes: Sizes, kernels: Sequence[str], device: str, left: Callable[[], float]
+) -> dict[str, float | None]:
+    """Return the error of every case by name; None where its process died.
+
+    `left` tells how many seconds there are.
+    """
+    found: dict[str, float | None] = {}
+    worker = ready(candidate := Candidate(partial(cases, sizes, kernels)), left())
+    for number, case in enumerate(cases(sizes, kernels)):
+        found[case.name] = worker.does(partial(nth_error, number, device), left())
+        if found[case.name] is None:  # it died: a failed kernel leaves its process useless
+            worker = ready(candidate, left())
+    worker.end()
+    return found
+
+
+def ready(candidate: Candidate, seconds: float) -> Worker:
+    """Start a worker and wait for it."""
+    worker = Worker(candidate)
+    worker.answer(seconds)
+    return worker
+
+
+def nth_error(number: int, device: str, every: Sequence[Case]) -> float:
+    """Return the error of one of the cases."""
+    return error(every[number], device)
 
 
 def cases(sizes: Sizes, kernels: Sequence[str]) -> list[Case]:

@@ -26,7 +26,7 @@ def facts() -> dict[str, str]:
         "triton": package("triton"),
         "C compiler": requirements.compiler() or UNKNOWN,
         "Python.h": str(header) if header.is_file() else UNKNOWN,
-        "processor cores": str(len(os.sched_getaffinity(0))),
+        "processor cores": str(os.cpu_count()),
     }
 
 

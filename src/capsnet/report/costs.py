@@ -1,14 +1,14 @@
 """What a row of the paper costs, from what the benchmark measured; and what all runs have cost."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from capsnet import paper
-from capsnet.report.speed import machine, seconds, step_seconds
+from capsnet.report.speed import loop_seconds, machine, seconds, step_seconds
 from capsnet.report.tables import Text
 from capsnet.results import Record
 
@@ -24,7 +24,7 @@ def costs_table(files: Iterable[Path]) -> list[Text]:
     """
     benchmarks = [json.loads(file.read_text()) for file in sorted(files)]
     measured = [
-        (name, machine(benchmark), paths["training"]["timings"])
+        (name, ", ".join([machine(benchmark), *paths.get("overrides", [])]), paths)
         for benchmark in benchmarks
         for name, paths in benchmark.get("rows", {}).items()
         if paths["training"]["timings"]  # else its process died
@@ -32,16 +32,24 @@ def costs_table(files: Iterable[Path]) -> list[Text]:
     return [COLUMNS, *(_row(*one) for one in sorted(measured, key=lambda one: one[:2]))]
 
 
-def _row(experiment: str, where: str, timings: list[dict[str, Any]]) -> Text:
-    step, tested = step_seconds(timings), seconds(timings, "evaluation") / paper.BATCH
+def _row(experiment: str, where: str, paths: Mapping[str, Any]) -> Text:
+    """A step in Lightning's loop counts, where it was measured: a GPU may have to wait for it."""
+    timings, loop = paths["training"]["timings"], paths.get("loop")
+    step = loop_seconds(loop) if loop else step_seconds(timings)
+    tested = seconds(timings, "evaluation") / paper.BATCH
     tests = sum(paper.TESTED[experiment.split("_")[0]].values())
     return (
         experiment,
         where,
         f"{paper.BATCH / step:.0f}",
-        f"{paper.STEPS * step / HOUR:.0f}",
+        hours(paper.STEPS * step),
         f"{tests * tested / HOUR:.2g}",
     )
+
+
+def hours(seconds: float) -> str:
+    """Two digits, or all before the point."""
+    return f"{seconds / HOUR:.0f}" if seconds >= 10 * HOUR else f"{seconds / HOUR:.2g}"
 
 
 def used_table(records: Iterable[Record]) -> list[Text]:

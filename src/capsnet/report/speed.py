@@ -32,6 +32,14 @@ ROW_COLUMNS = (
     "peak, MiB",
 )
 PATHS, NOT_FIT, DIED = ("textbook", "fast"), "out of memory", "died"
+SETTING_COLUMNS = (
+    "setting",
+    "step, ms",
+    "in Lightning's loop, ms",
+    "images/s",
+    "× the first",
+    "peak, MiB",
+)
 LOOP_COLUMNS = ("steps", "images/s", "forward, backward and Adam, %", "choosing examples, %")
 GROWTH_COLUMNS = (
     "",
@@ -53,9 +61,12 @@ def speed_tables(told: Mapping[str, Any]) -> dict[str, list[Text]]:
         "growth": "Growth, without decoder",
     }
     where = machine(told)
-    return {
-        f"{titles[what]} ({where})": makers[what](told[what]) for what in makers if what in told
+    tables = {titles[what]: makers[what](told[what]) for what in makers if what in told}
+    tables |= {
+        f"{experiment} by every setting": settings_table(found)
+        for experiment, found in told.get("settings", {}).items()
     }
+    return {f"{title} ({where})": table for title, table in tables.items()}
 
 
 def machine(told: Mapping[str, Any]) -> str:
@@ -89,11 +100,12 @@ def _path(name: str, told: Mapping[str, Any]) -> Text:
 
 def rows_table(told: Mapping[str, Any]) -> list[Text]:
     """A line for each experiment at the paper's batch."""
-    return [ROW_COLUMNS, *(_row(name, **paths) for name, paths in told.items())]
+    return [ROW_COLUMNS, *(_row(name, paths) for name, paths in told.items())]
 
 
-def _row(name: str, training: Mapping[str, Any], textbook: Mapping[str, Any] | None = None) -> Text:
-    rounds = training["timings"]
+def _row(experiment: str, paths: Mapping[str, Any]) -> Text:
+    training, textbook = paths["training"], paths.get("textbook")
+    name, rounds = ", ".join([experiment, *paths.get("overrides", [])]), training["timings"]
     if training["peak_mib"] is None:
         return name, DIED, *("–",) * (len(ROW_COLUMNS) - 2)
     return (
@@ -105,6 +117,31 @@ def _row(name: str, training: Mapping[str, Any], textbook: Mapping[str, Any] | N
         f"{BATCH / seconds(rounds, 'evaluation'):.0f}",
         f"{training['peak_mib']:.0f}",
     )
+
+
+def settings_table(told: Mapping[str, Any]) -> list[Text]:
+    """List the settings of an experiment that a GPU was timed with, the plainest first."""
+    first = next((loop_seconds(one["loop"]) for one in told.values() if one["loop"]), 0.0)
+    return [SETTING_COLUMNS, *(_setting(name, one, first) for name, one in told.items())]
+
+
+def _setting(name: str, one: Mapping[str, Any], first: float) -> Text:
+    if one["loop"] is None:
+        return name, DIED, *("–",) * (len(SETTING_COLUMNS) - 2)
+    looped = loop_seconds(one["loop"])
+    return (
+        name,
+        milliseconds(step_seconds(one["timings"])),
+        milliseconds(looped),
+        f"{BATCH / looped:.0f}",
+        f"{first / looped:.2f}",
+        f"{one['peak_mib']:.0f}",
+    )
+
+
+def loop_seconds(loop: Mapping[str, float]) -> float:
+    """Return the seconds of a step in Lightning's loop."""
+    return loop["seconds"] / loop["steps"]
 
 
 def loop_table(told: Mapping[str, float]) -> list[Text]:

@@ -1,0 +1,129 @@
+"""Which settings to train with on a card, by rules, and the hours that the paper takes with them.
+
+From what `measure` found in Lightning's loop, as JSON; docs/gpu.md states the same rules.
+"""
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from capsnet import config, paper
+from capsnet.benchmark.rows import paper_run
+from capsnet.benchmark.settings import Setting, settings
+from capsnet.compose import names
+from capsnet.report.speed import loop_seconds
+
+FASTER = 1.1  # times: what another setting must gain to be worth it
+FOURIER = 1.5  # the same of this project's convolutions in place of cuDNN's
+FP32 = 1.3  # times as long as tf32: up to that, fp32 is taken
+LIMIT = 1e-5  # relative error against float64; 1e-7 is fp32's rounding, 3e-4 TF32's
+CAPSNET, BASELINE = "mnist_capsnet_r3_recon", "mnist_baseline"  # that stand for the others
+HOUR = 3600  # seconds
+
+Told = Mapping[str, Any]  # of JSON
+Seconds = Mapping[Setting, float]  # of a step in the loop
+
+
+def seconds(told: Told) -> dict[str, dict[Setting, float]]:
+    """Return the seconds of a step in the loop, by experiment and setting.
+
+    Without those that died, and those whose kernels are wrong.
+    """
+    known = {one.name: one for one in settings("fast", "fused")}
+    bad = {name.split()[0].rstrip(",") for name in wrong(told.get("exactness", {}))}
+    return {
+        experiment: {
+            known[name]: loop_seconds(one["loop"])
+            for name, one in found.items()
+            if one["loop"] and not bad & {known[name].kernels, known[name].convolutions}
+        }
+        for experiment, found in told.get("settings", {}).items()
+    }
+
+
+def wrong(errors: Mapping[str, float | None]) -> list[str]:
+    """Return the names of what differs from float64 by more than LIMIT, or died."""
+    return [name for name, error in errors.items() if error is None or not error <= LIMIT]
+
+
+def recommended(found: Mapping[str, Seconds]) -> dict[str, Setting]:
+    """Return the setting to train each experiment with; all have the same precision."""
+    taken = precision(found)
+    of_precision = {experiment: only(taken, one) for experiment, one in found.items()}
+    return {experiment: preferred(one) for experiment, one in of_precision.items() if one}
+
+
+def precision(found: Mapping[str, Seconds]) -> str:
+    """Return tf32, or 32-true where that takes at most FP32 times as long for every experiment.
+
+    bf16-mixed is never returned: that it leaves the errors as they are is not for a clock to say.
+    """
+    slower = [ratio for one in found.values() if (ratio := times(one, "32-true", "tf32"))]
+    return "tf32" if slower and max(slower) > FP32 else "32-true"
+
+
+def times(found: Seconds, slow: str, fast: str) -> float | None:
+    """Return how many times as long one precision takes as another, each by its best setting.
+
+    None where one of them was not timed.
+    """
+    timed = [only(one, found) for one in (slow, fast)]
+    if not all(timed):
+        return None
+    first, second = (one[preferred(one)] for one in timed)
+    return first / second
+
+
+def only(precision: str, found: Seconds) -> dict[Setting, float]:
+    """Return the settings of a precision."""
+    return {one: took for one, took in found.items() if one.precision == precision}
+
+
+def preferred(found: Seconds) -> Setting:
+    """Return the setting that is worth its switches.
+
+    They are tried from the plainest on, and one replaces another only if it gains enough.
+    """
+    chosen, *others = found
+    for other in others:
+        if found[chosen] / found[other] > margin(chosen, other):
+            chosen = other
+    return chosen
+
+
+def margin(chosen: Setting, other: Setting) -> float:
+    """Return how many times faster `other` has to be."""
+    turns = other.convolutions == "fourier" and chosen.convolutions != "fourier"
+    return FOURIER if turns else FASTER
+
+
+def jobs(rates: Mapping[str, float]) -> int:
+    """Return how many runs to have on the card at a time: more only if that gains enough."""
+    chosen, *others = rates
+    for other in others:
+        if rates[other] / rates[chosen] > FASTER:
+            chosen = other
+    return int(chosen)
+
+
+def stands_for(experiment: str) -> str:
+    """Return the experiment whose setting another one takes."""
+    capsnet = isinstance(paper_run(experiment).model, config.CapsNet)
+    return CAPSNET if capsnet else BASELINE
+
+
+def hours(rows: Told) -> dict[str, float]:
+    """Return the hours of the paper's trials of each experiment in `rows`, one after another.
+
+    All of the profile's steps, and every test example once. Validation and checkpoints are left
+    out; affNIST's experiments stop earlier.
+    """
+    timed = [name for name in names("experiment") if name in rows and rows[name]["loop"]]
+    return {name: paper.TRIALS * _hours(name, rows[name]) for name in timed}
+
+
+def _hours(experiment: str, row: Told) -> float:
+    run = paper_run(experiment)
+    tests = sum(paper.TESTED[experiment.split("_")[0]].values())
+    tested = median(one["evaluation"] for one in row["training"]["timings"]) / run.schedule.batch
+    return (run.schedule.steps * loop_seconds(row["loop"]) + tests * tested) / HOUR

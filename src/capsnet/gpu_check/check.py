@@ -1,0 +1,148 @@
+"""The parts of a check, in the order of what they are worth if there is no time for all."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from capsnet import results
+from capsnet.benchmark.about import about
+from capsnet.benchmark.settings import Setting, settings
+from capsnet.benchmark.turns import MOST
+from capsnet.compose import names
+from capsnet.errors import Mistake
+from capsnet.gpu_check import tables
+from capsnet.gpu_check.advice import BASELINE, CAPSNET, recommended, seconds, stands_for
+from capsnet.gpu_check.exactness import errors, ready
+from capsnet.gpu_check.machine import facts
+from capsnet.gpu_check.measure import Deadline, Plan, Trained, measured, side_by_side
+from capsnet.gpu_check.waits import EVERY, waits
+from capsnet.kernels.requirements import check_compiler, check_fused
+from capsnet.report.speed import rows_table, settings_table
+from capsnet.report.tables import Text, rich_table
+
+WIDTH = 150  # of the tables, where no terminal says how much there is
+
+Told = dict[str, Any]  # of JSON
+Tables = dict[str, list[Text]]
+
+
+def check(output: Path, minutes: float) -> None:
+    """Check the GPU and write JSON to `output` after each part.
+
+    Raises Mistake at the end when a kernel is wrong, or a step waits for the GPU.
+    """
+    share = max(1, (os.cpu_count() or 1) // MOST)  # so many processes compile at a time
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(share))
+    plan = Plan(Deadline(minutes), tuple(possible()))
+    carry_out(plan, output, Console() if sys.stdout.isatty() else Console(width=WIDTH))
+
+
+def possible() -> list[Setting]:
+    """Return the settings that this machine can run."""
+    able = {"fast": None, "fused": lacking(check_fused), "compiled": lacking(check_compiler)}
+    return [
+        one
+        for one in settings("fast", "fused")
+        if able[one.kernels] is None and not (one.compile and able["compiled"])
+    ]
+
+
+def lacking(requirement: Callable[[], None]) -> str | None:
+    """Return what a check says is lacking, None when nothing is."""
+    try:
+        requirement()
+    except Mistake as mistake:
+        return str(mistake)
+    return None
+
+
+def carry_out(plan: Plan, output: Path, console: Console) -> None:
+    """Do all parts, show what they found and write it. Raises Mistake as `check` does."""
+    told = about(plan.device, [])
+    for part in PARTS:
+        for shown in part(told, plan):
+            results.write_json(told, output)
+            for title, table in shown.items():
+                console.print(rich_table(table, title))
+    for line in tables.summary(told):
+        console.print(line, highlight=False)
+    print(f"written to {output}")
+    if found := tables.faults(told):
+        raise Mistake("; ".join(found))
+
+
+def machine(told: Told, plan: Plan) -> Iterator[Tables]:
+    """See what there is."""
+    able = {"fused kernels": lacking(check_fused), "trainer.compile": lacking(check_compiler)}
+    told["machine"] = facts() | {name: lacks or "possible" for name, lacks in able.items()}
+    yield {"What is here": tables.facts_table(told["machine"])}
+
+
+def exactness(told: Told, plan: Plan) -> Iterator[Tables]:
+    """Compare compiled kernels with float64."""
+    kernels = sorted({one.kernels for one in plan.settings})
+    told["exactness"] = errors(plan.sizes, kernels, plan.device, plan.deadline.left)
+    yield {"Kernels against float64, values and gradients": tables.errors_table(told["exactness"])}
+
+
+def waiting(told: Told, plan: Plan) -> Iterator[Tables]:
+    """Count what makes a step of the plainest setting wait."""
+    trained = Trained(CAPSNET, plan.settings[0])
+    worker = ready(trained.candidate(plan, f"trainer.log_every={EVERY}"), plan.deadline.left())
+    found = worker.does(waits, plan.deadline.left())
+    worker.end()
+    told["waits"] = found and found._asdict()
+    yield {"Waits for the GPU in Lightning's loop": tables.waits_table(told["waits"])}
+
+
+def timing(told: Told, plan: Plan) -> Iterator[Tables]:
+    """Time a CapsNet and a baseline by every setting; of a baseline kernels change nothing."""
+    told["settings"] = {}
+    of_baseline = [one for one in plan.settings if one.kernels == "fast"]
+    for experiment, chosen in ((CAPSNET, plan.settings), (BASELINE, of_baseline)):
+        found = told["settings"][experiment] = {}
+        for group in measured({one.name: Trained(experiment, one) for one in chosen}, plan):
+            found |= group
+            yield {}
+        yield {f"{experiment} by every setting": settings_table(found)}
+
+
+def experiments(told: Told, plan: Plan) -> Iterator[Tables]:
+    """Time every experiment by the setting that is recommended for it."""
+    chosen = recommended(seconds(told))
+    rows = told["rows"] = {
+        experiment: row(told["settings"][experiment][one.name])
+        for experiment, one in chosen.items()
+    }
+    wanted = {
+        name: Trained(name, chosen[stands_for(name)])
+        for name in names("experiment")
+        if name not in rows and stands_for(name) in chosen
+    }
+    for group in measured(wanted, plan):
+        rows |= {name: row(one) for name, one in group.items()}
+        yield {}
+    yield {"Every experiment by the recommended settings": rows_table(rows)}
+
+
+def row(one: Told) -> Told:
+    """Return what was measured as the benchmark's rows have it."""
+    return {
+        "training": {key: one[key] for key in ("timings", "peak_mib")},
+        "overrides": one["overrides"],
+        "loop": one["loop"],
+    }
+
+
+def jobs(told: Told, plan: Plan) -> Iterator[Tables]:
+    """Time several runs at the same time."""
+    if (setting := recommended(seconds(told)).get(CAPSNET)) and not plan.deadline.near():
+        told["jobs"] = side_by_side(Trained(CAPSNET, setting), plan)
+        yield {"Several runs at a time on this GPU": tables.jobs_table(told["jobs"])}
+
+
+PARTS = machine, exactness, waiting, timing, experiments, jobs

@@ -1,0 +1,114 @@
+"""What a check found, in tables and sentences."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from capsnet import paper
+from capsnet.benchmark.settings import Setting
+from capsnet.compose import names
+from capsnet.gpu_check.advice import (
+    CAPSNET,
+    LIMIT,
+    hours,
+    jobs,
+    recommended,
+    seconds,
+    times,
+    wrong,
+)
+from capsnet.report.tables import Text
+
+Told = Mapping[str, Any]  # of JSON
+
+
+def facts_table(facts: Mapping[str, str]) -> list[Text]:
+    """List what there is."""
+    return [("what", "here"), *facts.items()]
+
+
+def errors_table(errors: Mapping[str, float | None]) -> list[Text]:
+    """List each kernel's largest relative error."""
+    bad = wrong(errors)
+    return [
+        ("kernel, examples × capsules", "relative error", f"at most {LIMIT:.0e}"),
+        *(
+            (name, "died" if error is None else f"{error:.1e}", "NO" if name in bad else "yes")
+            for name, error in errors.items()
+        ),
+    ]
+
+
+def waits_table(waits: Told | None) -> list[Text]:
+    """List how often a step waits; `waits` is None when the process died."""
+    counts = ("died", "died") if waits is None else (f"{waits['between']}", f"{waits['logged']}")
+    places = [] if waits is None else [("where", place) for place in waits["places"]]
+    return [
+        ("steps", "waits in a step, at most"),
+        ("between those that are logged", counts[0]),
+        ("those that are logged", counts[1]),
+        *places,
+    ]
+
+
+def jobs_table(rates: Mapping[str, float]) -> list[Text]:
+    """List how many images a second several runs train on together."""
+    alone = rates.get("1")
+    return [
+        ("runs at a time", "images/s, all together", "× one"),
+        *(
+            (count, f"{paper.BATCH * rate:.0f}", f"{rate / alone:.2f}" if alone else "–")
+            for count, rate in rates.items()
+        ),
+    ]
+
+
+def summary(told: Told) -> list[str]:
+    """Say which settings to train with, what bf16 would gain, and how long the paper takes."""
+    found = seconds(told)
+    lines = ["", "Recommended on this GPU (the rules are in docs/gpu.md):"]
+    for experiment, setting in recommended(found).items():
+        kind = "CapsNets" if experiment == CAPSNET else "baselines"
+        lines.append(f"  {kind}: {' '.join(setting.overrides)}")
+        lines += bf16(kind, found[experiment], setting)
+    return [*lines, *at_a_time(told.get("jobs", {})), *paper_hours(told)]
+
+
+def bf16(kind: str, found: Mapping[Setting, float], setting: Setting) -> list[str]:
+    """Say what bf16 would gain over the setting that is recommended."""
+    gain = times(found, setting.precision, "bf16-mixed")
+    if gain is None:
+        return []
+    return [
+        f"    precision=bf16-mixed would be {gain:.1f} times as fast; first show that errors stay "
+        f"as they are ({kind}: docs/gpu.md)"
+    ]
+
+
+def at_a_time(rates: Mapping[str, float]) -> list[str]:
+    """Say how many runs to have on the GPU at a time."""
+    return [f"  runs at a time: {jobs(rates)}"] if rates else []
+
+
+def paper_hours(told: Told) -> list[str]:
+    """Say how long `dvc repro` takes with the recommended settings."""
+    found, rates = hours(told.get("rows", {})), told.get("jobs", {})
+    if not found:
+        return ["Hours of `dvc repro`: not known, as no experiment was timed"]
+    total, count = sum(found.values()), jobs(rates) if "1" in rates else 1
+    lines = [f"Hours of `dvc repro`, {paper.TRIALS} seeds each, at most:"]
+    lines += [f"  {name}: {one:.2f}" for name, one in found.items()]
+    lines.append(f"  together: {total:.1f}, one run after another")
+    if count > 1:
+        lines.append(f"  {total * rates['1'] / rates[str(count)]:.1f}, {count} runs at a time")
+    if missing := [name for name in names("experiment") if name not in found]:
+        lines.append(f"  not timed, so not counted: {', '.join(missing)}")
+    return lines
+
+
+def faults(told: Told) -> list[str]:
+    """Say what is wrong on this GPU: kernels, and steps that wait."""
+    found = [f"{name} is wrong here" for name in wrong(told.get("exactness", {}))]
+    waits = told.get("waits")
+    if waits is None or waits["between"]:
+        found.append("steps between those that are logged wait for the GPU, or could not be run")
+    return found
