@@ -360,6 +360,16 @@ def test_the_readme_s_claims_compare_the_longest_runs_that_both_models_have() ->
     assert f"| {claim} | 500 of 500 |" in text
 
 
+def test_a_terminal_s_table_shows_what_was_set_by_hand(tmp_path: Path) -> None:
+    by_hand = ("model.width=0.25", "schedule.learning_rate=0.0001", "schedule.steps=2000")
+    results.write(record(changed=by_hand), tmp_path / "results/mine/some/seed0.json")
+    code, printed = output("report", "table", "--profile", "mine", cwd=tmp_path)
+    assert code == 0, printed
+    assert all(value in printed for value in by_hand)
+    assert "…" not in printed
+    assert max(map(len, printed.splitlines())) <= 140
+
+
 def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
     hour = {"device": "abacus", "train_seconds": 3600.0, "steps_done": 1000}
     others = {}

@@ -15,6 +15,7 @@ from capsnet.results import Outcome, Record, t_interval
 
 Text = tuple[str, ...]
 NARROW = 0.5  # of the paper's number: at most so wide is an interval that can reproduce it [D]
+LONG = 18  # letters: a column with a longer word, such as KEY=VALUE, is made to fit it
 PAPER_COLUMNS = (
     "row",
     "paper %",
@@ -140,12 +141,13 @@ def _run(record: Record, test: Outcome) -> Text:
 
 
 def rich_table(table: Sequence[Text], title: str) -> Table:
-    """For the terminal."""
-    columns, *rows = table
+    """Lay a table out for the terminal, without cutting any word."""
     drawn = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(columns):
-        drawn.add_column(name, no_wrap=place == 0)
-    for row in rows:
+    for place, (name, *cells) in enumerate(zip(*table, strict=True)):
+        longest = max(len(word) for cell in (name, *cells) for word in cell.split())
+        width = longest if place and longest > LONG else None
+        drawn.add_column(name, no_wrap=place == 0, width=width, overflow="fold")
+    for row in table[1:]:
         drawn.add_row(*row)
     return drawn
 
