@@ -1,5 +1,6 @@
 """What the explorer shows, without a browser: against the oracle, and against the network asked."""
 
+import asyncio
 import base64
 import io
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nicegui import ui
+from nicegui.testing import user_simulation
 from PIL import Image
 from torch.nn.functional import one_hot
 
@@ -21,6 +24,7 @@ from capsnet.explore import __main__ as command
 from capsnet.explore import drawing, pictures, what
 from capsnet.explore.answers import Asked, Stage, answered, trail
 from capsnet.explore.checkpoint import about, marks, opened, trained_shift
+from capsnet.explore.interface import Explorer
 from capsnet.explore.what import Move
 from capsnet.illustrate import grey
 from capsnet.networks import CapsNet
@@ -272,6 +276,28 @@ def root(data_root: Path) -> Path:
     prepare("expanded-digits", data_root / "expanded-digits")
     prepare("affnist-digits", data_root / "affnist-digits", copies=2)
     return data_root
+
+
+def test_a_number_that_is_no_example_s_is_refused_in_a_sentence(root: Path, tmp_path: Path) -> None:
+    untrained(root, tmp_path, experiment="mnist_capsnet_r3_recon")
+    subject = opened(tmp_path)
+
+    async def page() -> None:
+        await Explorer(subject).input.start()
+
+    async def visit() -> list[str | None]:
+        async with user_simulation(page) as user:
+            await user.open("/")
+            await user.should_see("label")
+            [number] = user.find(kind=ui.number, content="test example, from 0 to 499").elements
+            said = [number.error]
+            for typed in (500, -1, 2.5, None, 499):
+                number.set_value(typed)
+                said.append(number.error)
+            return said
+
+    refused = "Type a whole number from 0 to 499"
+    assert asyncio.run(visit()) == [None, *[refused] * 4, None]
 
 
 def test_a_checkpoint_says_what_it_is(root: Path, tmp_path: Path) -> None:

@@ -97,7 +97,10 @@ class Example:
 
     async def ask(self) -> None:
         """The example, where there is one of that number."""
-        split, number = self.tests[str(self.name.value)].split, _whole(self.number, self._count())
+        split, number = (
+            self.tests[str(self.name.value)].split,
+            _whole(self.number.value, self._count()),
+        )
         if number is not None:
             example = split.examples(torch.tensor([number]), None)
             picture = grey(example.images[0, 0].numpy())
@@ -130,7 +133,7 @@ class Pair:
     async def ask(self) -> None:
         """The pair, where there are digits of both numbers."""
         count = len(self.subject.labels)
-        numbers = [_whole(number, count) for number, _, _ in self.digits]
+        numbers = [_whole(number.value, count) for number, _, _ in self.digits]
         if None in numbers:
             return
         which = np.array(numbers)[:, None]
@@ -187,12 +190,22 @@ class Input:
 
 
 def _number(label: str, count: int, value: int, ask: Any) -> ui.number:
-    name = f"{label}, 0 to {count - 1:,}"
-    made = ui.number(name, value=value, min=0, max=count - 1, step=1, format="%d", on_change=ask)
+    """A field for a number below `count`, which says so under anything else."""
+    rule = f"from 0 to {count - 1:,}"
+    refusal = f"Type a whole number {rule}"
+    made = ui.number(
+        f"{label}, {rule}",
+        value=value,
+        min=0,
+        max=count - 1,
+        step=1,
+        format="%d",
+        on_change=ask,
+        validation=lambda typed: refusal if _whole(typed, count) is None else None,
+    )
     return made.props("dense outlined")
 
 
-def _whole(number: ui.number, count: int) -> int | None:
-    """What stands there, if it is one of `count` numbers; it may not be while it is typed."""
-    value = number.value
+def _whole(value: float | None, count: int) -> int | None:
+    """What was typed, if it is one of `count` numbers; it may not be while it is typed."""
     return int(value) if value is not None and 0 <= value < count and value == int(value) else None
