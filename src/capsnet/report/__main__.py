@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("all", help="every table, figure, page and sweep of results/; README.md")
     grown = commands.add_parser("growth", help="how a step grows, from a benchmark")
     grown.add_argument("file", type=Path, help="its JSON; the figure is drawn beside it")
-    swept = commands.add_parser("sweep", help="a sweep over the routing iterations")
+    swept = commands.add_parser("sweep", help="a sweep, over any value")
     swept.add_argument("folder", type=Path, help="above the runs' folders; written to as well")
     return parser
 
@@ -146,7 +146,7 @@ def growth(file: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Test error and training loss over the routing iterations of the runs below `folder`."""
+    """Draw test error and training loss over the value that the runs below `folder` sweep."""
     from capsnet.report.figures import draw_sweep
 
     for path in draw_sweep(folder, folder):
