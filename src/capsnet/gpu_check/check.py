@@ -131,11 +131,8 @@ def experiments(told: Told, plan: Plan) -> Iterator[Tables]:
 
 def row(one: Told) -> Told:
     """Return what was measured as the benchmark's rows have it."""
-    return {
-        "training": {key: one[key] for key in ("timings", "peak_mib")},
-        "overrides": one["overrides"],
-        "loop": one["loop"],
-    }
+    kept = {key: one[key] for key in ("setting", "overrides", "loop")}
+    return {"training": {key: one[key] for key in ("timings", "peak_mib")}, **kept}
 
 
 def jobs(told: Told, plan: Plan) -> Iterator[Tables]:

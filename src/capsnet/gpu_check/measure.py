@@ -80,18 +80,20 @@ class Trained(NamedTuple):
 def measured(wanted: Mapping[str, Trained], plan: Plan) -> Iterator[dict[str, Told]]:
     """Measure what is wanted, group by group; what there is no time for is left out.
 
-    Of each by name: its overrides, its timings and peak as the benchmark's, and `loop`, which is
-    None where the process died.
+    Of each by name: the name and the overrides of its setting, its timings and peak as the
+    benchmark has them, and `loop`, which is None where the process died.
     """
     made = {name: one.candidate(plan) for name, one in wanted.items()}
     for group in groups(made, plan.device):
         if plan.deadline.near():
             return
         found = of_group(group, plan)
-        yield {
-            name: {"overrides": list(wanted[name].setting.overrides), **one}
-            for name, one in found.items()
-        }
+        yield {name: named(wanted[name].setting) | one for name, one in found.items()}
+
+
+def named(setting: Setting) -> Told:
+    """Return what a setting is called, and what `capsnet.train` takes for it."""
+    return {"setting": setting.name, "overrides": list(setting.overrides)}
 
 
 def of_group(group: Mapping[str, Candidate], plan: Plan) -> dict[str, Told]:

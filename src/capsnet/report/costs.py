@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from capsnet import paper
-from capsnet.report.speed import loop_seconds, machine, seconds, step_seconds
+from capsnet.report.speed import loop_seconds, machine, seconds, setting, step_seconds
 from capsnet.report.tables import Text
 from capsnet.results import Record
 
@@ -24,7 +24,7 @@ def costs_table(files: Iterable[Path]) -> list[Text]:
     """
     benchmarks = [json.loads(file.read_text()) for file in sorted(files)]
     measured = [
-        (name, ", ".join([machine(benchmark), *paths.get("overrides", [])]), paths)
+        (name, ", ".join([machine(benchmark), *setting(paths)]), paths)
         for benchmark in benchmarks
         for name, paths in benchmark.get("rows", {}).items()
         if paths["training"]["timings"]  # else its process died

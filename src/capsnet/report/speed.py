@@ -105,7 +105,7 @@ def rows_table(told: Mapping[str, Any]) -> list[Text]:
 
 def _row(experiment: str, paths: Mapping[str, Any]) -> Text:
     training, textbook = paths["training"], paths.get("textbook")
-    name, rounds = ", ".join([experiment, *paths.get("overrides", [])]), training["timings"]
+    name, rounds = ", ".join([experiment, *setting(paths)]), training["timings"]
     if training["peak_mib"] is None:
         return name, DIED, *("–",) * (len(ROW_COLUMNS) - 2)
     return (
@@ -117,6 +117,11 @@ def _row(experiment: str, paths: Mapping[str, Any]) -> Text:
         f"{BATCH / seconds(rounds, 'evaluation'):.0f}",
         f"{training['peak_mib']:.0f}",
     )
+
+
+def setting(paths: Mapping[str, Any]) -> list[str]:
+    """Return the name of the setting that an experiment was timed with, if it has one."""
+    return [paths["setting"]] if "setting" in paths else []
 
 
 def settings_table(told: Mapping[str, Any]) -> list[Text]:
