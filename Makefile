@@ -1,5 +1,6 @@
 # `make demo` shows the paper in miniature, `make test` runs every check, and `make gpu-check` tells
-# in ten minutes what a GPU is worth. Each installs .venv first when it is missing or out of date.
+# in ten minutes what a GPU is worth. Each installs .venv first when it is missing or out of date. The
+# demo trains one network on each GPU, or on each CPU core; after Ctrl-C, the same command carries on.
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -8,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 demo: .venv/installed
 	[ -e .git ] || dvc config --local core.no_scm true
-	dvc repro demo/dvc.yaml
+	python -m capsnet.pipeline demo/dvc.yaml
 	@python -m capsnet.report table --profile demo
 	@cat demo/next.txt
 

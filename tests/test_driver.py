@@ -381,18 +381,25 @@ def test_bad_device_lists_are_refused(devices: str) -> None:
         driver.listed(devices)
 
 
-def test_devices_are_the_visible_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_devices_are_the_visible_ones(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-7")
     assert driver.listed(driver.visible()) == ["2", "GPU-7"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert driver.listed(driver.visible()) == ["-1"]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert driver.listed(driver.visible()) == ["0"]
+    monkeypatch.setattr("capsnet.pipeline.__main__.cores", lambda: 3)
+    assert driver.listed(driver.visible()) == ["0", "1", "2"]
+    driver.tell_without_gpu(3)
+    assert "no NVIDIA GPU found: stages run on the CPU, up to 3" in capsys.readouterr().out
     first, second = "GPU 0: RTX Laptop GPU (UUID: GPU-1)", "GPU 1: H200 (UUID: x)"
     listing = f"{first}\n  MIG 1g Device 0: (UUID: MIG-1)\n{second}"
     stand_in(tmp_path, "nvidia-smi", f"echo '{listing}'")
     assert driver.listed(driver.visible()) == ["0", "1"]
+    driver.tell_without_gpu(3)
+    assert not capsys.readouterr().out
     with pytest.raises(Mistake, match="there are 2 GPUs, from 0; no 2"):
         driver.listed("1,2")
 
@@ -562,6 +569,7 @@ def test_a_killed_pipeline_of_real_trainings_ends_in_the_table(tmp_path: Path) -
     process.communicate()
     code, printed = output("pipeline", *arguments, cwd=tmp_path, PYTHONPATH=source)
     assert code == 0, printed
+    assert ("on the CPU, up to 2 at a time" in printed) == (driver.gpus() == 0)
     logs = [log.read_text() for log in tmp_path.glob("runs/pipeline/demo/train@*.log")]
     assert len(logs) == 2
     assert any("resuming from last.ckpt" in log for log in logs)

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from capsnet.errors import INTERRUPTED, Mistake, told_plainly
 from capsnet.pipeline import mps
 from capsnet.pipeline.display import shown
-from capsnet.pipeline.jobs import TICK, Pipeline
+from capsnet.pipeline.jobs import TICK, Pipeline, cores
 from capsnet.pipeline.schedule import State
 from capsnet.pipeline.stages import collected
 
@@ -31,7 +31,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m capsnet.pipeline", description=__doc__)
     parser.add_argument("file", nargs="?", type=Path, default=Path("dvc.yaml"))
     parser.add_argument(
-        "--devices", help="as in CUDA_VISIBLE_DEVICES; all visible ones if not given"
+        "--devices",
+        help="as in CUDA_VISIBLE_DEVICES; all visible ones if not given, without a GPU one per core",
     )
     parser.add_argument(
         "--jobs-per-device", type=int, default=1, metavar="N", help="stages at a time on each (1)"
@@ -43,6 +44,7 @@ def main() -> None:
         stages, needs, root = collected(asked.file)
         with alone(root):
             slots = shared(devices, asked.jobs_per_device)
+            tell_without_gpu(len(slots))
             raise SystemExit(run(Pipeline(stages, needs, root, slots), signals))
 
 
@@ -88,10 +90,16 @@ def watched() -> list[int]:
 
 
 def visible() -> str:
-    """All devices that CUDA would show to a program started here; one place where there is none."""
+    """List the devices that CUDA shows to a program started here; without a GPU, one per core."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return os.environ["CUDA_VISIBLE_DEVICES"] or NO_GPU
-    return ",".join(str(number) for number in range(gpus())) or "0"
+    return ",".join(str(number) for number in range(gpus() or cores()))
+
+
+def tell_without_gpu(slots: int) -> None:
+    """Print that the stages run on the CPU, where there is no GPU."""
+    if not gpus():
+        print(f"no NVIDIA GPU found: stages run on the CPU, up to {slots} at a time", flush=True)
 
 
 def gpus() -> int:
