@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("file", nargs="?", type=Path, default=Path("dvc.yaml"))
     parser.add_argument(
         "--devices",
-        help="as in CUDA_VISIBLE_DEVICES; all visible ones if not given, without a GPU one per core",
+        help="as in CUDA_VISIBLE_DEVICES; all visible ones if not given, or one for each CPU core",
     )
     parser.add_argument(
         "--jobs-per-device", type=int, default=1, metavar="N", help="stages at a time on each (1)"
