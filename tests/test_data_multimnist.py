@@ -200,7 +200,7 @@ def test_nothing_is_left_to_train_on(digits: Digits, tmp_path: Path) -> None:
 def test_tables_of_other_digits_are_refused(digits: Digits, tmp_path: Path) -> None:
     multimnist.prepare(tmp_path / "multimnist-digits", digits, count=2)
     others = dataclasses.replace(digits, digest="of others")
-    with pytest.raises(Mistake, match=r"not made from .* run `.* multimnist-digits`"):
+    with pytest.raises(Mistake, match=r"not made from .* run `.* multimnist-digits --root"):
         multimnist.read(tmp_path / "multimnist-digits", others)
 
 

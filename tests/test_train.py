@@ -203,7 +203,7 @@ def test_a_flipped_bit_in_the_data_is_found_before_training(
 
 
 def test_data_that_are_not_there_name_the_command(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match=r"run `python -m capsnet\.prepare digits "):
+    with pytest.raises(Mistake, match=r"run `python -m capsnet\.prepare digits --root"):
         train(tiny(tmp_path, *SHORT), tmp_path / "run")
 
 
