@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from capsnet.benchmark.rows import Row
-from capsnet.benchmark.settings import settings
+from capsnet.benchmark.settings import Setting, settings
 from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.functional import lengths, margin_loss, reconstruction_loss
@@ -78,13 +78,13 @@ def candidates(batch: int, device: str = "cpu") -> dict[str, Candidate]:
 def on_gpu(batch: int, device: str) -> dict[str, Candidate]:
     """Return the textbook, the reference and every setting, each a step as training takes it."""
     make = partial(Row, EXPERIMENT, device)
-    sized = (f"schedule.batch={batch}",)
-    plain = {
-        "textbook": partial(make, sized, textbook=True),
-        "reference": partial(make, (*sized, "trainer.kernels=reference")),
+    sized, plain = f"schedule.batch={batch}", Setting("reference").overrides
+    theirs = {
+        "textbook": partial(make, (sized, *plain), textbook=True),
+        "reference": partial(make, (sized, *plain)),
     }
-    ours = {one.name: partial(make, (*sized, *one.overrides)) for one in settings("fast", "fused")}
-    return {path: Candidate(made) for path, made in (plain | ours).items()}
+    ours = {one.name: partial(make, (sized, *one.overrides)) for one in settings("fast", "fused")}
+    return {path: Candidate(made) for path, made in (theirs | ours).items()}
 
 
 def nominal_flops(batch: int) -> int:
