@@ -47,6 +47,8 @@ def test_without_a_gpu_there_is_one_sentence(tmp_path: Path) -> None:
     assert printed.startswith("error: this check needs a CUDA GPU, and PyTorch finds none here")
     assert len(printed.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+    code, printed = output("gpu_check", "--output", "/proc/none/card.json", cwd=tmp_path)
+    assert (code, printed.split(":")[:2]) == (1, ["error", " --output"])
 
 
 # Kernels against float64
@@ -252,11 +254,21 @@ def test_the_summary_says_settings_gains_and_hours() -> None:
     bf16 = [line for line in lines if "precision=bf16-mixed" in line]
     assert ["1.2 times as fast" in bf16[0], "2.0 times as fast" in bf16[1]] == [True, True]
     assert "  runs at a time: 2" in lines
+    assert "  precision: tf32" in lines
+    assert "  trainer: {kernels: fused, convolutions: direct, compile: false}" in lines
     assert f"  {CAPSNET}: 0.63" in lines
     assert "  together: 2.6, one run after another" in lines
     assert "  2.4 with 2 CapsNets at a time" in lines  # 2.0 of the baseline, 0.63 / 1.5
     assert lines[-1].startswith("  not timed, so not counted: affnist_baseline, affnist_capsnet")
     assert tables.faults(measurements()) == []
+
+
+def test_the_file_for_a_machine_says_where_baselines_differ() -> None:
+    fused = Setting("fused", "tf32", compile=True)
+    alike = tables.machine_file([fused, fused._replace(kernels="fast")])
+    assert alike[-1] == "  trainer: {kernels: fused, convolutions: direct, compile: true}"
+    assert "baselines differ" in tables.machine_file([fused, TF32])[-1]
+    assert tables.machine_file([]) == []
 
 
 def test_kernels_that_are_wrong_are_never_recommended() -> None:

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from capsnet.errors import Mistake, told_plainly
+from capsnet.results import check_writable
 
 MINUTES = 9.0  # and a last group of processes may need one more
 
@@ -17,6 +18,8 @@ def main() -> None:
     """Check the GPU, if there is one."""
     asked = arguments()
     with told_plainly():
+        if asked.output is not None:
+            check_writable("--output", asked.output)
         name = card()
         from capsnet.gpu_check.check import check
 

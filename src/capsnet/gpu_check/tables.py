@@ -66,12 +66,38 @@ def jobs_table(rates: Mapping[str, float]) -> list[Text]:
 def summary(told: Told) -> list[str]:
     """Say which settings to train with, what bf16 would gain, and how long the paper takes."""
     found = seconds(told)
+    chosen = recommended(found)
     lines = ["", "Recommended on this GPU (the rules are in docs/gpu.md):"]
-    for experiment, setting in recommended(found).items():
+    for experiment, setting in chosen.items():
         kind = "CapsNets" if experiment == CAPSNET else "baselines"
         lines.append(f"  {kind}: {' '.join(setting.overrides)}")
         lines += bf16(found[experiment], setting)
-    return [*lines, *at_a_time(told.get("jobs", {})), *paper_hours(told)]
+    lines += at_a_time(told.get("jobs", {}))
+    return [*lines, *machine_file([*chosen.values()]), *paper_hours(told)]
+
+
+def machine_file(chosen: list[Setting]) -> list[str]:
+    """Say what conf/machine/local.yaml needs, for `dvc repro` too; where kinds differ, CapsNets'.
+
+    Kernels change nothing for a baseline.
+    """
+    if not chosen:
+        return []
+    first = chosen[0]
+    values = {
+        "kernels": first.kernels,
+        "convolutions": first.convolutions,
+        "compile": str(first.compile).lower(),
+    }
+    lines = [
+        "For all runs on this machine, in conf/machine/local.yaml:",
+        "  # @package _global_",
+        f"  precision: {first.precision}",
+        f"  trainer: {{{', '.join(f'{key}: {value}' for key, value in values.items())}}}",
+    ]
+    if any(one._replace(kernels=first.kernels) != first for one in chosen):
+        lines.append("  # baselines differ (above): give theirs on the command line")
+    return lines
 
 
 def bf16(found: Mapping[Setting, float], setting: Setting) -> list[str]:
