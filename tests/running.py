@@ -54,4 +54,12 @@ def output(module: str, *arguments: str, cwd: Path, **environment: str) -> tuple
     """Exit code and everything printed."""
     process = command(module, *arguments, cwd=cwd, **environment)
     printed, _ = process.communicate(timeout=300)
-    return process.returncode, printed
+    return shell_code(process), printed
+
+
+def shell_code(process: subprocess.Popen[str]) -> int:
+    """The exit code as a shell gives it: Python ends some by the signal itself, which is the same.
+
+    Where Ctrl-C met it inside of an `exec`, it kills itself by SIGINT after SystemExit(130).
+    """
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode

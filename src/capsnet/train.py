@@ -68,9 +68,8 @@ def by_hand(overrides: Sequence[str]) -> tuple[str, ...]:
     """Those of Hydra's overrides that set a number-deciding value beside the files of conf/."""
     plain = (one.lstrip("+") for one in overrides)
     deciding = ("data=", "data.", "model=", "model.", "recipe.", "schedule.")
-    return tuple(
-        sorted(one for one in plain if one.startswith(deciding) and not one.startswith("data.root"))
-    )
+    last = {one.partition("=")[0]: one for one in plain if one.startswith(deciding)}
+    return tuple(sorted(one for key, one in last.items() if key != "data.root"))
 
 
 def train(run: config.Run, folder: Path, changed: tuple[str, ...] = ()) -> "Record | None":
