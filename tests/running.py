@@ -47,7 +47,7 @@ def interrupted_reading(
             process.send_signal(signal.SIGINT)
             process.wait(60)
             os.close(writer)
-    return process.returncode, process.communicate()[0]
+    return shell_code(process), process.communicate()[0]
 
 
 def output(module: str, *arguments: str, cwd: Path, **environment: str) -> tuple[int, str]:
