@@ -10,7 +10,7 @@ from capsnet.identity import PACKAGE
 
 # The plan of the house: a room, or a folder of them, uses only what stands before it.
 ORDER = (
-    *("errors", "interruption", "precision", "paper", "account"),
+    *("errors", "interruption", "precision", "paper", "account", "clusters"),
     *("functional", "metrics", "layers", "networks", "kernels"),
     *("data", "illustrate", "modules", "callbacks", "curves", "config_errors", "config"),
     *("identity", "results", "weights", "dvc_files", "saving", "tracking", "page", "build"),

@@ -46,6 +46,19 @@ def test_student_s_interval_is_the_textbook_s() -> None:
     assert t_interval([1, 2, 3]) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
 
 
+@pytest.mark.parametrize(("digits", "kind"), [(None, "wilson"), (100, "by digit")])
+def test_an_old_record_says_what_its_interval_counts(
+    digits: int | None, kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "seed0.json"
+    one = replace(results.outcome("mnist", 3, 200), digits=digits)
+    results.write(record(tests={"test": one}), path)
+    old = json.loads(path.read_text())
+    del old["tests"]["test"]["interval_kind"]
+    path.write_text(json.dumps(old))
+    assert results.read(path).tests["test"] == replace(one, interval_kind=kind)
+
+
 def bits(n: int, *ones: range) -> np.ndarray:
     wrong = np.zeros(n, bool)
     for some in ones:

@@ -56,7 +56,8 @@ def in_words(test: Outcome) -> str:
     """In one line."""
     low, high = test.interval_percent
     counts = f"{test.errors:,} errors in {test.total:,} {test.source}"
-    return f"{counts}: {test.error_percent:.2f} % (95 % interval {low:.2f}–{high:.2f})"
+    interval = f"95 % interval {low:.2f}–{high:.2f}, {test.interval_kind}"
+    return f"{counts}: {test.error_percent:.2f} % ({interval})"
 
 
 def evaluate(

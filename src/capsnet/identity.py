@@ -39,7 +39,14 @@ TRAINING = (
     "data/multimnist.py",
     "data/shifted.py",
 )
-JUDGING = ("judge.py", "illustrate.py", "curves.py", "results.py", "dvc_files.py")
+JUDGING = (
+    "judge.py",
+    "clusters.py",
+    "illustrate.py",
+    "curves.py",
+    "results.py",
+    "dvc_files.py",
+)
 
 
 def code_digest(names: Sequence[str] = TRAINING, package: Path = PACKAGE) -> str:

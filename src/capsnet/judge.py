@@ -13,10 +13,12 @@ from rich.progress import track
 from torch import Tensor
 
 from capsnet import config, dvc_files, illustrate, page, results, saving, tracking
-from capsnet.build import DataSet, arithmetic, kernels, manifests
+from capsnet.build import DataSet, TestSet, arithmetic, kernels, manifests
 from capsnet.callbacks import StopAt
+from capsnet.clusters import Counts, partner_counts
 from capsnet.curves import curves
 from capsnet.data.examples import Split, evaluation_batch
+from capsnet.data.multimnist import MultiMnist
 from capsnet.errors import Mistake
 from capsnet.metrics import confusion, correct
 from capsnet.modules import CapsNetModule, DigitsModule
@@ -98,10 +100,19 @@ def ask(module: DigitsModule[Any], split: Split, progress: bool = True) -> Answe
 
 def outcomes(data: DataSet, answers: dict[str, Answers]) -> dict[str, Outcome]:
     """The outcome of every test set."""
-    return {
-        name: results.outcome_of(test.source, answers[name].wrong.numpy(), test.digits)
-        for name, test in data.tests.items()
-    }
+    found: dict[str, Outcome] = {}
+    for name, test in data.tests.items():
+        wrong = answers[name].wrong.numpy()
+        partners = partners_of(test, wrong)
+        found[name] = results.outcome_of(test.source, wrong, test.digits, partners)
+    return found
+
+
+def partners_of(test: TestSet, wrong: NDArray[np.bool_]) -> Counts | None:
+    """Return `partner_counts` of a test set whose examples show two digits, None of others."""
+    if not isinstance(test.split, MultiMnist):
+        return None
+    return partner_counts(wrong, test.split.partner.numpy().ravel(), test.digits)
 
 
 def summary(
@@ -172,6 +183,7 @@ def arrays(
     """Per-example errors as bits, confusions, curves, and what the figures show.
 
     `wrong.<test>` uint8, one bit for each test example as numpy.packbits leaves them;
+    `by_partner.<test>` uint32 [2, digits] where examples show two digits, as `partner_counts`;
     `confusion.<test>` float64 [classes, classes] as in Answers; `curve.<metric>` [points, 2]; and
     for CapsNets what `illustrate.illustrations` gives.
     """
@@ -179,6 +191,8 @@ def arrays(
     for name, answer in answers.items():
         kept[f"wrong.{name}"] = np.packbits(answer.wrong.numpy())
         kept[f"confusion.{name}"] = answer.confusion.numpy()
+        if (counts := partners_of(data.tests[name], answer.wrong.numpy())) is not None:
+            kept[f"by_partner.{name}"] = counts
     kept |= {f"curve.{name}": points for name, points in curves(folder).items()}
     if isinstance(module, CapsNetModule):
         test = data.tests["test"].split

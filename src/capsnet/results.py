@@ -17,11 +17,13 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from capsnet.clusters import Counts, sums
 from capsnet.errors import Mistake
 
 if TYPE_CHECKING:
     import torch
 
+WILSON, BY_DIGIT, BY_PAIR = "wilson", "by digit", "by pair of digits"  # kinds of intervals
 PACKAGES = ("capsnet", "torch", "torchvision", "pytorch-lightning", "numpy")
 
 
@@ -34,6 +36,7 @@ class Outcome:
     total: int
     interval_percent: tuple[float, float]  # 95 %
     digits: int | None = None  # where several examples show one: example i shows i mod digits
+    interval_kind: str = WILSON  # or BY_DIGIT, BY_PAIR: what examples have in common
 
     @property
     def error(self) -> float:
@@ -56,12 +59,19 @@ def outcome(source: str, errors: int, total: int) -> Outcome:
     return Outcome(source, errors, total, wilson(errors, total))
 
 
-def outcome_of(source: str, wrong: NDArray[np.bool_], digits: int) -> Outcome:
-    """Of wrong [n], where example i shows digit i mod `digits`: if n > `digits`, `clustered`."""
+def outcome_of(
+    source: str, wrong: NDArray[np.bool_], digits: int, partners: Counts | None = None
+) -> Outcome:
+    """Of wrong [n], where example i shows digit i mod `digits`: if n > `digits`, `clustered`.
+
+    Where each example shows a second digit, `partners` is what `partner_counts` counts of it.
+    """
     one = outcome(source, int(wrong.sum()), len(wrong))
-    if digits == one.total:
+    if partners is None and digits == one.total:
         return one
-    return replace(one, interval_percent=clustered(wrong, digits), digits=digits)
+    kind = BY_DIGIT if partners is None else BY_PAIR
+    interval = clustered(wrong, digits, partners)
+    return replace(one, interval_percent=interval, digits=digits, interval_kind=kind)
 
 
 @dataclass(frozen=True)
@@ -127,16 +137,21 @@ def wilson(errors: int, total: int) -> tuple[float, float]:
     return 100 * float(interval.low), 100 * float(interval.high)
 
 
-def clustered(wrong: NDArray[np.bool_], digits: int) -> tuple[float, float]:
-    """Student's 95 % interval, in percent, of the mean over digits of each one's share of errors.
+def clustered(
+    wrong: NDArray[np.bool_], digits: int, partners: Counts | None = None
+) -> tuple[float, float]:
+    """Student's 95 % interval, in percent, of the error over other digits like these.
 
     Of wrong [n]; example i shows digit i mod `digits`. Pictures of one digit err together, so that
-    they are worth fewer independent examples than they are. Of MultiMNIST's pairs the digit is the
-    base; that partners come again as well is left out.
+    they are worth fewer independent examples than they are. With `partners`, as `partner_counts`
+    gives them, so do those that have a digit as base and those that have it as partner; without
+    them, an interval of MultiMNIST's counts the base alone and is too narrow.
     """
-    shares = 100 * wrong.reshape(-1, digits).mean(0)
-    low, high = t_interval(shares.tolist())
-    return max(0.0, low), min(100.0, high)
+    from scipy.stats import t
+
+    counted = sums(wrong, digits, partners)
+    half = float(t.ppf(0.975, digits - 1)) * counted.variance() ** 0.5
+    return max(0.0, 100 * (counted.mean - half)), min(100.0, 100 * (counted.mean + half))
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -193,14 +208,20 @@ def read(path: Path) -> Record:
     """The record at `path`. Raises Mistake when it is none, or of another version."""
     try:
         values: dict[str, Any] = json.loads(path.read_text())
-        tests = {
-            name: Outcome(**test | {"interval_percent": tuple(test["interval_percent"])})
-            for name, test in values.pop("tests").items()
-        }
+        tests = {name: _outcome(**test) for name, test in values.pop("tests").items()}
         changed = tuple(values.pop("changed", ()))
         return Record(**values, tests=tests, changed=changed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Mistake(f"{path} is no result of this version: train it again ({error!r})") from error
+
+
+def _outcome(interval_percent: Sequence[float], **values: Any) -> Outcome:
+    """An outcome as read: one without `interval_kind` is from before intervals by pair."""
+    kind = values.setdefault("interval_kind", BY_DIGIT if values.get("digits") else WILSON)
+    if kind not in (WILSON, BY_DIGIT, BY_PAIR):
+        raise ValueError(f"interval_kind {kind!r}")
+    low, high = interval_percent
+    return Outcome(interval_percent=(low, high), **values)
 
 
 def read_all(folder: Path, pattern: str = "*/*.json") -> dict[Path, Record]:

@@ -73,10 +73,15 @@ def gain(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> li
 
 def tests(test: str, runs: Mapping[Path, Record], found: Sequence[Pair]) -> list[McNemar]:
     """McNemar's test of each pair whose errors on `test` were kept example by example."""
-    name = f"wrong.{test}"
+    name, partner = f"wrong.{test}", f"by_partner.{test}"
     kept = [(runs[pair[0]], *(read_arrays(path) for path in pair)) for pair in found]
     return [
-        mcnemar(better[name], worse[name], one.tests[test].digits)
+        mcnemar(
+            better[name],
+            worse[name],
+            one.tests[test].digits,
+            (better[partner], worse[partner]) if partner in better and partner in worse else None,
+        )
         for one, better, worse in kept
         if name in better and name in worse
     ]
