@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -71,6 +72,13 @@ def test_it_holds_every_file_of_conf(site: Path) -> None:
         return {path.relative_to(conf): path.read_bytes() for path in conf.rglob("*.yaml")}
 
     assert files(site / "capsnet/conf") == files(PROJECT / "conf")
+
+
+def test_it_holds_the_analysis_plan(python: Python, site: Path) -> None:
+    plan = (PROJECT / "docs/analysis-plan.md").read_bytes()
+    assert (site / "capsnet/analysis-plan.md").read_bytes() == plan
+    code = "from capsnet.report import plan; print(plan.quoted())"
+    assert python("-c", code).split() == ["plan", sha256(plan).hexdigest()[:12]]
 
 
 def test_it_composes_trains_and_claims_no_commit(python: Python, folder: Path) -> None:

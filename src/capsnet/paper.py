@@ -52,6 +52,19 @@ AFFNIST = (  # [P] section 5.2, as accuracies
 TABLES = {"MNIST": MNIST, "MultiMNIST": MULTIMNIST, "affNIST": AFFNIST}
 
 
+def published(experiment: str, test: str) -> float:
+    """Return the paper's test error in percent. Raises StopIteration where it has none."""
+    every = (row for rows in TABLES.values() for row in rows)
+    return next(
+        row.error_percent for row in every if (row.experiment, row.test) == (experiment, test)
+    )
+
+
+def data_set(experiment: str) -> str:
+    """Return the key in TRAINED and TESTED: mnist, multimnist, affnist for the paper's."""
+    return experiment.split("_")[0]
+
+
 @dataclass(frozen=True)
 class Claim:
     """The paper says that `better` errs less than `worse` on `test`."""
@@ -60,6 +73,11 @@ class Claim:
     better: str
     worse: str
     test: str = "test"
+
+    @property
+    def difference(self) -> float:
+        """By how many percentage points the paper's errors differ."""
+        return published(self.worse, self.test) - published(self.better, self.test)
 
 
 CLAIMS = (

@@ -31,6 +31,8 @@ def main() -> None:
                 growth(arguments.file)
             case "readme":
                 readme(Path("README.md"), Path("results"))
+            case "simulate":
+                simulate()
             case "all":
                 everything(Path("results"))
 
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "--source", default="mnist", choices=["mnist", "digits"], help="of the data"
     )
     sheets.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
+    commands.add_parser("simulate", help="how often the rules for verdicts are right")
     commands.add_parser("readme", help="bring the tables in README.md up to date")
     commands.add_parser("all", help="every table, figure, page and sweep of results/; README.md")
     grown = commands.add_parser("growth", help="how a step grows, from a benchmark")
@@ -73,6 +76,17 @@ def table(folder: Path) -> None:
     for title, rows in tables(runs).items():
         console.print(rich_table(rows, f"{title} ({folder.name})"))
     console.print(f"Written to {path}")
+
+
+def simulate() -> None:
+    """Print how often each verdict comes where the truth is known, from a fixed seed."""
+    from capsnet.report import plan
+    from capsnet.report.simulate import DRAWS, simulated
+    from capsnet.report.tables import markdown
+
+    print(f"Operating characteristics of the rules ({plan.quoted()}), {DRAWS:,} draws each.\n")
+    for title, rows in simulated().items():
+        print(f"## {title}\n\n{markdown(rows)}")
 
 
 def everything(results: Path) -> None:
