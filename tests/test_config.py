@@ -10,9 +10,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from capsnet import config, paper
+from capsnet.build import optimised
 from capsnet.compose import compose, composed, names
 from capsnet.errors import Mistake
-from capsnet.modules import Optimisation
 from running import output
 
 EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
@@ -40,7 +40,7 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
         (
             "experiment=mnist_capsnet_r3_recn",
             "experiment=mnist_capsnet_r3_recn does not exist: did you mean mnist_capsnet_r3_recon?"
-            " Possible: affnist_baseline, affnist_capsnet, mnist_baseline, ",
+            " Possible: affnist_baseline, affnist_capsnet, affnist_capsnet_r1, mnist_baseline, ",
         ),
         ("data.source=${nope}", "hydra.run.dir: Interpolation key 'nope' not found\n"),
         ("hydra.run.dir=/proc/x", "[Errno 2] No such file or directory: '/proc/x'\n"),
@@ -52,6 +52,7 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
         ("data.shift=15", "data.shift = 15 is not possible: it must be between 0 and 14"),
         ("schedule.steps=0", "schedule.steps"),
         ("schedule.learning_rate=0", "schedule.learning_rate"),
+        ("schedule.decay_to=0", "schedule.decay_to = 0.0 is not possible: it must be above 0"),
         ("recipe.balance=mine", "recipe.balance = mine is not possible: it must be released or"),
         ("trainer.checkpoint_every=-1", "trainer.checkpoint_every = -1.0 is not possible"),
         ("trainer.kernels=quick", "one of auto, fast, reference, fused"),
@@ -159,14 +160,16 @@ def test_multimnist_decays_ten_times_slower(row: paper.Row) -> None:
 
 
 @pytest.mark.parametrize(
-    ("experiment", "accuracy"), [("affnist_capsnet", 0.9923), ("affnist_baseline", 0.9922)]
+    ("experiment", "accuracy"),
+    [("affnist_capsnet", 0.9923), ("affnist_baseline", 0.9922), ("affnist_capsnet_r1", 0.9923)],
 )
 def test_affnist_s_networks_stop_at_the_paper_s_accuracy(experiment: str, accuracy: float) -> None:
     run = composed(f"experiment={experiment}", "profile=paper")
     assert (run.data.name, run.data.source) == ("affnist", "mnist")
     assert round(run.data.holdout * 60_000) == 10_000  # [C]
     assert run.schedule.stop_at == accuracy  # [P]
-    assert choices(run) == ((3, True) if experiment == "affnist_capsnet" else None)
+    iterations = {"affnist_capsnet": 3, "affnist_capsnet_r1": 1}.get(experiment)
+    assert choices(run) == (None if iterations is None else (iterations, True))
 
 
 SCHEDULES = {  # images shown in training, and the share of the learning rate at the end
@@ -177,6 +180,7 @@ SCHEDULES = {  # images shown in training, and the share of the learning rate at
     "paper": (640 * 60_000, 0.96**150),  # [C]
     "short": (10 * 60_000, 1 / 5),
     "steps500": (500 * 128, 1 / 20),
+    "steps10000": (10_000 * 128, 1 / 20),
 }
 
 
@@ -185,10 +189,16 @@ def test_a_schedule_shows_its_images_and_decays_to_its_end(name: str) -> None:
     schedule = composed("experiment=mnist_capsnet_r3_recon", f"schedule={name}").schedule
     images, end = SCHEDULES[name]
     assert 0 <= schedule.steps * schedule.batch - images < schedule.batch
-    decay = Optimisation(
-        schedule.learning_rate, schedule.decay_rate, schedule.decay_steps, schedule.floor
-    )
+    assert optimised(schedule).factor(schedule.steps) == pytest.approx(end, rel=3e-3)
+
+
+@pytest.mark.parametrize("name", names("schedule"))
+def test_multimnist_decays_a_tenth_as_far_but_where_a_schedule_names_its_end(name: str) -> None:
+    schedule = composed("experiment=multimnist_baseline", f"schedule={name}").schedule
+    end = SCHEDULES[name][1] if name == "steps10000" else SCHEDULES[name][1] ** 0.1
+    decay = optimised(schedule)
     assert decay.factor(schedule.steps) == pytest.approx(end, rel=3e-3)
+    assert decay.factor(schedule.steps // 2) == pytest.approx(end**0.5, rel=3e-3)
 
 
 def test_a_stopping_rule_needs_validation_digits() -> None:
@@ -196,9 +206,11 @@ def test_a_stopping_rule_needs_validation_digits() -> None:
         composed("experiment=mnist_capsnet_r1", "schedule.stop_at=0.9")
 
 
-def test_every_experiment_is_a_row_of_the_paper_and_every_row_an_experiment() -> None:
+def test_every_experiment_is_a_row_of_the_paper_or_an_ablation_and_never_both() -> None:
     rows = {row.experiment for rows in paper.TABLES.values() for row in rows}
-    assert rows == set(names("experiment"))
+    ablations = {one.experiment for one in paper.ABLATIONS}
+    assert rows | ablations == set(names("experiment"))
+    assert not rows & ablations
     assert {name for claim in paper.CLAIMS for name in (claim.better, claim.worse)} <= rows
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from capsnet import guide
+from capsnet import guide, paper
 from capsnet.compose import composed, names
 from capsnet.identity import PACKAGE
 from running import output
@@ -29,7 +29,13 @@ def measured_step(benchmark: Any, experiment: str) -> float:
     return median(sum(one[part] for part in parts) for one in rounds)
 
 
-@pytest.mark.parametrize("experiment", names("experiment"))
+def test_the_paper_s_experiments_were_all_measured() -> None:
+    ablations = {one.experiment for one in paper.ABLATIONS}
+    assert set(guide.STEP_SGEMM) == set(names("experiment")) - ablations
+    assert guide.STEP_SGEMM.keys() == BENCHMARKS[0]["rows"].keys()
+
+
+@pytest.mark.parametrize("experiment", guide.STEP_SGEMM)
 def test_costs_are_those_in_the_committed_benchmarks(experiment: str) -> None:
     costs = [
         measured_step(benchmark, experiment) * median(benchmark["paths"]["sgemm"]) / 1e9
@@ -41,7 +47,7 @@ def test_costs_are_those_in_the_committed_benchmarks(experiment: str) -> None:
 @pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda one: one["processor"])
 def test_on_a_measured_machine_the_hours_hold_those_measured(benchmark: Any) -> None:
     rate = median(benchmark["paths"]["sgemm"])
-    for experiment in names("experiment"):
+    for experiment in guide.STEP_SGEMM:
         low, high = guide.hours(experiment, "paper", rate)
         measured = 300_000 * measured_step(benchmark, experiment) / 3600
         assert 0.98 * low <= measured <= 1.02 * high

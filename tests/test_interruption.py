@@ -159,6 +159,18 @@ def test_a_finished_run_can_be_prolonged(
     assert records[1].steps_done == 60
 
 
+def test_a_run_whose_decay_depends_on_its_steps_is_never_prolonged(
+    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its first steps would have had other learning rates."""
+    values = (*SHORT, "schedule.decay_to=0.05")
+    train(tiny(data_root, *values, "schedule.steps=33"), tmp_path)
+    capsys.readouterr()
+    train(tiny(data_root, *values), tmp_path)
+    assert "config changed since the last run, kept in" in capsys.readouterr().out
+    assert (tmp_path / "superseded-1" / "record.json").is_file()
+
+
 def test_a_shortened_run_starts_afresh(data_root: Path, tmp_path: Path) -> None:
     train(tiny(data_root, *SHORT), tmp_path)
     train(tiny(data_root, *SHORT, "schedule.steps=33"), tmp_path)

@@ -186,7 +186,7 @@ def test_a_dry_run_in_a_fresh_clone_names_every_stage(tmp_path: Path) -> None:
     git(copy, "add", "--all")
     git(copy, "commit", "--quiet", "--message", "All")
     git(tmp_path, "clone", "--quiet", "copy", "clone")
-    for file, runs in (("dvc.yaml", 30), ("demo/dvc.yaml", len(EXPERIMENTS))):
+    for file, runs in (("dvc.yaml", 33), ("demo/dvc.yaml", len(EXPERIMENTS))):
         printed = dvc(tmp_path / "clone", "repro", "--dry", file)
         stages = re.findall(r"Running stage '(?:demo/dvc.yaml:)?(.*)':", printed)
         assert len(trained(stages)) == runs

@@ -14,7 +14,7 @@ from capsnet import paper, results
 from capsnet.errors import Mistake
 from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table, used_table
-from capsnet.report.document import in_readme
+from capsnet.report.document import extra_tables, in_readme
 from capsnet.report.groups import longest
 from capsnet.report.recipes import recipes_table
 from capsnet.report.speed import speed_tables
@@ -226,6 +226,23 @@ def test_one_run_speaks_for_several_test_sets() -> None:
         "300,000 of 300,000, stopped",
         "not enough runs",
     )
+
+
+def test_an_ablation_has_a_table_of_its_own_without_a_verdict() -> None:
+    sets = {
+        "test": results.outcome("mnist", 77, 10_000),
+        "affnist": results.outcome("affnist-generated", 67_200, 320_000),
+    }
+    ours = record(experiment="affnist_capsnet_r1", tests=sets, stop_at=0.9923, stopped=9000)
+    assert {row[3] for row in paper_table([ours], paper.AFFNIST)[1:]} == {"–"}
+    [[title, [columns, *rows]]] = extra_tables({Path("one"): ours}).items()
+    assert title == "Ablations, not in the paper"
+    assert "verdict" not in columns
+    assert [row[:3] for row in rows] == [
+        ("CapsNet, 1 routing, on expanded MNIST", "0.77", "77 / 10,000"),
+        ("CapsNet, 1 routing, on affNIST", "21.00", "67,200 / 320,000"),
+    ]
+    assert extra_tables({Path("one"): record()}) == {}
 
 
 def three(better: list[int], worse: list[int], folder: Path, **changes: Any) -> dict[Path, Record]:

@@ -250,11 +250,7 @@ def module(run: config.Run, image: tuple[int, int, int]) -> DigitsModule[Any]:
 
     Raises Mistake when kernels or compilation need what the machine lacks.
     """
-    schedule = run.schedule
-    decay_steps = schedule.decay_steps * schedule.decay_stretch
-    optimisation = Optimisation(
-        schedule.learning_rate, schedule.decay_rate, decay_steps, schedule.floor
-    )
+    optimisation = optimised(run.schedule)
     built, made = network(run, image), None
     match built:
         case networks.CapsNet():
@@ -267,6 +263,14 @@ def module(run: config.Run, image: tuple[int, int, int]) -> DigitsModule[Any]:
             check_compiler()
         made.losses, made.scores = compiled(made.losses), compiled(made.scores)
     return made
+
+
+def optimised(schedule: config.Schedule) -> Optimisation:
+    """Give Adam's settings: the learning rate falls by decay_rate, or to decay_to at the end."""
+    rate, every = schedule.decay_rate, schedule.decay_steps * schedule.decay_stretch
+    if schedule.decay_to is not None:
+        rate, every = schedule.decay_to, schedule.steps
+    return Optimisation(schedule.learning_rate, rate, every, schedule.floor)
 
 
 def check_training(run: config.Run, data: DataSet) -> None:

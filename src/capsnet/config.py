@@ -123,13 +123,18 @@ class Recipe(SetOnce):
 
 @dataclass
 class Schedule(SetOnce):
-    """Adam's steps and the decay of its learning rate: lr · rate^(step / decay_steps) ≥ floor."""
+    """Adam's steps and the decay of its learning rate: lr · rate^(step / decay_steps) ≥ floor.
+
+    With `decay_to`, lr · decay_to^(step / steps) ≥ floor instead: the decay then depends on how
+    many steps are planned, and such a run cannot be prolonged.
+    """
 
     name: str = MISSING
     steps: int = MISSING
-    decay_steps: float = MISSING
+    decay_steps: float = 2000  # [C]
     decay_stretch: float = 1.0  # times decay_steps; 10 for MultiMNIST [P]
     decay_rate: float = 0.96
+    decay_to: float | None = None  # share of the learning rate after the last step
     learning_rate: float = 0.001
     floor: float = 1e-6
     batch: int = 128  # over all devices together
@@ -143,6 +148,8 @@ class Schedule(SetOnce):
         for key in ("learning_rate", "decay_rate"):
             value = getattr(self, key)
             _require(0 < value <= 1, f"schedule.{key}", value, "above 0 and at most 1")
+        share = self.decay_to is None or 0 < self.decay_to <= 1
+        _require(share, "schedule.decay_to", self.decay_to, "above 0 and at most 1, or null")
         stop = self.stop_at
         accuracy = stop is None or 0 < stop <= 1
         _require(accuracy, "schedule.stop_at", stop, "an accuracy above 0 and at most 1, or null")

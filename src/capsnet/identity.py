@@ -81,11 +81,14 @@ def _plain(node: Any) -> Any:
 
 
 def config_digest(run: Run, steps: bool = True) -> str:
-    """Of the values that decide a run's numbers, the seed left out, and the `steps` if asked."""
+    """Of the values that decide a run's numbers, the seed left out, and the `steps` if asked.
+
+    They stay where the learning rate at a step depends on them: `schedule.decay_to`.
+    """
     values = asdict(run)
     decides = {key: values[key] for key in ("data", "model", "recipe", "schedule", "precision")}
     del decides["data"]["root"]
-    if not steps:
+    if not steps and run.schedule.decay_to is None:
         del decides["schedule"]["steps"]
     return _digest(json.dumps(decides, sort_keys=True))
 
@@ -111,8 +114,8 @@ def run_identity(run: Run, data_digest: str) -> dict[str, str]:
 def folder_identity(run: Run, data_digest: str) -> dict[str, str]:
     """Give the run's identity with its steps and a digest of all other values, for its folder.
 
-    Step k does not depend on how many come after it: a run that differs in its steps alone can be
-    prolonged.
+    Without `schedule.decay_to`, step k does not depend on how many come after it: a run that
+    differs in its steps alone can be prolonged.
     """
     steps = {"steps": str(run.schedule.steps), "config_without_steps": config_digest(run, False)}
     return run_identity(run, data_digest) | steps

@@ -66,6 +66,21 @@ def data_set(experiment: str) -> str:
 
 
 @dataclass(frozen=True)
+class Ablation:
+    """An experiment that the paper does not report, and the test set that its line is about."""
+
+    experiment: str
+    name: str
+    test: str = "test"
+
+
+ABLATIONS = (
+    Ablation("affnist_capsnet_r1", "CapsNet, 1 routing, on expanded MNIST"),
+    Ablation("affnist_capsnet_r1", "CapsNet, 1 routing, on affNIST", test="affnist"),
+)
+
+
+@dataclass(frozen=True)
 class Claim:
     """The paper says that `better` errs less than `worse` on `test`."""
 

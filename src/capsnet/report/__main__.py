@@ -65,7 +65,7 @@ def table(folder: Path) -> None:
     """The tables of the records in `folder`. Raises Mistake when there are none."""
     from rich.console import Console
 
-    from capsnet.report.document import document, tables
+    from capsnet.report.document import document, extra_tables, tables
     from capsnet.report.tables import rich_table
 
     runs, path = read_all(folder, "*/*.json"), folder.with_suffix(".md")
@@ -73,7 +73,7 @@ def table(folder: Path) -> None:
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
     write_atomically(path, document(runs, folder.name).encode())
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    for title, rows in tables(runs).items():
+    for title, rows in (tables(runs) | extra_tables(runs)).items():
         console.print(rich_table(rows, f"{title} ({folder.name})"))
     console.print(f"Written to {path}")
 

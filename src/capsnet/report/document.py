@@ -13,13 +13,19 @@ from capsnet.report.recipes import recipes_table
 from capsnet.report.runs import Run
 from capsnet.report.speed import speed_tables
 from capsnet.report.sweep import sweep_tables
-from capsnet.report.tables import Text, markdown, paper_table, runs_table
+from capsnet.report.tables import Text, ablations_table, markdown, paper_table, runs_table
 from capsnet.results import Record, read_arrays
 
 
 def tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
     """The paper's tables, then its claims, by title."""
     return paper_tables(runs) | {"Claims": claims_table(runs, paper.CLAIMS)}
+
+
+def extra_tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
+    """The tables that the paper does not have, by title, where there is anything to show."""
+    every = {"Ablations, not in the paper": ablations_table(runs.values())}
+    return {title: table for title, table in every.items() if len(table) > 1}
 
 
 def paper_tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
@@ -32,7 +38,7 @@ def paper_tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
 
 def document(runs: Mapping[Path, Record], title: str) -> str:
     """A page of Markdown: the tables, and every run by itself."""
-    every = tables(runs) | {"Runs": runs_table(runs.values())}
+    every = tables(runs) | extra_tables(runs) | {"Runs": runs_table(runs.values())}
     return f"# {title}\n\n" + _sections(every, "##")
 
 
@@ -55,6 +61,7 @@ def in_readme(
     known = {
         **paper_tables(longest(runs)),
         "Claims": claims_table(real(runs), paper.CLAIMS),
+        **extra_tables(real(runs)),
         "Recipes at equal steps": recipes_table(runs),
         **_sweeps(others),
         "Hours that all runs have taken": used_table([*runs.values(), *others.values()]),

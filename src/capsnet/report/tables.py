@@ -27,6 +27,7 @@ PAPER_COLUMNS = (
     "steps",
     "verdict",
 )
+ABLATION_COLUMNS = ("experiment", *PAPER_COLUMNS[3:-1])
 RUN_COLUMNS = (
     "run",
     "recipe",
@@ -54,12 +55,19 @@ def paired(
     return [(row, group) for row in rows for group in groups(runs, row.experiment) or [[]]]
 
 
+def ablations_table(records: Iterable[Record]) -> list[Text]:
+    """A line for each ablation, recipe and schedule that was run; ablations get no verdict."""
+    runs = list(records)
+    found = [(one, group) for one in paper.ABLATIONS for group in groups(runs, one.experiment)]
+    return [ABLATION_COLUMNS, *((one.name, *_ours(one, group)) for one, group in found)]
+
+
 def _row(row: paper.Row, records: list[Record]) -> Text:
     published = f"{row.error_percent}" + (f" ± {row.sd}" if row.sd else "")
     return row.name, published, row.public or "–", *_ours(row, records), verdict(row, records)
 
 
-def _ours(row: paper.Row, records: list[Record]) -> Text:
+def _ours(row: paper.Row | paper.Ablation, records: list[Record]) -> Text:
     """Mean, sd and number of seeds; counts and interval; what was tested; how long trained."""
     if not records:
         return ("–",) * 5

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from capsnet import paper
+from capsnet.report import document
 from capsnet.report.claims import judged
 from capsnet.report.costs import HOUR
 from capsnet.report.document import tables
@@ -72,6 +73,11 @@ def paper_tables(runs: Mapping[Path, Record]) -> list[Table]:
     columns = [3] * len(behind) + [2]
     every = zip(tables(runs).items(), [*behind, claims], columns, strict=True)
     return [table(title, texts, told, at) for (title, texts), told, at in every]
+
+
+def extra_tables(runs: Mapping[Path, Record]) -> list[Table]:
+    """The tables that the paper does not have, where there is anything to show."""
+    return [table(title, texts) for title, texts in document.extra_tables(runs).items()]
 
 
 def every_run(runs: Mapping[Path, Record]) -> Table:

@@ -26,6 +26,7 @@ SECTIONS = {
     "worth": "What these numbers are worth",
     "results": "Results",
     "claims": "Claims",
+    "extras": "Not in the paper",
     "training": "Training",
     "sweep": "Sweep",
     "figures": "Figures",
@@ -52,22 +53,27 @@ def page(folder: Path, swept: Path | None = None) -> str:
     if not records:
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
     found = sweep_of(read_runs(swept, "**/record.json")) if swept else None
+    known = results(records)
+    absent = {name for name, shown in (("sweep", found), ("extras", known["extras"])) if not shown}
     return rendered(
-        head(folder, list(records.values()), found is not None)
-        | results(records)
+        head(folder, list(records.values()), absent)
+        | known
         | training([Run(record, read_arrays(path)) for path, record in records.items()])
         | {"swept": sweep_section(found) if found else None, "library": Markup(script())}
         | beside(folder)
     )
 
 
-def head(folder: Path, records: Sequence[Record], swept: bool) -> dict[str, Any]:
-    """What stands above everything: whose numbers these are, and what they are worth."""
+def head(folder: Path, records: Sequence[Record], absent: set[str]) -> dict[str, Any]:
+    """What stands above everything: whose numbers these are, and what they are worth.
+
+    `absent` are the SECTIONS that the page lacks.
+    """
     worth = standings(records)
     experiments = counted(len({one.experiment for one in records}), "experiment")
     return {
         "profile": folder.name,
-        "sections": {name: words for name, words in SECTIONS.items() if swept or name != "sweep"},
+        "sections": {name: words for name, words in SECTIONS.items() if name not in absent},
         "standings": worth,
         "ribbon": ribbon(worth),
         "counted": f"{counted(len(records), 'run')} of {experiments}",
@@ -101,6 +107,7 @@ def results(records: Mapping[Path, Record]) -> dict[str, Any]:
     return {
         "tables": list(zip(tables, drawn, strict=True)),
         "claims": claims,
+        "extras": cells.extra_tables(records),
         "every_run": cells.every_run(records),
     }
 
