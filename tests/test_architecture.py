@@ -12,7 +12,7 @@ from capsnet.identity import PACKAGE
 ORDER = (
     *("errors", "interruption", "precision", "paper", "account", "clusters"),
     *("functional", "metrics", "layers", "networks", "kernels"),
-    *("data", "illustrate", "modules", "callbacks", "curves", "config_errors", "config"),
+    *("data", "illustrate", "modules", "along", "callbacks", "curves", "config_errors", "config"),
     *("identity", "results", "weights", "dvc_files", "saving", "tracking", "page", "build"),
     *("judge", "prepare", "compose", "guide", "sweep_jobs", "train", "evaluate", "pretrained"),
     *("report", "dashboards", "pipeline", "benchmark", "gpu_check", "explore", "__main__"),

@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from capsnet import config, networks
+from capsnet.along import Beginning, ErrorsAlong
 from capsnet.callbacks import (
     FiniteLoss,
     ProgressBar,
@@ -312,8 +313,27 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", f".*{message}")
 
 
+COPIES = 2  # of each test digit, at most, are asked while training goes on
+
+
+def along(run: config.Run, tests: Mapping[str, TestSet]) -> list[Callback]:
+    """Make what counts test errors along the training, if the run asks for it."""
+    below = run.schedule.evaluate_below
+    if below is None or not tests:
+        return []
+    asked = {
+        name: Beginning(test.split, min(len(test.split), COPIES * test.digits))
+        for name, test in tests.items()
+    }
+    return [ErrorsAlong(asked, below)]
+
+
 def callbacks(
-    run: config.Run, folder: Path, log_every: int, interruption: Interruption
+    run: config.Run,
+    folder: Path,
+    log_every: int,
+    interruption: Interruption,
+    tests: Mapping[str, TestSet],
 ) -> list[Callback]:
     """Make what measures, checks and may stop the training; what shows it comes last.
 
@@ -324,6 +344,7 @@ def callbacks(
         TimedCheckpoint(path, seconds, log_every, interruption),
         FiniteLoss(log_every, path),
         Timer(),
+        *along(run, tests),  # before Throughput, whose clock it would stretch
         Throughput(log_every),
     ]
     if run.schedule.stop_at is not None:
@@ -336,10 +357,15 @@ def callbacks(
 
 
 def trainer(
-    run: config.Run, folder: Path, loggers: list[Logger], interruption: Interruption | None = None
+    run: config.Run,
+    folder: Path,
+    loggers: list[Logger],
+    interruption: Interruption | None = None,
+    tests: Mapping[str, TestSet] | None = None,
 ) -> pl.Trainer:
     """Make the trainer: one long epoch of `steps` steps, a checkpoint every now and then.
 
+    With `tests`, their errors are counted along the training where the schedule says so.
     Raises Mistake when the machine has not the devices that the run asks for.
     """
     quiet()
@@ -358,7 +384,9 @@ def trainer(
             num_sanity_val_steps=0,
             log_every_n_steps=log_every,
             logger=loggers,
-            callbacks=callbacks(run, folder, log_every, interruption or Interruption()),
+            callbacks=callbacks(
+                run, folder, log_every, interruption or Interruption(), tests or {}
+            ),
             plugins=[WholeCheckpoints()],
             enable_progress_bar=run.trainer.progress,
             enable_model_summary=False,

@@ -140,6 +140,7 @@ class Schedule(SetOnce):
     batch: int = 128  # over all devices together
     validate_every: int = 500  # steps; only with data.holdout
     stop_at: float | None = None  # accuracy on validation digits at which training ends
+    evaluate_below: float | None = None  # validation error from which on test errors are counted
 
     def __post_init__(self) -> None:
         for key in ("steps", "decay_steps", "decay_stretch", "batch", "validate_every"):
@@ -153,6 +154,9 @@ class Schedule(SetOnce):
         stop = self.stop_at
         accuracy = stop is None or 0 < stop <= 1
         _require(accuracy, "schedule.stop_at", stop, "an accuracy above 0 and at most 1, or null")
+        below = self.evaluate_below
+        error = below is None or 0 < below <= 1
+        _require(error, "schedule.evaluate_below", below, "above 0 and at most 1, or null")
 
 
 PRECISIONS = ("32-true", "tf32", "bf16-mixed")
@@ -226,13 +230,14 @@ class Run(SetOnce):
         )
         known = self.precision in PRECISIONS
         _require(known, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
-        stop = self.schedule.stop_at
-        _require(
-            stop is None or self.data.holdout > 0,
-            "schedule.stop_at",
-            stop,
-            "null without validation digits: data.holdout is 0",
-        )
+        for key in ("stop_at", "evaluate_below"):
+            value = getattr(self.schedule, key)
+            _require(
+                value is None or self.data.holdout > 0,
+                f"schedule.{key}",
+                value,
+                "null without validation digits: data.holdout is 0",
+            )
 
 
 MODELS = {

@@ -18,6 +18,7 @@ TRAINING = (
     "metrics.py",
     "modules.py",
     "build.py",
+    "along.py",
     "callbacks.py",
     "train.py",
     "precision.py",

@@ -13,6 +13,7 @@ from rich.progress import track
 from torch import Tensor
 
 from capsnet import config, dvc_files, illustrate, page, results, saving, tracking
+from capsnet.along import ErrorsAlong
 from capsnet.build import DataSet, TestSet, arithmetic, kernels, manifests
 from capsnet.callbacks import StopAt
 from capsnet.clusters import Counts, partner_counts
@@ -56,7 +57,7 @@ def judge(
         answers = {
             name: ask(module, test.split, run.trainer.progress) for name, test in data.tests.items()
         }
-        kept = arrays(module, data, answers, folder)
+        kept = arrays(module, data, answers, folder) | along(trainer)
     record = where_trained(summary(run, data, trainer, outcomes(data, answers), about), path)
     saving.save_weights(module.network, run, folder)
     results.write_arrays(path, kept)
@@ -175,6 +176,12 @@ def stopped(trainer: pl.Trainer) -> int | None:
     """The step at which validation ended training, if it did."""
     callbacks: list[pl.Callback] = getattr(trainer, "callbacks", [])
     return next((watch.step for watch in callbacks if isinstance(watch, StopAt)), None)
+
+
+def along(trainer: pl.Trainer) -> dict[str, NDArray[Any]]:
+    """Give the errors counted along the training, as `ErrorsAlong.arrays`, if any were."""
+    callbacks: list[pl.Callback] = getattr(trainer, "callbacks", [])
+    return next((one.arrays() for one in callbacks if isinstance(one, ErrorsAlong)), {})
 
 
 def arrays(

@@ -120,7 +120,7 @@ def fit(
     sources = {name: test.source for name, test in data.tests.items()}
     shown = asdict(run) | about | {"sources": sources}
     loggers = tracking.loggers(run, folder, shown)
-    trainer = build.trainer(run, folder, loggers, interruption)
+    trainer = build.trainer(run, folder, loggers, interruption, data.tests)
     checkpoint = begin(run, changed, folder, parts[0], trainer)
     trainer.fit(*parts, ckpt_path=checkpoint)
     if not trainer.is_global_zero:
