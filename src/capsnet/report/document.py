@@ -6,6 +6,7 @@ from pathlib import Path
 
 from capsnet import paper
 from capsnet.errors import Mistake
+from capsnet.report.affnist import equal_error_table
 from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table, used_table
 from capsnet.report.groups import longest, real
@@ -24,7 +25,10 @@ def tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
 
 def extra_tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
     """The tables that the paper does not have, by title, where there is anything to show."""
-    every = {"Ablations, not in the paper": ablations_table(runs.values())}
+    every = {
+        "Ablations, not in the paper": ablations_table(runs.values()),
+        "affNIST at equal clean test error": equal_error_table(runs),
+    }
     return {title: table for title, table in every.items() if len(table) > 1}
 
 

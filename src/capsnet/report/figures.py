@@ -7,6 +7,7 @@ from pathlib import Path
 
 from capsnet.errors import Mistake
 from capsnet.report import lines, pictures
+from capsnet.report.affnist import figure_affnist
 from capsnet.report.look import files
 from capsnet.report.recipes import figure_recipes
 from capsnet.report.runs import Run, read_runs
@@ -101,5 +102,6 @@ FIGURES: dict[str, Figure] = {
     "figure_5": _picture(pictures.figure_5, "images", "multimnist"),
     "figure_a1": _a1,
     "figure_a2": _a2,
+    "affnist": figure_affnist,
     "curves": _losses,
 }

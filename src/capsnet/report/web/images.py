@@ -27,6 +27,8 @@ FIGURE_WORDS = {
     "figure_a1": "How much each routing iteration still changes the logits: left while training, "
     "right after it, for more iterations than the network was trained with.",
     "figure_a2": "Training loss with one and with three routing iterations, over training steps.",
+    "affnist": "Error on affNIST against error on clean test digits, counted along each training, "
+    "on logarithmic scales, and the two networks of the paper.",
     "curves": "Losses and validation errors of all runs over training steps.",
 }
 SHEET_WORDS = {

@@ -1,0 +1,102 @@
+"""affNIST error at equal clean test error, as a table and as a figure."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from capsnet import paper
+from capsnet.report.equal_error import Estimate, at_clean_error, points
+from capsnet.report.look import BLACK, VERMILION, drawing
+from capsnet.report.runs import Run, caption, labels, marks
+from capsnet.report.tables import Text, steps
+from capsnet.results import Outcome, Record, read_arrays
+
+TARGETS = (2.0, 1.5, 1.0, 0.775)  # percent; the last is between the paper's 0.77 and 0.78
+COLUMNS = (
+    "run",
+    "recipe",
+    *(f"affNIST % at {target:g} % clean" for target in TARGETS),
+    "points",
+    "at the end: clean %",
+    "at the end: affNIST %",
+    "steps",
+)
+REMARK = (
+    "Both errors on test digits, counted at validations; affNIST on two copies of each digit. "
+    "Rings: 0.775 % clean error, by a local fit. Stars: the paper's two networks."
+)
+
+
+def equal_error_table(runs: Mapping[Path, Record]) -> list[Text]:
+    """A line for each run whose test errors were counted along its training, in their order."""
+    found = [Run(one, read_arrays(path)) for path, one in runs.items() if "affnist" in one.tests]
+    return [COLUMNS, *(_row(run) for run in found if len(points(run.arrays)))]
+
+
+def _row(run: Run) -> Text:
+    record, counted = run.record, points(run.arrays)
+    estimates = (in_words(at_clean_error(counted, target)) for target in TARGETS)
+    ends = (_percent(record.tests[name]) for name in ("test", "affnist"))
+    who = f"{record.experiment}, seed {record.seed}"
+    return who, record.variant, *estimates, f"{len(counted)}", *ends, steps([record])
+
+
+def in_words(estimate: Estimate | None) -> str:
+    """Give '23.4', with 'extrapolated' where no point lies beyond; '–' without an estimate."""
+    if estimate is None:
+        return "–"
+    return f"{estimate.percent:.1f}" + (" extrapolated" if estimate.extrapolated else "")
+
+
+def _percent(test: Outcome) -> str:
+    return f"{test.error_percent:.2f}"
+
+
+def figure_affnist(stem: Path, runs: Sequence[Run]) -> bool:
+    """Draw affNIST error over clean error, a line for each run; tell if there was any to draw."""
+    found = [run for run in runs if len(points(run.arrays))]
+    if not found:
+        return False
+    title = "affNIST error against clean test error"
+    with drawing(stem, (8, 4.6), title, caption(found, REMARK), marks(found)) as figure:
+        axes = figure.subplots()
+        for run, label in zip(found, labels(found), strict=True):
+            _line(axes, run, f"{label}, seed {run.record.seed}")
+        _published(axes)
+        axes.set(xlabel="error on expanded test digits, %", ylabel="error on affNIST, %")
+        _logarithmic(axes)
+        axes.legend()
+    return True
+
+
+def _line(axes: Axes, run: Run, label: str) -> None:
+    """Draw the points of a run, and a ring at the last of TARGETS."""
+    _, clean, affine = points(run.arrays).T
+    axes.plot(clean, affine, color=run.colour, marker=".", linewidth=0.8, label=label)
+    estimate = at_clean_error(points(run.arrays), TARGETS[-1])
+    if estimate is not None and not estimate.extrapolated:
+        ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none", "linestyle": "none"}
+        axes.plot(TARGETS[-1], estimate.percent, color=run.colour, **ring)
+
+
+def _published(axes: Axes) -> None:
+    """Mark the clean and the affNIST error of each of the paper's networks."""
+    errors = {(row.experiment, row.test): row.error_percent for row in paper.AFFNIST}
+    names = {
+        "affnist_baseline": ("paper, CNN", BLACK),
+        "affnist_capsnet": ("paper, CapsNet", VERMILION),
+    }
+    for experiment, (name, colour) in names.items():
+        place = errors[experiment, "test"], errors[experiment, "affnist"]
+        axes.plot(*place, color=colour, marker="*", markersize=11, linestyle="none", label=name)
+
+
+def _logarithmic(axes: Axes) -> None:
+    """Use logarithmic scales that name 1, 1.5, 2, 3, 5 and 7 of each power of ten."""
+    axes.set(xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
