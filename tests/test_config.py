@@ -173,7 +173,7 @@ def test_affnist_s_networks_stop_at_the_paper_s_accuracy(experiment: str, accura
 
 
 SCHEDULES = {  # images shown in training, and the share of the learning rate at the end
-    "demo": (400 * 64, 1 / 20),
+    "demo": (1600 * 16, 1 / 20),
     "epochs2": (2 * 60_000, 1 / 20),
     "epochs5": (5 * 60_000, 1 / 20),
     "epochs50": (50 * 60_000, 1 / 50),

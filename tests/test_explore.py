@@ -313,7 +313,7 @@ def test_a_checkpoint_says_what_it_is(root: Path, tmp_path: Path) -> None:
     assert "3 steps of 16 (the paper: 300,000 of 128), 3 routing iterations" in told
     assert f"{record.tests['test'].errors} errors in 500 uci-digits test examples" in told
     # A record of other values is not that of these weights.
-    other = (tmp_path / "config.yaml").read_text().replace("decay_steps: 5.45", "decay_steps: 7")
+    other = (tmp_path / "config.yaml").read_text().replace("decay_steps: 21.8", "decay_steps: 7")
     (tmp_path / "config.yaml").write_text(other)
     assert opened(tmp_path / "weights.safetensors").record is None
     assert "errors" not in "; ".join(about(opened(tmp_path)))
