@@ -17,6 +17,7 @@ import pytest
 
 from capsnet import results
 from capsnet.errors import Mistake
+from capsnet.report import plan
 from capsnet.report.document import tables
 from capsnet.report.look import drawing
 from capsnet.report.runs import Run
@@ -177,7 +178,7 @@ def test_numbers_are_those_of_the_json_files(shown: Element, project: Path) -> N
     ]
     assert [(row[0], *row[2:5]) for row in runs] == expected
     lines = [row for table in by_id(shown, "results").iter("table") for row in cells(table)]
-    told = {row[4]: (row[3], row[5]) for row in lines}
+    told = {row[4]: (row[3], row[6]) for row in lines}
     for _, counts, percent, interval in expected:
         assert told[counts] == (percent, interval)
     assert sum("not yet run" in row[-1] for row in lines) == 5
@@ -279,7 +280,8 @@ def test_what_numbers_are_worth_is_said_of_each_kind(tmp_path: Path) -> None:
     assert "affnist-generated" in by_word["generated test data"][2]
     assert "not the official file" in by_word["generated test data"][2]
     verdicts = [row[-1] for row in cells(next(by_id(shown, "results").iter("table")))]
-    assert {"none: demo", "none: short schedule", "reproduced"} <= {*verdicts}
+    reproduced = f"reproduced (interim, {plan.quoted()})"
+    assert {"none: demo", "none: short schedule", reproduced} <= {*verdicts}
 
 
 def test_only_a_full_schedule_speaks_of_the_paper(tmp_path: Path) -> None:

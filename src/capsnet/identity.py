@@ -40,6 +40,7 @@ TRAINING = (
     "data/multimnist.py",
     "data/shifted.py",
 )
+LATER = ("decay_to", "evaluate_below")  # of the schedule: unset, digests of older runs stay right
 JUDGING = (
     "judge.py",
     "clusters.py",
@@ -89,6 +90,9 @@ def config_digest(run: Run, steps: bool = True) -> str:
     values = asdict(run)
     decides = {key: values[key] for key in ("data", "model", "recipe", "schedule", "precision")}
     del decides["data"]["root"]
+    for key in LATER:
+        if decides["schedule"][key] is None:
+            del decides["schedule"][key]
     if not steps and run.schedule.decay_to is None:
         del decides["schedule"]["steps"]
     return _digest(json.dumps(decides, sort_keys=True))

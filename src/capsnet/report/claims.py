@@ -6,25 +6,33 @@ from statistics import mean
 
 from capsnet import paper
 from capsnet.paper import Claim
-from capsnet.report.groups import Pair, matched, shortcoming
-from capsnet.report.statistics import McNemar, mcnemar
-from capsnet.report.tables import Text, steps
-from capsnet.results import Record, read_arrays, t_interval
+from capsnet.report.answers import Contrast, contrast, in_general
+from capsnet.report.groups import Pair, code, looked, matched, noise, shortcoming
+from capsnet.report.tables import Text, qualified, steps
+from capsnet.report.verdicts import Difference, Noise, between, claim_verdicts
+from capsnet.results import Record
 
 COLUMNS = (
     "claim",
     "verdict",
-    "error lower by, % points",
-    "right alone: the better, the other (McNemar's p)",
+    "error lower by, % points (seeds)",
+    "digits in general (seeds and digits)",
+    "right alone: the better, the other (p of all seeds)",
     "seeds",
     "recipe",
     "steps",
+    "pairs share",
 )
 
 
 def claims_table(runs: Mapping[Path, Record], claims: Sequence[Claim]) -> list[Text]:
-    """A line for each claim and each recipe that both of its models were run with."""
-    return [COLUMNS, *(_row(claim, runs, found) for claim, found in judged(runs, claims))]
+    """A line for each claim and each recipe that both of its models were run with.
+
+    Differences are in percentage points, with 95 % intervals: over other seeds, and over other
+    seeds and digits (of one pair over digits alone).
+    """
+    lines = judged(runs, claims)
+    return [COLUMNS, *(_row(*line, runs, verdict(line, lines, runs)) for line in lines)]
 
 
 def judged(runs: Mapping[Path, Record], claims: Sequence[Claim]) -> list[tuple[Claim, list[Pair]]]:
@@ -55,63 +63,93 @@ def pairs(claim: Claim, runs: Mapping[Path, Record]) -> list[Pair]:
     return [pair for pair in found if runs[pair[0]].steps_planned == longest]
 
 
-def _row(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
+def _row(claim: Claim, found: Sequence[Pair], runs: Mapping[Path, Record], word: str) -> Text:
     if not found:
-        return claim.words, "not enough runs", "–", "–", "0", "–", "–"
-    gains = gain(claim, runs, found)
-    apart = tests_in_words(tests(claim.test, runs, found))
+        return claim.words, word, "–", "–", "–", "0", "–", "–", "–"
+    spread = noise(runs, runs[found[0][0]], claim.test)
     records = [runs[path] for pair in found for path in pair]
-    last = apart, str(len(found)), records[0].variant, steps(records)
-    return claim.words, verdict(claim, runs, found), gain_in_words(gains), *last
+    last = str(len(found)), records[0].variant, steps(records), shared(records)
+    seeds = gain_in_words(*errors(runs, found, claim.test), spread)
+    return claim.words, word, seeds, *compared(contrast(runs, found, claim.test), spread), *last
 
 
-def gain(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> list[float]:
-    """By how many percentage points the better model errs less, seed by seed."""
-    errors = [[runs[path].tests[claim.test].error_percent for path in pair] for pair in found]
-    return [worse - better for better, worse in errors]
+def errors(
+    runs: Mapping[Path, Record], found: Sequence[Pair], test: str
+) -> tuple[list[float], list[float]]:
+    """Test errors in percent of the better model and of the worse, seed by seed."""
+    pairs = [[runs[path].tests[test].error_percent for path in pair] for pair in found]
+    return [better for better, _ in pairs], [worse for _, worse in pairs]
 
 
-def tests(test: str, runs: Mapping[Path, Record], found: Sequence[Pair]) -> list[McNemar]:
-    """McNemar's test of each pair whose errors on `test` were kept example by example."""
-    name, partner = f"wrong.{test}", f"by_partner.{test}"
-    kept = [(runs[pair[0]], *(read_arrays(path) for path in pair)) for pair in found]
-    return [
-        mcnemar(
-            better[name],
-            worse[name],
-            one.tests[test].digits,
-            (better[partner], worse[partner]) if partner in better and partner in worse else None,
-        )
-        for one, better, worse in kept
-        if name in better and name in worse
-    ]
+def gain_in_words(better: Sequence[float], worse: Sequence[float], spread: Noise | None) -> str:
+    """The mean difference, and of several seeds its interval."""
+    if spread is None or len(better) < 2:
+        return f"{mean(worse) - mean(better):+.2f}"
+    found = between(better, worse, spread)
+    return "{:+.2f} ({:+.2f} to {:+.2f})".format(float(found.value), *found.interval())
 
 
-def gain_in_words(gains: Sequence[float]) -> str:
-    """Their mean, and of several seeds its interval."""
-    interval = " ({:+.2f} to {:+.2f})".format(*t_interval(gains)) if len(gains) > 1 else ""
-    return f"{mean(gains):+.2f}{interval}"
+def compared(found: Contrast | None, spread: Noise | None) -> tuple[str, str]:
+    """The interval over seeds and digits; who is right alone, pair by pair, and one p.
 
-
-def tests_in_words(found: Sequence[McNemar]) -> str:
-    """Right alone, pair by pair: the first, the other, and p (what float64 cannot hold is tiny)."""
-    each = (
-        f"{test.only_first:,} / {test.only_second:,} ({f'{test.p:.2g}' if test.p else '< 1e-300'})"
-        for test in found
-    )
-    return ", ".join(each) or "–"
-
-
-def verdict(claim: Claim, runs: Mapping[Path, Record], found: Sequence[Pair]) -> str:
-    """'reproduced' when the 95 % t-interval of the gain over seeds lies above 0.
-
-    'not reproduced' when it lies below, 'open' when it holds 0; 'not enough runs' with fewer than
-    three seeds at the paper's schedule and size.
+    What float64 cannot hold is tiny.
     """
+    if found is None:
+        return "–", "–"
+    both = None if spread is None else Noise(2**0.5 * spread.sd, spread.freedom)
+    interval = "{:+.2f} to {:+.2f}".format(*in_general(found.differences, both))
+    each = ", ".join(f"{test.only_first:,} / {test.only_second:,}" for test in found.pairs)
+    return interval, f"{each} ({f'{found.p:.2g}' if found.p else '< 1e-300'})"
+
+
+def shared(records: Sequence[Record]) -> str:
+    """In what the runs of a claim agree, and their commits where those differ."""
+    commits = sorted({record.commit[:7] if record.commit else "unknown" for record in records})
+    same = "data, seed, schedule"
+    if len(commits) < 2 and len({code(record) for record in records}) < 2:
+        return f"{same}, code"
+    return f"{same}; commits {', '.join(commits)}"
+
+
+Line = tuple[Claim, list[Pair]]
+
+
+def verdict(line: Line, lines: Sequence[Line], runs: Mapping[Path, Record]) -> str:
+    """What the pairs of a line say of its claim, by the rules of the analysis plan.
+
+    All claims of the line's recipe are one family, so that `lines` count as well.
+    """
+    claim, found = line
     records = [runs[path] for pair in found for path in pair]
-    if len(found) < paper.TRIALS or shortcoming(records) is not None:
+    if (why := shortcoming(records)) is not None:
+        return f"none: {why}"
+    if difference(line, runs) is None:
         return "not enough runs"
-    low, high = t_interval(gain(claim, runs, found))
-    if low <= 0 <= high:
-        return "open"
-    return "reproduced" if low > 0 else "not reproduced"
+    family = [one for one in lines if recipe(one, runs) == recipe(line, runs)]
+    done = {one.words: difference((one, pairs), runs) for one, pairs in family}
+    differences = [done.get(one.words) for one in paper.CLAIMS]
+    words = claim_verdicts(differences, [one.difference for one in paper.CLAIMS])
+    word = words[[one.words for one in paper.CLAIMS].index(claim.words)]
+    seen = _seen(line, runs)
+    return f"{word} ({qualified([runs[path] for pair in seen for path in pair], claim.test)})"
+
+
+def recipe(line: Line, runs: Mapping[Path, Record]) -> str | None:
+    """The variant of the better model; None without pairs."""
+    return next((runs[better].variant for better, _ in line[1]), None)
+
+
+def difference(line: Line, runs: Mapping[Path, Record]) -> Difference | None:
+    """The seeds' difference at the plan's look; None before it, or where pairs cannot speak."""
+    claim, found = line
+    seen = _seen(line, runs)
+    if not seen or shortcoming([runs[path] for pair in found for path in pair]) is not None:
+        return None
+    spread = noise(runs, runs[seen[0][0]], claim.test)
+    return None if spread is None else between(*errors(runs, seen, claim.test), spread)
+
+
+def _seen(line: Line, runs: Mapping[Path, Record]) -> list[Pair]:
+    """The pairs of the seeds that the plan looks at."""
+    seeds = {one.seed for one in looked(runs[better] for better, _ in line[1])}
+    return [pair for pair in line[1] if runs[pair[0]].seed in seeds]

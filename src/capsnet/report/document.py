@@ -26,7 +26,7 @@ def tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
 def extra_tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
     """The tables that the paper does not have, by title, where there is anything to show."""
     every = {
-        "Ablations, not in the paper": ablations_table(runs.values()),
+        "Ablations, not in the paper": ablations_table(runs),
         "affNIST at equal clean test error": equal_error_table(runs),
     }
     return {title: table for title, table in every.items() if len(table) > 1}
@@ -34,10 +34,7 @@ def extra_tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
 
 def paper_tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
     """The paper's tables by title."""
-    return {
-        f"{name}: test error": paper_table(runs.values(), rows)
-        for name, rows in paper.TABLES.items()
-    }
+    return {f"{name}: test error": paper_table(runs, rows) for name, rows in paper.TABLES.items()}
 
 
 def document(runs: Mapping[Path, Record], title: str) -> str:

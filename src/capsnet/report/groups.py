@@ -5,19 +5,71 @@ from itertools import groupby
 from pathlib import Path
 
 from capsnet import paper
+from capsnet.paper import data_set
+from capsnet.report import plan
+from capsnet.report.verdicts import LOOKS, PRIMARY, SEEDS, Noise, pooled
 from capsnet.results import Record
 
 Pair = tuple[Path, Path]  # two records that are compared
 
 
-def groups(records: Iterable[Record], experiment: str) -> list[list[Record]]:
+def groups(runs: Mapping[Path, Record], experiment: str) -> list[dict[Path, Record]]:
     """The seeds of `experiment`, those of each recipe and schedule together, the longest last.
 
     Recipes are different models and schedules different trainings: none is ever pooled, nor any two
-    runs that differ in another value than the seed.
+    runs that differ in another value than the seed, in data, or in code that the plan does not hold
+    to be the same; nor those of uncommitted code with others.
     """
-    found = sorted((one for one in records if one.experiment == experiment), key=_kind)
-    return [sorted(group, key=lambda one: one.seed) for _, group in groupby(found, _kind)]
+    found = {path: one for path, one in runs.items() if one.experiment == experiment}
+    every = groupby(sorted(found, key=lambda path: _kind(found[path])), lambda p: _kind(found[p]))
+    seeds = (sorted(group, key=lambda path: found[path].seed) for _, group in every)
+    return [{path: found[path] for path in group} for group in seeds]
+
+
+def looked(records: Iterable[Record]) -> list[Record]:
+    """Those that the plan looks at: all five seeds, else the first three, else none."""
+    found = {one.seed: one for one in records}
+    looks = (SEEDS[:count] for count in sorted(LOOKS, reverse=True))
+    return next(([found[k] for k in seeds] for seeds in looks if found.keys() >= {*seeds}), [])
+
+
+def missing(records: Iterable[Record]) -> list[int]:
+    """Seeds that are not there, though a later one is."""
+    seeds = {one.seed for one in records}
+    return [seed for seed in range(max(seeds)) if seed not in seeds]
+
+
+def noise(runs: Mapping[Path, Record], like: Record, test: str) -> Noise | None:
+    """Pool the sd between seeds over the paper's rows on `test` that agree with `like`.
+
+    A baseline, which no recipe changes, is pooled with the primary recipe's CapsNets.
+    """
+    recipe = like.recipe if like.capsules else PRIMARY
+    same = {
+        path: one
+        for path, one in runs.items()
+        if _noise(one) == _noise(like) and (one.recipe == recipe or not one.capsules)
+    }
+    rows = [row for rows in paper.TABLES.values() for row in rows if row.test == test]
+    seeds = [
+        [one.tests[test].error_percent for one in _counted(group.values())]
+        for row in rows
+        if not row.condition and data_set(row.experiment) == data_set(like.experiment)
+        for group in groups(same, row.experiment)
+    ]
+    return pooled(seeds)
+
+
+def _counted(records: Iterable[Record]) -> list[Record]:
+    """Those at the plan's look, before it all planned seeds; none where a seed is there twice."""
+    found = [one for one in records if one.seed in SEEDS]
+    once = len({one.seed for one in found}) == len(found)
+    return (looked(found) or found) if once else []
+
+
+def code(record: Record) -> str:
+    """Return the code that trained it, the same for all that the plan holds to be the same."""
+    return plan.code(record.identity.get("code", ""))
 
 
 def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
@@ -45,8 +97,16 @@ def demo(record: Record) -> bool:
 
 def _kind(record: Record) -> tuple[object, ...]:
     schedule = record.steps_planned, record.schedule, record.batch, record.training_examples
-    values = record.identity.get("config", "")
-    return *schedule, record.variant, record.source, record.model["width"], values
+    values = [record.identity.get(name, "") for name in ("config", "data")]
+    made = code(record), record.clean is False
+    return *schedule, record.variant, record.source, record.model["width"], *values, *made
+
+
+def _noise(record: Record) -> tuple[object, ...]:
+    """All in which rows must agree for their seeds to be equally noisy; not model or recipe."""
+    schedule = record.schedule, record.steps_planned, record.batch, record.training_examples
+    values = record.model["width"], record.source, record.precision, record.changed
+    return schedule, values, code(record), record.clean is False
 
 
 def circumstances(record: Record) -> tuple[object, ...]:
@@ -79,6 +139,12 @@ def shortcoming(records: Sequence[Record]) -> str | None:
         return "accuracy not reached"
     if any(_fewer(record) for record in records):
         return "fewer examples"
+    if any(record.clean is False for record in records):
+        return "uncommitted code"
+    if any(record.precision != "32-true" for record in records):
+        return "not fp32"
+    if len({code(record) for record in records}) > 1:
+        return "different code"
     seeds = {(record.experiment, record.seed) for record in records}
     return "a seed twice" if len(seeds) < len(records) else None
 
@@ -91,7 +157,7 @@ def short(record: Record) -> bool:
 
 def _fewer(record: Record) -> bool:
     """Than the paper's, to train on or to be tested on."""
-    kind = record.experiment.split("_")[0]
+    kind = data_set(record.experiment)
     tested = paper.TESTED.get(kind, {}).items()
     return record.training_examples < paper.TRAINED.get(kind, 0) or any(
         record.tests[name].total < total for name, total in tested if name in record.tests

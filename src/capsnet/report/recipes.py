@@ -6,11 +6,13 @@ from pathlib import Path
 
 from matplotlib.ticker import PercentFormatter
 
-from capsnet.report.claims import gain_in_words, tests, tests_in_words
+from capsnet.report.answers import contrast
+from capsnet.report.claims import compared, errors, gain_in_words
 from capsnet.report.groups import Pair, matched
 from capsnet.report.look import BLUE, VERMILION, drawing
 from capsnet.report.runs import Run, caption, marks
 from capsnet.report.tables import Text, steps
+from capsnet.report.verdicts import pooled
 from capsnet.results import Record
 
 RELEASED, TEXT = "released", "text"
@@ -21,8 +23,9 @@ COLUMNS = (
     "steps",
     "released, errors",
     "text, errors",
-    "text lower by, % points",
-    "right alone: text, released (McNemar's p)",
+    "text lower by, % points (seeds)",
+    "digits in general (seeds and digits)",
+    "right alone: text, released (p of all seeds)",
     "seeds",
 )
 
@@ -50,13 +53,12 @@ def pairs(runs: Mapping[Path, Record]) -> list[Pair]:
 
 def _row(runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
     text, released = ([runs[path] for path in side] for side in zip(*found, strict=True))
-    lower = [
-        two.tests["test"].error_percent - one.tests["test"].error_percent
-        for one, two in zip(text, released, strict=True)
-    ]
+    both = errors(runs, found, "test")
+    spread = pooled(both)
     digits = f"{text[0].training_examples:,} {text[0].source}"
     counted = _errors(released), _errors(text)
-    gained = gain_in_words(lower), tests_in_words(tests("test", runs, found)), f"{len(found)}"
+    alike = compared(contrast(runs, found, "test"), spread)
+    gained = gain_in_words(*both, spread), *alike, f"{len(found)}"
     return text[0].experiment, digits, steps(text), *counted, *gained
 
 

@@ -3,18 +3,22 @@
 A table is text: a tuple of column names, then one tuple a row.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from statistics import mean, stdev
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from capsnet import paper
-from capsnet.report.groups import groups, shortcoming
-from capsnet.results import Outcome, Record, t_interval
+from capsnet.paper import data_set
+from capsnet.report import plan
+from capsnet.report.answers import answers, in_general
+from capsnet.report.groups import groups, looked, missing, noise, shortcoming
+from capsnet.report.verdicts import MARGINS, PRIMARY, SEEDS, Difference, from_paper, row_verdict
+from capsnet.results import BY_DIGIT, Outcome, Record
 
 Text = tuple[str, ...]
-NARROW = 0.5  # of the paper's number: at most so wide is an interval that can reproduce it [D]
 LONG = 18  # letters: a column with a longer word, such as KEY=VALUE, is made to fit it
 PAPER_COLUMNS = (
     "row",
@@ -22,12 +26,13 @@ PAPER_COLUMNS = (
     "public %",
     "ours %",
     "errors / tests",
-    "95 % interval",
+    "against the paper (seeds)",
+    "digits in general (seeds and digits)",
     "tested on, recipe",
     "steps",
     "verdict",
 )
-ABLATION_COLUMNS = ("experiment", *PAPER_COLUMNS[3:-1])
+ABLATION_COLUMNS = ("experiment", *PAPER_COLUMNS[3:5], *PAPER_COLUMNS[6:-1])
 RUN_COLUMNS = (
     "run",
     "recipe",
@@ -42,55 +47,103 @@ RUN_COLUMNS = (
 )
 
 
-def paper_table(records: Iterable[Record], rows: Sequence[paper.Row]) -> list[Text]:
-    """A line for each of the paper's `rows` and each recipe and schedule it was run with."""
-    return [PAPER_COLUMNS, *(_row(row, group) for row, group in paired(records, rows))]
+def paper_table(runs: Mapping[Path, Record], rows: Sequence[paper.Row]) -> list[Text]:
+    """A line for each of the paper's `rows` and each recipe and schedule it was run with.
+
+    *Against the paper* is ours minus the paper's, in percentage points, the same test digits
+    having been shown to both; *digits in general* is the error in percent. Both are 95 % intervals.
+    """
+    return [PAPER_COLUMNS, *(_row(row, runs, group) for row, group in paired(runs, rows))]
 
 
 def paired(
-    records: Iterable[Record], rows: Sequence[paper.Row]
-) -> list[tuple[paper.Row, list[Record]]]:
+    runs: Mapping[Path, Record], rows: Sequence[paper.Row]
+) -> list[tuple[paper.Row, dict[Path, Record]]]:
     """What each line of `paper_table` tells of; no records where a row was not yet run."""
-    runs = list(records)
-    return [(row, group) for row in rows for group in groups(runs, row.experiment) or [[]]]
+    return [(row, group) for row in rows for group in groups(runs, row.experiment) or [{}]]
 
 
-def ablations_table(records: Iterable[Record]) -> list[Text]:
+def ablations_table(runs: Mapping[Path, Record]) -> list[Text]:
     """A line for each ablation, recipe and schedule that was run; ablations get no verdict."""
-    runs = list(records)
     found = [(one, group) for one in paper.ABLATIONS for group in groups(runs, one.experiment)]
-    return [ABLATION_COLUMNS, *((one.name, *_ours(one, group)) for one, group in found)]
+    lines = ((one.name, *_ours(one, runs, group)) for one, group in found)
+    return [ABLATION_COLUMNS, *((*line[:3], *line[4:]) for line in lines)]
 
 
-def _row(row: paper.Row, records: list[Record]) -> Text:
+def _row(row: paper.Row, runs: Mapping[Path, Record], group: Mapping[Path, Record]) -> Text:
     published = f"{row.error_percent}" + (f" ± {row.sd}" if row.sd else "")
-    return row.name, published, row.public or "–", *_ours(row, records), verdict(row, records)
+    shown = row.name, published, row.public or "–"
+    return *shown, *_ours(row, runs, group), verdict(row, runs, group)
 
 
-def _ours(row: paper.Row | paper.Ablation, records: list[Record]) -> Text:
-    """Mean, sd and number of seeds; counts and interval; what was tested; how long trained."""
-    if not records:
-        return ("–",) * 5
+def _ours(
+    row: paper.Row | paper.Ablation, runs: Mapping[Path, Record], group: Mapping[Path, Record]
+) -> Text:
+    """Mean, sd and number of seeds; counts and intervals; what was tested; how long trained."""
+    if not group:
+        return ("–",) * 6
+    records = list(group.values())
     outcomes = [record.tests[row.test] for record in records]
     percents = [outcome.error_percent for outcome in outcomes]
     spread = f" ± {stdev(percents):.3f} ({len(percents)})" if len(percents) > 1 else ""
+    gaps = ", ".join(map(str, missing(records)))
+    absent = f", without seed {gaps}" if gaps else ""
     counts = ", ".join(f"{outcome.errors:,}" for outcome in outcomes)
-    low, high = interval(outcomes)
+    codes = len({record.identity.get("code") for record in records})
+    several = f", {codes} codes" if codes > 1 else ""
     return (
-        f"{mean(percents):.2f}{spread}",
+        f"{mean(percents):.2f}{spread}{absent}",
         f"{counts} / {outcomes[0].total:,}",
-        f"{low:.2f}–{high:.2f}",
-        f"{outcomes[0].source}, {records[0].variant}",
+        _signed(against(row, runs, group)),
+        _percents(interval(row.test, runs, group)),
+        f"{outcomes[0].source}, {records[0].variant}{several}",
         steps(records),
     )
 
 
-def interval(outcomes: Sequence[Outcome]) -> tuple[float, float]:
-    """95 %, in percent: of one run its own, of several Student's over their seeds, from 0 up."""
-    if len(outcomes) == 1:
-        return outcomes[0].interval_percent
-    low, high = t_interval([outcome.error_percent for outcome in outcomes])
-    return max(0.0, low), high
+def against(
+    row: paper.Row | paper.Ablation, runs: Mapping[Path, Record], group: Mapping[Path, Record]
+) -> Difference | None:
+    """Ours minus the paper's number; None where that would say nothing for or against the paper."""
+    seen = looked(group.values())
+    if (
+        not seen
+        or isinstance(row, paper.Ablation)
+        or row.condition
+        or shortcoming(list(group.values())) is not None
+    ):
+        return None
+    spread = noise(runs, seen[0], row.test)
+    ours = [record.tests[row.test].error_percent for record in seen]
+    return None if spread is None else from_paper(ours, row.error_percent, spread)
+
+
+def _signed(found: Difference | None) -> str:
+    if found is None:
+        return "–"
+    return "{:+.2f} ({:+.2f} to {:+.2f})".format(float(found.value), *found.interval())
+
+
+def _percents(found: tuple[float, float] | None) -> str:
+    return "–" if found is None else "{:.2f}–{:.2f}".format(*found)
+
+
+def interval(
+    test: str, runs: Mapping[Path, Record], group: Mapping[Path, Record]
+) -> tuple[float, float] | None:
+    """95 %, in percent, for digits in general: of one run its own, of several crossed with seeds.
+
+    None where several runs have not kept their answers.
+    """
+    (_, first), *_ = group.items()
+    if len(group) == 1:
+        return first.tests[test].interval_percent
+    kept = [answers(path, record, test) for path, record in group.items()]
+    seeds = [one for one in kept if one is not None]
+    if len(seeds) < len(kept):
+        return None
+    low, high = in_general(seeds, noise(runs, first, test))
+    return max(0.0, low), min(100.0, high)
 
 
 def steps(records: Sequence[Record]) -> str:
@@ -102,28 +155,34 @@ def steps(records: Sequence[Record]) -> str:
     return f"{told} of {records[0].steps_planned:,}{stopped}{batch}"
 
 
-def verdict(row: paper.Row, records: Sequence[Record]) -> str:
-    """What the runs say of the paper's number, in a few words.
+def verdict(row: paper.Row, runs: Mapping[Path, Record], group: Mapping[Path, Record]) -> str:
+    """What the runs of `group` say of the paper's number, by the rules of the analysis plan.
 
-    'reproduced' when the 95 % interval over three seeds or more holds it and is narrow, 'open' when
-    it is wide; 'not reproduced' when it lies above, 'lower' when it lies below. Other digits,
-    narrower networks, shorter schedules, values set by hand and numbers that training was stopped
-    at get no verdict.
+    Other digits, narrower networks, shorter schedules, values set by hand, uncommitted code and
+    numbers that training was stopped at get no verdict.
     """
+    records = list(group.values())
     if not records:
         return "not yet run"
     if (why := shortcoming(records)) is not None:
         return f"none: {why}"
     if row.condition:
         return "none: stopped there"
-    if len(records) < paper.TRIALS:
+    found = against(row, runs, group)
+    if found is None:
         return "not enough runs"
-    low, high = interval([record.tests[row.test] for record in records])
-    if low > row.error_percent:
-        return "not reproduced"
-    if high < row.error_percent:
-        return "lower"
-    return "reproduced" if high - low <= NARROW * row.error_percent else "open"
+    word = str(row_verdict(found, MARGINS[data_set(row.experiment)]))
+    return f"{word} ({qualified(looked(records), row.test)})"
+
+
+def qualified(seen: Sequence[Record], test: str) -> str:
+    """What every verdict comes with: what limits it, and the plan's digest."""
+    limits = {
+        "secondary": any(one.capsules and one.recipe != PRIMARY for one in seen),
+        "interim": len({one.seed for one in seen}) < len(SEEDS),
+        "at the stop": test == "affnist",
+    }
+    return ", ".join((*(word for word, holds in limits.items() if holds), plan.quoted()))
 
 
 def runs_table(records: Iterable[Record]) -> list[Text]:
@@ -134,12 +193,13 @@ def runs_table(records: Iterable[Record]) -> list[Text]:
 
 def _run(record: Record, test: Outcome) -> Text:
     low, high = test.interval_percent
+    base = test.interval_kind == BY_DIGIT and data_set(record.experiment) == "multimnist"
     return (
         f"{record.experiment}, seed {record.seed}",
         record.variant,
         test.counts,
         f"{test.error_percent:.2f}",
-        f"{low:.2f}–{high:.2f}",
+        f"{low:.2f}–{high:.2f}" + (" (base digits alone)" if base else ""),
         test.source,
         steps([record]),
         f"{record.images_per_second:.0f}",

@@ -16,7 +16,7 @@ from capsnet.results import Outcome, Record
 Told = tuple[Record, Outcome]
 WORDS = {  # columns that are not numbers alone
     *("row", "run", "claim", "experiment", "series", "machine", "device", "commit"),
-    *("recipe", "tested on", "tested on, recipe", "steps", "verdict"),
+    *("recipe", "tested on", "tested on, recipe", "steps", "verdict", "pairs share"),
 }
 FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "experiment": lambda record, _: record.experiment,
@@ -63,7 +63,7 @@ class Table(NamedTuple):
 def paper_tables(runs: Mapping[Path, Record]) -> list[Table]:
     """The paper's tables, then its claims: the strings are those of `document.tables`."""
     behind = [
-        [[(one, one.tests[row.test]) for one in some] for row, some in paired(runs.values(), rows)]
+        [[(one, one.tests[row.test]) for one in some.values()] for row, some in paired(runs, rows)]
         for rows in paper.TABLES.values()
     ]
     claims = [

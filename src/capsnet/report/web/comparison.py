@@ -1,6 +1,7 @@
 """The paper's numbers and ours side by side: a chart above each of the paper's tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -12,7 +13,7 @@ from capsnet.report.web.cells import Table
 from capsnet.report.web.charts import ACCENT, INK, Chart, drawn
 from capsnet.results import Record
 
-TITLE = "◇ the paper's number, ● ours with its 95 % interval"
+TITLE = "◇ the paper's number, ● ours with its 95 % interval for digits in general"
 TICKS = [
     digit * 10.0**power for power in range(-2, 2) for digit in (1, 1.5, 2, 3, 4, 5, 7)
 ]  # percent
@@ -20,24 +21,27 @@ LEAST = TICKS[0]  # where a logarithmic scale begins
 ROW = 26  # pixels
 
 
-def comparison(table: Table, rows: Sequence[paper.Row], records: Sequence[Record]) -> Chart | None:
+def comparison(
+    table: Table, rows: Sequence[paper.Row], runs: Mapping[Path, Record]
+) -> Chart | None:
     """Of `table`, which is that of `rows`. None where nothing was run."""
-    lines = zip(paired(records, rows), table.lines, strict=True)
-    values = [_value(row, some, line.texts) for (row, some), line in lines]
+    lines = zip(paired(runs, rows), table.lines, strict=True)
+    values = [_value(row, runs, some, line.texts) for (row, some), line in lines]
     if not any("ours" in value for value in values):
         return None
     told = f"{table.title}: the paper's number and ours with its interval, as in the table below."
     return Chart(f"compared-{rows[0].experiment}", TITLE, told, table.marks, _drawn(values))
 
 
-def _value(row: paper.Row, records: Sequence[Record], texts: Text) -> dict[str, Any]:
+def _value(
+    row: paper.Row, runs: Mapping[Path, Record], group: Mapping[Path, Record], texts: Text
+) -> dict[str, Any]:
     """A line of the table: its strings, and as numbers what is drawn."""
     value: dict[str, Any] = dict(zip(PAPER_COLUMNS, texts, strict=True))
     value["paper"] = row.error_percent
-    if records:
-        outcomes = [one.tests[row.test] for one in records]
-        low, high = interval(outcomes)
-        ours = mean(one.error_percent for one in outcomes)
+    if group:
+        ours = mean(one.tests[row.test].error_percent for one in group.values())
+        low, high = interval(row.test, runs, group) or (ours, ours)
         value |= {"ours": max(ours, LEAST), "low": max(low, LEAST), "high": high}
     return value
 

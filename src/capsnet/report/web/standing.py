@@ -6,7 +6,6 @@ from typing import NamedTuple
 from capsnet import paper
 from capsnet.report.groups import shortcoming
 from capsnet.report.runs import counted
-from capsnet.report.tables import paired
 from capsnet.results import Record
 
 FULL = "full schedule"
@@ -77,6 +76,24 @@ def _fewer(records: Sequence[Record]) -> str:
     )
 
 
+def _uncommitted(records: Sequence[Record]) -> str:
+    return (
+        f"Trained with changes to src/ or conf/ that {_each(_commit(one) for one in records)} does "
+        "not hold: nobody else can train these again. No verdict."
+    )
+
+
+def _commit(record: Record) -> str:
+    return f"commit {record.commit[:7]}" if record.commit else "the commit"
+
+
+def _reduced(records: Sequence[Record]) -> str:
+    return (
+        f"Trained in {_each(one.precision for one in records)}, which the analysis plan has not "
+        "accepted. No verdict."
+    )
+
+
 def _full(records: Sequence[Record]) -> str:
     return (
         f"Trained on the paper's digits at its width for {PAPER}, or until the accuracy at which "
@@ -90,13 +107,16 @@ KINDS: dict[str, Callable[[Sequence[Record]], str]] = {
     "short schedule": _short,
     "accuracy not reached": _unreached,
     "fewer examples": _fewer,
+    "uncommitted code": _uncommitted,
+    "not fp32": _reduced,
     FULL: _full,
 }
 
 
 def _missing(records: Sequence[Record]) -> list[Standing]:
     rows = [row for table in paper.TABLES.values() for row in table]
-    missing = [row for row, some in paired(records, rows) if not some]
+    run = {one.experiment for one in records}
+    missing = [row for row in rows if row.experiment not in run]
     told = "The tables keep their lines open."
     return [Standing("not yet run", f"{len(missing)} of {len(rows)} rows", told)][: len(missing)]
 

@@ -99,9 +99,8 @@ def took(records: Sequence[Record]) -> str:
 def results(records: Mapping[Path, Record]) -> dict[str, Any]:
     """The tables, the paper's each with a chart where anything was run."""
     *tables, claims = cells.paper_tables(records)
-    runs = list(records.values())
     drawn = [
-        comparison(table, rows, runs)
+        comparison(table, rows, records)
         for table, rows in zip(tables, paper.TABLES.values(), strict=True)
     ]
     return {
