@@ -76,6 +76,20 @@ def test_an_old_record_says_what_its_interval_counts(
     assert results.read(path).tests["test"] == replace(one, interval_kind=kind)
 
 
+def test_an_old_record_does_not_know_what_was_set_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "seed0.json"
+    results.write(record(), path)
+    old = json.loads(path.read_text())
+    assert results.read(path).changed_known
+    del old["changed"], old["changed_known"]
+    path.write_text(json.dumps(old))
+    one = results.read(path)
+    assert (one.changed, one.changed_known) == ((), False)
+    results.write(one, path)
+    assert not results.read(path).changed_known
+    assert verdict_of([one]) == "none: values unknown"
+
+
 def bits(n: int, *ones: range) -> np.ndarray:
     wrong = np.zeros(n, bool)
     for some in ones:
@@ -670,6 +684,13 @@ def test_costs_are_hours_at_the_measured_speed(tmp_path: Path) -> None:
     [line] = costs_table(tmp_path.glob("*.json"))[1:]
     # 128 images in 0.5 s; 300,000 · 0.5 s; 10 million tests at 128 in 0.064 s.
     assert line == ("multimnist_baseline", "Abacus, 2 threads, fp32", "256", "42", "1.4")
+
+
+def test_costs_say_that_affnist_s_training_ends_early(tmp_path: Path) -> None:
+    rows = {"affnist_capsnet": {"training": {"timings": [timing(0.5, 0.064)]}}}
+    told = {"processor": "Abacus", "threads": 2, "rows": rows}
+    (tmp_path / "abacus.json").write_text(json.dumps(told))
+    assert costs_table(tmp_path.glob("*.json"))[1][3] == "at most 42 (ends early)"
 
 
 def test_markdown_is_a_table() -> None:

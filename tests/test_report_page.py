@@ -225,7 +225,8 @@ def test_seeds_stand_beside_one_another(tmp_path: Path) -> None:
     facts = {text(row[0]): [text(value) for value in row[1:]] for row in box[0]}
     assert facts["seed"] == ["0", "1"]
     assert facts["errors"] == ["30 / 10,000", "20 / 10,000"]
-    assert facts["commit"] == ["not known", "fffffff, changed"]
+    assert facts["commit"] == ["not known", "fffffff, clean"]
+    assert facts["set by hand"] == ["nothing"]
     assert facts["recipe"] == ["released"]
     assert facts["training"] == ["0.083 h", "280 h"]
 

@@ -101,6 +101,7 @@ class Record:
     wandb_id: str | None
     precision: str = "32-true"  # tf32, bf16-mixed: what convolutions multiplied in
     changed: tuple[str, ...] = ()  # what was set by hand beside the files of conf/: KEY=VALUE
+    changed_known: bool = True  # False where a record is from before `changed`
     trainer: dict[str, Any] = field(default_factory=dict)  # kernels, devices, … that it ran with
 
     @property
@@ -209,6 +210,7 @@ def read(path: Path) -> Record:
     try:
         values: dict[str, Any] = json.loads(path.read_text())
         tests = {name: _outcome(**test) for name, test in values.pop("tests").items()}
+        values.setdefault("changed_known", "changed" in values)
         changed = tuple(values.pop("changed", ()))
         return Record(**values, tests=tests, changed=changed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -139,6 +139,8 @@ def shortcoming(records: Sequence[Record]) -> str | None:
         return "accuracy not reached"
     if any(_fewer(record) for record in records):
         return "fewer examples"
+    if not all(record.changed_known for record in records):
+        return "values unknown"
     if any(record.clean is False for record in records):
         return "uncommitted code"
     if any(record.precision != "32-true" for record in records):

@@ -25,6 +25,7 @@ FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "steps": lambda record, _: steps([record]),
     "schedule": lambda record, _: record.schedule,
     "recipe": lambda record, _: record.variant,
+    "set by hand": lambda record, _: by_hand(record),
     "batch": lambda record, _: f"{record.batch}",
     "trained on": lambda record, _: f"{record.source}, {record.training_examples:,} examples",
     "tested on": lambda _, test: test.source,
@@ -110,6 +111,11 @@ def facts(told: Sequence[Told]) -> list[Fact]:
 def hours(seconds: float) -> str:
     """'0.13 h', '270 h': two digits that count."""
     return f"{float(f'{seconds / HOUR:.2g}'):,g} h"
+
+
+def by_hand(record: Record) -> str:
+    """The values that were set by hand, 'nothing', or 'unknown' of a record that does not say."""
+    return ", ".join(record.changed) or ("nothing" if record.changed_known else "unknown")
 
 
 def commit(record: Record) -> str:

@@ -69,6 +69,13 @@ def _by_hand(records: Sequence[Record]) -> str:
     )
 
 
+def _unknown(records: Sequence[Record]) -> str:
+    return (
+        f"Trained by a version ({_each(_commit(one) for one in records)}) whose records do not say "
+        "which values were set by hand. No verdict."
+    )
+
+
 def _fewer(records: Sequence[Record]) -> str:
     return (
         f"Trained on {_each(f'{one.training_examples:,}' for one in records)} examples: these, or "
@@ -107,6 +114,7 @@ KINDS: dict[str, Callable[[Sequence[Record]], str]] = {
     "short schedule": _short,
     "accuracy not reached": _unreached,
     "fewer examples": _fewer,
+    "values unknown": _unknown,
     "uncommitted code": _uncommitted,
     "not fp32": _reduced,
     FULL: _full,
