@@ -218,8 +218,7 @@ def test_behind_every_result_stands_its_run(shown: Element, project: Path) -> No
 
 
 def test_seeds_stand_beside_one_another(tmp_path: Path) -> None:
-    later = record(20, seed=1, commit="f" * 40, clean=False, train_seconds=1e6)
-    seeds = (record(30, clean=False), later)
+    seeds = (record(30), record(20, seed=1, commit="f" * 40, clean=True, train_seconds=1e6))
     shown = made(tmp_path, *seeds)
     [box] = [one for one in by_id(shown, "results").iter("div") if one.get("class") == "facts"]
     facts = {text(row[0]): [text(value) for value in row[1:]] for row in box[0]}

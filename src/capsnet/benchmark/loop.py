@@ -69,7 +69,7 @@ def fit(row: Row, steps: int, watch: Callback, profiler: Profiler | None = None)
     run = replace(
         row.run,
         data=replace(row.run.data, holdout=0.0),
-        schedule=replace(row.run.schedule, steps=steps, stop_at=None),
+        schedule=replace(row.run.schedule, steps=steps, stop_at=None, evaluate_below=None),
     )
     data = DataSet(row.data, None, {"test": TestSet(row.data, "noise", len(row.data))}, "")
     with fp32_arithmetic(run.precision), TemporaryDirectory() as folder:
