@@ -36,7 +36,7 @@ def test_a_power_law_is_met_exactly(target: float) -> None:
     assert not estimate.extrapolated
 
 
-@pytest.mark.parametrize("target", [2.5, 0.3])
+@pytest.mark.parametrize("target", [2.5, 0.4])
 def test_beyond_all_points_it_says_so(target: float) -> None:
     estimate = at_clean_error(power_law(), target)
     assert estimate is not None
@@ -69,6 +69,8 @@ def test_only_the_points_around_the_target_count() -> None:
 
 def test_too_few_points_or_none_that_fall_give_none() -> None:
     assert at_clean_error(power_law()[:2], 1.9) is None
+    assert at_clean_error(power_law(), 0.2) is None  # the least is 0.55
+    assert at_clean_error(points({}), 1) is None
     assert at_clean_error(power_law(clean_falls=-0.1), 2.1) is None
     assert len(points({})) == 0
 

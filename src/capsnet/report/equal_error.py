@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 REACH = 2.0  # the fit takes the points from 1/REACH to REACH times the step of the crossing
+FAR = 1.5  # a target farther from all clean errors than this factor gives no estimate
 LEAST = 3  # points altogether; fewer give no estimate
 
 Points = NDArray[np.float64]  # [n, 3]: step, clean error and affNIST error in percent, all above 0
@@ -40,17 +41,21 @@ def points(arrays: dict[str, NDArray[Any]]) -> Points:
 def at_clean_error(found: Points, target: float) -> Estimate | None:
     """Estimate the affNIST error where the clean error is `target` percent.
 
-    None with fewer than LEAST points, or where the clean error does not fall.
+    None with fewer than LEAST points, where the clean error does not fall, and for a target that is
+    FAR from all points.
     """
-    near = nearest(found, target) if len(found) else found
+    clean = found[:, 1]
+    if not len(found) or not clean.min() / FAR <= target <= clean.max() * FAR:
+        return None
+    near = nearest(found, target)
     if len(near) < LEAST:
         return None
-    step, clean, affine = (np.log(near) - (middle := np.log(near).mean(0))).T
-    fall = step @ clean
+    step, falling, affine = (np.log(near) - (middle := np.log(near).mean(0))).T
+    fall = step @ falling
     if fall >= 0:
         return None
     line = middle[2] + (step @ affine) / fall * (np.log(target) - middle[1])
-    above = found[:, 1] > target
+    above = clean > target
     return Estimate(float(np.exp(line)), bool(above.all() or not above.any()))
 
 
