@@ -167,10 +167,12 @@ def test_of_another_run_nothing_is_left_to_be_taken_for_this_one_s(
         shutil.copytree(folder, here, dirs_exist_ok=True)
         record.parent.mkdir(exist_ok=True)
         record.write_text(f"record {number}")
+        (here / "hpc_ckpt_1.ckpt").write_text("of the old run")
         claim(here, other, record)
         (here / "identity.json").unlink()
     assert sorted(path.name for path in here.iterdir()) == [".lock", "superseded-1", "superseded-2"]
     assert (here / "superseded-2" / "seed0.json").read_text() == "record 2"
+    assert (here / "superseded-2" / "hpc_ckpt_1.ckpt").read_text() == "of the old run"
     (here / "superseded-1" / "identity.json").rename(here / "identity.json")  # as if killed
     (here / "weights.safetensors").write_text("not moved yet")
     claim(here, other, record)

@@ -103,7 +103,8 @@ def _set_aside(folder: Path, record: Path) -> Path:
     if record.parent != folder:
         for file in record.parent.glob(f"{record.stem}.*"):
             shutil.copy2(file, target / file.name)
-    for path in (folder / name for name in MADE):
+    # Lightning resumes from an hpc_ckpt, which SLURM made it write in earlier versions, before all.
+    for path in (*folder.glob("hpc_ckpt_*.ckpt"), *(folder / name for name in MADE)):
         if path.exists():
             path.replace(target / path.name)
     return target
