@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from capsnet import results
+from capsnet import paper, results
+from capsnet.report import plan
 from capsnet.report.affnist import COLUMNS, equal_error_table, figure_affnist
+from capsnet.report.claims import claims_table
 from capsnet.report.document import extra_tables
 from capsnet.report.equal_error import at_clean_error, points
 from capsnet.report.runs import Run
+from capsnet.report.tables import paper_table
 from capsnet.results import Record
 from records import record
 
@@ -139,3 +142,91 @@ def test_the_figure_marks_the_paper_s_two_networks(
         assert words in told
     assert not figure_affnist(tmp_path / "none", [Run(record(), {})])
     assert not (tmp_path / "none.svg").exists()
+
+
+def three_seeds(folder: Path, experiment: str, affine_falls: float) -> dict[Path, Record]:
+    """Give runs whose errors fell by three power laws, ended at 0.6 % clean and 12 % affNIST."""
+    sets = {
+        "test": results.outcome("mnist", 60, 10_000),
+        "affnist": results.outcome("affnist-generated", 38_400, 320_000),
+    }
+    made = {
+        folder / f"{experiment}-{seed}.json": record(
+            experiment=experiment,
+            seed=seed,
+            model=record().model | {"name": experiment},
+            tests=sets,
+            stop_at=0.99,
+            stopped=9000,
+        )
+        for seed in range(3)
+    }
+    for seed, path in enumerate(made):
+        law = power_law(affine_falls=affine_falls + 0.01 * seed)
+        results.write_arrays(path, arrays(law))
+    return made
+
+
+def known_of_seeds(affine_falls: float) -> list[float]:
+    slopes = [(affine_falls + 0.01 * seed) / 0.6 for seed in range(3)]
+    return [known(0.775, slope) for slope in slopes]
+
+
+BASELINE_FALLS, CAPSNET_FALLS = 0.09, 0.4
+
+
+@pytest.fixture
+def seeds(tmp_path: Path) -> dict[Path, Record]:
+    baseline = three_seeds(tmp_path, "affnist_baseline", BASELINE_FALLS)
+    return baseline | three_seeds(tmp_path, "affnist_capsnet", CAPSNET_FALLS)
+
+
+def test_a_row_s_verdict_is_on_the_error_at_equal_clean_error(seeds: dict[Path, Record]) -> None:
+    """The paper has 34 % and 21 %; ours are about 35 % and 21 %, and 12 % at the stop."""
+    rows = paper_table(seeds, [row for row in paper.AFFNIST if row.test == "affnist"])[1:]
+    for row, falls in zip(rows, (BASELINE_FALLS, CAPSNET_FALLS), strict=True):
+        percents = known_of_seeds(falls)
+        error, where = row[3].split(" (3) ")
+        assert [float(one) for one in error.split(" ± ")] == [
+            pytest.approx(np.mean(percents), abs=0.1),
+            pytest.approx(np.std(percents, ddof=1), abs=0.1),
+        ]
+        assert where == "at 0.775 % clean error"
+        assert row[4] == "38,400, 38,400, 38,400 / 320,000 at the stop"
+        assert row[6] == "–"  # single digits' errors are not counted along training
+        assert row[-1] == f"reproduced (interim, {plan.quoted()})"
+    assert float(rows[1][5].split()[0]) == pytest.approx(np.mean(known_of_seeds(0.4)) - 21, abs=0.1)
+
+
+def test_the_claim_is_on_it_too(seeds: dict[Path, Record]) -> None:
+    claim = next(one for one in paper.CLAIMS if one.test == "affnist")
+    [line] = claims_table(seeds, [claim])[1:]
+    gain = np.mean(known_of_seeds(BASELINE_FALLS)) - np.mean(known_of_seeds(CAPSNET_FALLS))
+    assert float(line[2].split()[0]) == pytest.approx(gain, abs=0.1)
+    assert line[1] == f"reproduced (interim, {plan.quoted()})"
+
+
+def test_one_run_without_an_estimate_leaves_all_at_the_stop(seeds: dict[Path, Record]) -> None:
+    row, claim = paper.AFFNIST[-1], next(one for one in paper.CLAIMS if one.test == "affnist")
+    alone = [path for path in seeds if "capsnet" in path.name][-1]
+    early = {name: one[:7] for name, one in arrays(power_law()).items()}  # to 1.0 % clean
+    results.write_arrays(alone, early)
+    [line] = paper_table(seeds, [row])[1:]
+    assert line[3] == "12.00 ± 0.000 (3)"
+    assert line[-1] == f"lower (interim, at the stop, {plan.quoted()})"
+    [line] = claims_table(seeds, [claim])[1:]
+    assert line[2].startswith("+0.00 ")
+    assert line[1] == f"not reproduced (interim, at the stop, {plan.quoted()})"
+
+
+def test_the_table_has_means_over_seeds(seeds: dict[Path, Record]) -> None:
+    lines = equal_error_table(seeds)[1:]
+    assert [line[0] for line in lines[3::4]] == [
+        "affnist_baseline, mean of 3 seeds",
+        "affnist_capsnet, mean of 3 seeds",
+    ]
+    percents = known_of_seeds(CAPSNET_FALLS)
+    told = [float(one) for one in lines[-1][5].split(" ± ")]
+    assert told == pytest.approx([np.mean(percents), np.std(percents, ddof=1)], abs=0.1)
+    assert lines[-1][2] == "–"  # 2 %: extrapolated in every run
+    assert lines[-1][7:9] == ("0.60 ± 0.00", "12.00 ± 0.00")

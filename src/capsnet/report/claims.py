@@ -8,6 +8,7 @@ from capsnet import paper
 from capsnet.paper import Claim
 from capsnet.report.answers import Contrast, contrast, in_general
 from capsnet.report.groups import Pair, code, looked, matched, noise, shortcoming
+from capsnet.report.numbers import at_equal_error, numbers
 from capsnet.report.tables import Text, qualified, steps
 from capsnet.report.verdicts import Difference, Noise, between, claim_verdicts
 from capsnet.results import Record
@@ -70,15 +71,18 @@ def _row(claim: Claim, found: Sequence[Pair], runs: Mapping[Path, Record], word:
     records = [runs[path] for pair in found for path in pair]
     last = str(len(found)), records[0].variant, steps(records), shared(records)
     seeds = gain_in_words(*errors(runs, found, claim.test), spread)
-    return claim.words, word, seeds, *compared(contrast(runs, found, claim.test), spread), *last
+    general, alone = compared(contrast(runs, found, claim.test), spread)
+    if at_equal_error([path for pair in found for path in pair], claim.test) is not None:
+        general, alone = "–", f"{alone} at the stop"
+    return claim.words, word, seeds, general, alone, *last
 
 
 def errors(
     runs: Mapping[Path, Record], found: Sequence[Pair], test: str
 ) -> tuple[list[float], list[float]]:
     """Test errors in percent of the better model and of the worse, seed by seed."""
-    pairs = [[runs[path].tests[test].error_percent for path in pair] for pair in found]
-    return [better for better, _ in pairs], [worse for _, worse in pairs]
+    every = numbers(runs, [path for pair in found for path in pair], test)
+    return every[::2], every[1::2]
 
 
 def gain_in_words(better: Sequence[float], worse: Sequence[float], spread: Noise | None) -> str:
@@ -131,7 +135,7 @@ def verdict(line: Line, lines: Sequence[Line], runs: Mapping[Path, Record]) -> s
     words = claim_verdicts(differences, [one.difference for one in paper.CLAIMS])
     word = words[[one.words for one in paper.CLAIMS].index(claim.words)]
     seen = _seen(line, runs)
-    return f"{word} ({qualified([runs[path] for pair in seen for path in pair], claim.test)})"
+    return f"{word} ({qualified(runs, [path for pair in seen for path in pair], claim.test)})"
 
 
 def recipe(line: Line, runs: Mapping[Path, Record]) -> str | None:
@@ -151,5 +155,5 @@ def difference(line: Line, runs: Mapping[Path, Record]) -> Difference | None:
 
 def _seen(line: Line, runs: Mapping[Path, Record]) -> list[Pair]:
     """The pairs of the seeds that the plan looks at."""
-    seeds = {one.seed for one in looked(runs[better] for better, _ in line[1])}
-    return [pair for pair in line[1] if runs[pair[0]].seed in seeds]
+    seeds = looked({better: runs[better] for better, _ in line[1]})
+    return [pair for pair in line[1] if pair[0] in seeds]

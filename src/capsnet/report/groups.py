@@ -7,6 +7,7 @@ from pathlib import Path
 from capsnet import paper
 from capsnet.paper import data_set
 from capsnet.report import plan
+from capsnet.report.numbers import numbers
 from capsnet.report.verdicts import LOOKS, PRIMARY, SEEDS, Noise, pooled
 from capsnet.results import Record
 
@@ -26,9 +27,9 @@ def groups(runs: Mapping[Path, Record], experiment: str) -> list[dict[Path, Reco
     return [{path: found[path] for path in group} for group in seeds]
 
 
-def looked(records: Iterable[Record]) -> list[Record]:
-    """Those that the plan looks at: all five seeds, else the first three, else none."""
-    found = {one.seed: one for one in records}
+def looked(group: Mapping[Path, Record]) -> list[Path]:
+    """Choose the runs that the plan looks at: all five seeds, else the first three, else none."""
+    found = {one.seed: path for path, one in group.items()}
     looks = (SEEDS[:count] for count in sorted(LOOKS, reverse=True))
     return next(([found[k] for k in seeds] for seeds in looks if found.keys() >= {*seeds}), [])
 
@@ -52,7 +53,7 @@ def noise(runs: Mapping[Path, Record], like: Record, test: str) -> Noise | None:
     }
     rows = [row for rows in paper.TABLES.values() for row in rows if row.test == test]
     seeds = [
-        [one.tests[test].error_percent for one in _counted(group.values())]
+        numbers(same, _counted(group), test)
         for row in rows
         if not row.condition and data_set(row.experiment) == data_set(like.experiment)
         for group in groups(same, row.experiment)
@@ -60,11 +61,11 @@ def noise(runs: Mapping[Path, Record], like: Record, test: str) -> Noise | None:
     return pooled(seeds)
 
 
-def _counted(records: Iterable[Record]) -> list[Record]:
+def _counted(group: Mapping[Path, Record]) -> list[Path]:
     """Those at the plan's look, before it all planned seeds; none where a seed is there twice."""
-    found = [one for one in records if one.seed in SEEDS]
-    once = len({one.seed for one in found}) == len(found)
-    return (looked(found) or found) if once else []
+    found = {path: one for path, one in group.items() if one.seed in SEEDS}
+    once = len({one.seed for one in found.values()}) == len(found)
+    return (looked(found) or [*found]) if once else []
 
 
 def code(record: Record) -> str:

@@ -15,6 +15,7 @@ from capsnet.paper import data_set
 from capsnet.report import plan
 from capsnet.report.answers import answers, in_general
 from capsnet.report.groups import groups, looked, missing, noise, shortcoming
+from capsnet.report.numbers import at_equal_error, numbers
 from capsnet.report.verdicts import MARGINS, PRIMARY, SEEDS, Difference, from_paper, row_verdict
 from capsnet.results import BY_DIGIT, Outcome, Record
 
@@ -84,7 +85,9 @@ def _ours(
         return ("–",) * 6
     records = list(group.values())
     outcomes = [record.tests[row.test] for record in records]
-    percents = [outcome.error_percent for outcome in outcomes]
+    percents = numbers(runs, [*group], row.test)
+    equal = at_equal_error([*group], row.test) is not None
+    where = f" at {paper.CLEAN} % clean error" if equal else ""
     spread = f" ± {stdev(percents):.3f} ({len(percents)})" if len(percents) > 1 else ""
     gaps = ", ".join(map(str, missing(records)))
     absent = f", without seed {gaps}" if gaps else ""
@@ -92,8 +95,8 @@ def _ours(
     codes = len({record.identity.get("code") for record in records})
     several = f", {codes} codes" if codes > 1 else ""
     return (
-        f"{mean(percents):.2f}{spread}{absent}",
-        f"{counts} / {outcomes[0].total:,}",
+        f"{mean(percents):.2f}{spread}{absent}{where}",
+        f"{counts} / {outcomes[0].total:,}" + (" at the stop" if equal else ""),
         _signed(against(row, runs, group)),
         _percents(interval(row.test, runs, group)),
         f"{outcomes[0].source}, {records[0].variant}{several}",
@@ -105,7 +108,7 @@ def against(
     row: paper.Row | paper.Ablation, runs: Mapping[Path, Record], group: Mapping[Path, Record]
 ) -> Difference | None:
     """Ours minus the paper's number; None where that would say nothing for or against the paper."""
-    seen = looked(group.values())
+    seen = looked(group)
     if (
         not seen
         or isinstance(row, paper.Ablation)
@@ -113,8 +116,8 @@ def against(
         or shortcoming(list(group.values())) is not None
     ):
         return None
-    spread = noise(runs, seen[0], row.test)
-    ours = [record.tests[row.test].error_percent for record in seen]
+    spread = noise(runs, runs[seen[0]], row.test)
+    ours = numbers(runs, seen, row.test)
     return None if spread is None else from_paper(ours, row.error_percent, spread)
 
 
@@ -133,8 +136,11 @@ def interval(
 ) -> tuple[float, float] | None:
     """95 %, in percent, for digits in general: of one run its own, of several crossed with seeds.
 
-    None where several runs have not kept their answers.
+    None where several runs have not kept their answers, and at equal clean error, where the errors
+    of single digits are not counted.
     """
+    if at_equal_error([*group], test) is not None:
+        return None
     (_, first), *_ = group.items()
     if len(group) == 1:
         return first.tests[test].interval_percent
@@ -172,15 +178,16 @@ def verdict(row: paper.Row, runs: Mapping[Path, Record], group: Mapping[Path, Re
     if found is None:
         return "not enough runs"
     word = str(row_verdict(found, MARGINS[data_set(row.experiment)]))
-    return f"{word} ({qualified(looked(records), row.test)})"
+    return f"{word} ({qualified(runs, looked(group), row.test)})"
 
 
-def qualified(seen: Sequence[Record], test: str) -> str:
-    """What every verdict comes with: what limits it, and the plan's digest."""
+def qualified(runs: Mapping[Path, Record], paths: Sequence[Path], test: str) -> str:
+    """State what limits a verdict on the runs at `paths`, and the plan's digest."""
+    seen = [runs[path] for path in paths]
     limits = {
         "secondary": any(one.capsules and one.recipe != PRIMARY for one in seen),
         "interim": len({one.seed for one in seen}) < len(SEEDS),
-        "at the stop": test == "affnist",
+        "at the stop": test == "affnist" and at_equal_error(paths, test) is None,
     }
     return ", ".join((*(word for word, holds in limits.items() if holds), plan.quoted()))
 

@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 
 from capsnet import paper
+from capsnet.report.numbers import numbers
 from capsnet.report.tables import PAPER_COLUMNS, Text, interval, paired
 from capsnet.report.web.cells import Table
 from capsnet.report.web.charts import ACCENT, INK, Chart, drawn
@@ -40,7 +41,7 @@ def _value(
     value: dict[str, Any] = dict(zip(PAPER_COLUMNS, texts, strict=True))
     value["paper"] = row.error_percent
     if group:
-        ours = mean(one.tests[row.test].error_percent for one in group.values())
+        ours = mean(numbers(runs, [*group], row.test))
         low, high = interval(row.test, runs, group) or (ours, ours)
         value |= {"ours": max(ours, LEAST), "low": max(low, LEAST), "high": high}
     return value

@@ -1,0 +1,28 @@
+"""The numbers that verdicts rest on: test errors, on affNIST those at the paper's clean error."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from capsnet import paper
+from capsnet.report.equal_error import at_clean_error, points
+from capsnet.results import Record, read_arrays
+
+
+def numbers(runs: Mapping[Path, Record], paths: Sequence[Path], test: str) -> list[float]:
+    """Return the error of each run at `paths` on `test`, in percent.
+
+    On affNIST those of `at_equal_error`; where it has none, the errors at the end of training.
+    """
+    return at_equal_error(paths, test) or [runs[path].tests[test].error_percent for path in paths]
+
+
+def at_equal_error(paths: Sequence[Path], test: str) -> list[float] | None:
+    """Estimate each run's affNIST error where its clean test error was `paper.CLEAN` percent.
+
+    None for other tests, and unless every run has counted its errors on both sides of that.
+    """
+    if test != "affnist":
+        return None
+    every = [at_clean_error(points(read_arrays(path)), paper.CLEAN) for path in paths]
+    between = [one.percent for one in every if one is not None and not one.extrapolated]
+    return between if len(between) == len(every) else None
