@@ -7,7 +7,6 @@ may be set as for training: `rows loop precision=bf16-mixed trainer.compile=true
 """
 
 import argparse
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -25,9 +24,8 @@ from capsnet.compose import names
 from capsnet.errors import told_plainly
 from capsnet.kernels.allocator import keep_memory
 from capsnet.report.speed import speed_tables
-from capsnet.report.tables import rich_table
+from capsnet.report.terminal import show
 
-WIDTH = 150  # of the tables, where no terminal says how much there is
 STEPS = {"cpu": 100, "cuda": 2000}  # of the loop
 FEW = 3  # rounds of each point of growth, and of the warm-up before them 1
 
@@ -47,15 +45,13 @@ def measure(asked: argparse.Namespace) -> None:
     if asked.trace:
         trace(asked)
         return
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     report = about(asked.device, asked.overrides)
     for what in asked.what or MEASURE:
-        with Progress(console=console) as progress:
+        with Progress(console=Console(stderr=True)) as progress:
             report[what] = MEASURE[what](asked, progress)
         if asked.output:
             results.write_json(report, asked.output)
-    for title, lines in speed_tables(report).items():
-        console.print(rich_table(lines, title))
+    show(speed_tables(report))
 
 
 def arguments() -> argparse.Namespace:

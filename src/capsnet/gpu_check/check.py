@@ -1,12 +1,9 @@
 """The parts of a check, in the order of what they are worth if there is no time for all."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from capsnet import results
 from capsnet.benchmark.about import about
@@ -22,9 +19,8 @@ from capsnet.gpu_check.measure import Deadline, Plan, Trained, measured, side_by
 from capsnet.gpu_check.waits import EVERY, waits
 from capsnet.kernels.requirements import check_compiler, check_fused
 from capsnet.report.speed import rows_table, settings_table
-from capsnet.report.tables import Text, rich_table
-
-WIDTH = 150  # of the tables, where no terminal says how much there is
+from capsnet.report.tables import Text
+from capsnet.report.terminal import show
 
 Told = dict[str, Any]  # of JSON
 Tables = dict[str, list[Text]]
@@ -38,7 +34,7 @@ def check(output: Path, minutes: float) -> None:
     share = max(1, (os.cpu_count() or 1) // MOST)  # so many processes compile at a time
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(share))
     plan = Plan(Deadline(minutes), tuple(possible()))
-    carry_out(plan, output, Console() if sys.stdout.isatty() else Console(width=WIDTH))
+    carry_out(plan, output)
 
 
 def possible() -> list[Setting]:
@@ -60,16 +56,15 @@ def lacking(requirement: Callable[[], None]) -> str | None:
     return None
 
 
-def carry_out(plan: Plan, output: Path, console: Console) -> None:
+def carry_out(plan: Plan, output: Path) -> None:
     """Do all parts, show what they found and write it. Raises Mistake as `check` does."""
     told = about(plan.device, [])
     for part in PARTS:
         for shown in part(told, plan):
             results.write_json(told, output)
-            for title, table in shown.items():
-                console.print(rich_table(table, title))
+            show(shown)
     for line in tables.summary(told):
-        console.print(line, highlight=False)
+        print(line)
     print(f"written to {output}")
     if found := tables.faults(told):
         raise Mistake("; ".join(found))

@@ -8,8 +8,6 @@ from pathlib import Path
 from capsnet.errors import Mistake, told_plainly
 from capsnet.results import read_all, write_atomically
 
-WIDTH = 140  # columns, where no terminal says how many it has
-
 
 def main() -> None:
     """Do what the first word of the command line says; `table` where there is none."""
@@ -63,19 +61,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def table(folder: Path) -> None:
     """The tables of the records in `folder`. Raises Mistake when there are none."""
-    from rich.console import Console
-
     from capsnet.report.document import document, extra_tables, tables
-    from capsnet.report.tables import rich_table
+    from capsnet.report.terminal import show
 
     runs, path = read_all(folder, "*/*.json"), folder.with_suffix(".md")
     if not runs:
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
     write_atomically(path, document(runs, folder.name).encode())
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    for title, rows in (tables(runs) | extra_tables(runs)).items():
-        console.print(rich_table(rows, f"{title} ({folder.name})"))
-    console.print(f"Written to {path}")
+    every = tables(runs) | extra_tables(runs)
+    show({f"{title} ({folder.name})": rows for title, rows in every.items()})
+    print(f"Written to {path}")
 
 
 def simulate() -> None:

@@ -7,9 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from capsnet import paper
 from capsnet.paper import data_set
 from capsnet.report import plan
@@ -20,7 +17,6 @@ from capsnet.report.verdicts import MARGINS, PRIMARY, SEEDS, Difference, from_pa
 from capsnet.results import BY_DIGIT, Outcome, Record
 
 Text = tuple[str, ...]
-LONG = 18  # letters: a column with a longer word, such as KEY=VALUE, is made to fit it
 PAPER_COLUMNS = (
     "row",
     "paper %",
@@ -213,18 +209,6 @@ def _run(record: Record, test: Outcome) -> Text:
         record.device,
         "–" if record.commit is None else record.commit[:7] + ("" if record.clean else " changed"),
     )
-
-
-def rich_table(table: Sequence[Text], title: str) -> Table:
-    """Lay a table out for the terminal, without cutting any word."""
-    drawn = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
-    for place, (name, *cells) in enumerate(zip(*table, strict=True)):
-        longest = max(len(word) for cell in (name, *cells) for word in cell.split())
-        width = longest if place and longest > LONG else None
-        drawn.add_column(name, no_wrap=place == 0, width=width, overflow="fold")
-    for row in table[1:]:
-        drawn.add_row(*row)
-    return drawn
 
 
 def markdown(table: Sequence[Text]) -> str:
