@@ -201,6 +201,20 @@ def test_multimnist_decays_a_tenth_as_far_but_where_a_schedule_names_its_end(nam
     assert decay.factor(schedule.steps // 2) == pytest.approx(end**0.5, rel=3e-3)
 
 
+@pytest.mark.parametrize("experiment", names("experiment"))
+def test_the_demo_s_baselines_with_dropout_have_a_rate_of_their_own(experiment: str) -> None:
+    """A larger one leaves them guessing: docs/demo.md."""
+    demo = composed(f"experiment={experiment}", "profile=demo")
+    dropout = isinstance(demo.model, config.DropoutBaseline)
+    assert demo.schedule.learning_rate == (0.001 if dropout else 0.004)
+    for other in ("profile=paper", "schedule=epochs2"):
+        assert composed(f"experiment={experiment}", other).schedule.learning_rate == 0.001  # [C]
+    set_by_hand = composed(
+        f"experiment={experiment}", "profile=demo", "schedule.learning_rate=0.01"
+    )
+    assert set_by_hand.schedule.learning_rate == 0.01
+
+
 def test_a_stopping_rule_needs_validation_digits() -> None:
     with pytest.raises(Mistake, match=r"schedule\.stop_at = 0\.9 .* data\.holdout is 0"):
         composed("experiment=mnist_capsnet_r1", "schedule.stop_at=0.9")

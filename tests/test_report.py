@@ -16,7 +16,7 @@ from scipy.stats import t as student
 
 from capsnet import paper, results
 from capsnet.errors import Mistake
-from capsnet.report import plan
+from capsnet.report import plan, terminal
 from capsnet.report.answers import Answers, in_general
 from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table, used_table
@@ -546,7 +546,7 @@ def test_a_terminal_s_table_shows_what_was_set_by_hand(tmp_path: Path) -> None:
     assert code == 0, printed
     assert all(value in printed for value in by_hand)
     assert "…" not in printed
-    assert max(map(len, printed.splitlines())) <= 140
+    assert max(map(len, printed.splitlines())) <= terminal.WIDTH
 
 
 def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
