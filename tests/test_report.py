@@ -20,7 +20,7 @@ from capsnet.report import plan, terminal
 from capsnet.report.answers import Answers, in_general
 from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table, used_table
-from capsnet.report.document import extra_tables, in_readme
+from capsnet.report.document import extra_tables, generated, updated
 from capsnet.report.groups import longest
 from capsnet.report.recipes import recipes_table
 from capsnet.report.speed import speed_tables
@@ -507,34 +507,54 @@ def test_runs_that_differ_in_more_than_the_seed_are_another_row(other: dict[str,
     ]
 
 
-MARK = "<!-- {}: `python -m capsnet.report readme` -->\nold<!-- end of {} -->\n"
-PAGE = f"before\n{MARK.format(*['tables'] * 2)}between\n{MARK.format(*['speed'] * 2)}after\n"
+def known(runs: Runs, others: Runs | None = None) -> str:
+    """Return the tables of docs/results.md."""
+    return generated(runs, others or {}, [])["docs/results.md"]["tables"]
 
 
-def test_the_readme_shows_the_longest_runs_and_no_demo() -> None:
+def test_the_results_page_shows_the_longest_runs_and_no_demo() -> None:
     short = record(90, schedule="short", steps_planned=500, steps_done=500)
     text = record(91, recipe="text", schedule="short", steps_planned=500, steps_done=500)
     kinds = [short, record(25), demo(), record(seed=1), text]
     runs = {Path(name): one for name, one in zip("abcde", kinds, strict=True)}
     assert list(longest(runs)) == [Path("b"), Path("d"), Path("e")]
-    text = in_readme(PAGE, runs, {}, [])
-    assert [word in text for word in ("before", "between", "after")] == [True] * 3
-    assert "old" not in text
-    known, compared = text.split("### Recipes at equal steps")
-    assert "25, 25 / 10,000" in known
-    assert "90 / 10,000" not in known
+    rows, compared = known(runs).split("### Recipes at equal steps")
+    assert "25, 25 / 10,000" in rows
+    assert "90 / 10,000" not in rows
     assert "| 90 / 10,000 | 91 / 10,000 | -0.01 |" in compared
-    assert in_readme(text, runs, {}, []) == text
-    with pytest.raises(Mistake, match="has lost its marks"):
-        in_readme("no marks", runs, {}, [])
 
 
-def test_the_readme_s_claims_compare_the_longest_runs_that_both_models_have() -> None:
+def test_the_readme_s_table_has_the_state_of_every_row_and_no_demo() -> None:
+    short = {"schedule": "short", "steps_planned": 500, "steps_done": 500}
+    kinds = [record(24), record(26, seed=1), record(90, **short), demo()]
+    kinds.append(record(91, recipe="text", **short))
+    table = generated(by_path(kinds), {}, [])["README.md"]["state"]
+    _, _, *rows = table.splitlines()
+    assert "| MNIST: Baseline CNN | 0.39 | – | not yet run |" in rows
+    paper_s = "MNIST: CapsNet, 3 routing, decoder | 0.25 ± 0.005"
+    assert [row for row in rows if paper_s in row] == [
+        f"| {paper_s} | 0.91 | 500, short, text |",
+        f"| {paper_s} | 0.25 ± 0.014 (2) | 300,000, paper, released |",
+    ]
+    assert len(rows) == 1 + sum(not row.condition for rows in paper.TABLES.values() for row in rows)
+    assert "uci" not in table
+
+
+def test_generated_text_replaces_what_is_between_its_marks() -> None:
+    begin, end = "<!-- one: `python -m capsnet.report readme` -->", "<!-- end of one -->"
+    text = updated("PAGE.md", f"before\n{begin}\nold\n{end}\nafter\n", {"one": "| a |"})
+    assert text == f"before\n{begin}\n\n| a |\n{end}\nafter\n"
+    assert updated("PAGE.md", text, {"one": "| a |"}) == text
+    with pytest.raises(Mistake, match="lacks its marks"):
+        updated("PAGE.md", text, {"two": "| b |"})
+
+
+def test_the_claims_compare_the_longest_runs_that_both_models_have() -> None:
     short = {"schedule": "short", "steps_planned": 500, "steps_done": 500}
     baseline = {"experiment": "mnist_baseline", "model": {"name": "mnist_baseline", "width": 1.0}}
     kinds = [record(25), record(90, **short), record(95, **baseline, **short)]
     runs = {Path(name): one for name, one in zip("abc", kinds, strict=True)}
-    text = in_readme(PAGE, runs, {}, [])
+    text = known(runs)
     claim = "CapsNet beats the baseline on MNIST | none: short schedule | +0.05 | – | – | 1"
     assert f"| {claim} | released | 500 of 500 |" in text
 
@@ -549,7 +569,7 @@ def test_a_terminal_s_table_shows_what_was_set_by_hand(tmp_path: Path) -> None:
     assert max(map(len, printed.splitlines())) <= terminal.WIDTH
 
 
-def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
+def test_the_results_page_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
     hour = {"device": "abacus", "train_seconds": 3600.0, "steps_done": 1000}
     others = {}
     for iterations, errors in ((3, 30), (1, 40)):
@@ -559,7 +579,7 @@ def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         results.write_arrays(path, {"curve.train/loss": np.array([(1, 0.5 * iterations)])})
     others[tmp_path / "trials" / "a" / "b" / "seed0.json"] = record(90, seed=9, **hour)
-    text = in_readme(PAGE, {Path("a"): record(25, **hour)}, others, [])
+    text = known({Path("a"): record(25, **hour)}, others)
     title = "### Routing iterations: mnist_capsnet_r3_recon, released, 60,000 mnist, width 1, no"
     table = text[text.index(title) :].split("###")[1].splitlines()
     assert table[4:6] == [
@@ -570,20 +590,20 @@ def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
     assert "90 / 10" not in text
 
 
-def test_the_readme_is_in_step_with_the_records() -> None:
+def test_readme_and_docs_are_in_step_with_the_records() -> None:
     project = Path(__file__).parents[1]
     listed = subprocess.run(["git", "ls-files", "results"], cwd=project, capture_output=True)
     if listed.returncode:
         pytest.skip("not a git checkout: what is committed is not known")
     paths = [project / name for name in listed.stdout.decode().split()]
-    text = (project / "README.md").read_text()
     below = {path: path.relative_to(project / "results").parts for path in paths}
     records = [path for path in paths if path.suffix == ".json" and len(below[path]) > 2]
     runs = {path: results.read(path) for path in records if len(below[path]) == 3}
     others = {path: results.read(path) for path in records if len(below[path]) > 3}
     benchmarks = [path for path in paths if path.match("results/benchmark/*.json")]
-    written = in_readme(text, runs, others, benchmarks)
-    assert written == text, "run `python -m capsnet.report readme`"
+    for name, contents in generated(runs, others, benchmarks).items():
+        text = (project / name).read_text()
+        assert updated(name, text, contents) == text, "run `python -m capsnet.report readme`"
 
 
 def timing(step: float, evaluation: float = 1.0) -> dict[str, float]:

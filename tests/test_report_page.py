@@ -55,7 +55,7 @@ def shown(project: Path) -> Element:
 
 
 def test_one_command_makes_all_again(tmp_path: Path) -> None:
-    """From records alone: the tables are those that are committed, and so is the README."""
+    """From records alone: the tables are those that are committed, in README and docs/ as well."""
     shutil.copytree(PROJECT / "results/epochs2", tmp_path / "results/epochs2")
     kept, sweep = PROJECT / "results/steps500", tmp_path / "results/sweeps/iterations"
     shutil.copytree(kept, tmp_path / "results/steps500")
@@ -64,9 +64,11 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
         one = sweep / path.parent.name
         one.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, one / f"record{path.suffix}")
-    marks = (f"<!-- {name} -->" for name in ("tables: {}", "end of tables", "speed: {}"))
-    by_hand = "\n".join((*marks, "<!-- end of speed -->", ""))
-    (tmp_path / "README.md").write_text(by_hand.format(*["`python -m capsnet.report readme`"] * 2))
+    (tmp_path / "docs").mkdir()
+    pages = {"README.md": "state", "docs/results.md": "tables", "docs/speed.md": "speed"}
+    for name, mark in pages.items():
+        marks = f"<!-- {mark}: `python -m capsnet.report readme` -->\n<!-- end of {mark} -->\n"
+        (tmp_path / name).write_text(marks)
     code, printed = output("report", "all", cwd=tmp_path)
     assert code == 0, printed
     for name in ("epochs2.md", "steps500.md"):
@@ -75,7 +77,19 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
         assert (tmp_path / "results" / name).stat().st_size > 10_000
     assert "| 1 | 1 | 42.975 |" in (sweep / "sweep.md").read_text()
     test = results.read(kept / "multimnist_baseline" / "seed0.json").tests["test"]
-    assert f"{test.errors:,} / {test.total:,}" in (tmp_path / "README.md").read_text()
+    assert f"{test.errors:,} / {test.total:,}" in (tmp_path / "docs/results.md").read_text()
+    assert (
+        f"| {test.error_percent:.2f} | 500, steps500, any" in (tmp_path / "README.md").read_text()
+    )
+
+
+def test_no_page_is_written_where_one_is_missing(tmp_path: Path) -> None:
+    marks = "<!-- state: `python -m capsnet.report readme` -->\n<!-- end of state -->\n"
+    (tmp_path / "README.md").write_text(marks)
+    code, printed = output("report", "readme", cwd=tmp_path)
+    where = "run this command in the project's folder"
+    assert (code, printed) == (1, f"error: docs/results.md is missing: {where}\n")
+    assert (tmp_path / "README.md").read_text() == marks
 
 
 def by_id(page: Element, name: str) -> Element:
@@ -399,12 +413,12 @@ def test_how_to_cite_is_what_the_citation_file_says(shown: Element) -> None:
     assert "url = {https://arxiv.org/abs/1710.09829}," in cited
 
 
-def test_costs_are_those_of_the_readme(shown: Element) -> None:
-    readme = (PROJECT / "README.md").read_text()
+def test_costs_are_those_of_the_results_page(shown: Element) -> None:
+    known = (PROJECT / "docs/results.md").read_text()
     rows = cells(next(by_id(shown, "cost").iter("table")))
     assert len(rows) == 1 + 2 * 10  # ten experiments, on each of two machines
     for row in rows:
-        assert f"| {' | '.join(row)} |" in readme
+        assert f"| {' | '.join(row)} |" in known
 
 
 def test_the_page_is_the_same_every_time_and_small(project: Path) -> None:

@@ -1,5 +1,5 @@
-"""What the benchmark measured, as tables: from the JSON that it writes, so that README, files and
-terminal say the same.
+"""What the benchmark measured, as tables: from the JSON that it writes, so that docs/speed.md and
+the terminal say the same.
 """
 
 from collections.abc import Mapping, Sequence

@@ -30,6 +30,7 @@ PAPER_COLUMNS = (
     "verdict",
 )
 ABLATION_COLUMNS = ("experiment", *PAPER_COLUMNS[3:5], *PAPER_COLUMNS[6:-1])
+STATE_COLUMNS = ("test error, %", "paper", "ours so far", "steps, schedule, recipe")
 RUN_COLUMNS = (
     "run",
     "recipe",
@@ -53,6 +54,35 @@ def paper_table(runs: Mapping[Path, Record], rows: Sequence[paper.Row]) -> list[
     return [PAPER_COLUMNS, *(_row(row, runs, group) for row, group in paired(runs, rows))]
 
 
+def state_table(runs: Mapping[Path, Record]) -> list[Text]:
+    """Return a short line for each published result and each recipe and schedule it was run with.
+
+    The rows whose number is the condition at which training stops are left out.
+    """
+    return [
+        STATE_COLUMNS,
+        *(
+            (f"{data}: {row.name}", published(row), _ours(row, runs, group)[0], trained(group))
+            for data, rows in paper.TABLES.items()
+            for row, group in paired(runs, rows)
+            if not row.condition
+        ),
+    ]
+
+
+def trained(group: Mapping[Path, Record]) -> str:
+    """Return the steps done, the schedule and the recipe of runs that share them."""
+    if not group:
+        return "not yet run"
+    first = next(iter(group.values()))
+    return f"{steps_done([*group.values()])}, {first.schedule}, {first.variant}"
+
+
+def published(row: paper.Row) -> str:
+    """Return the paper's error in percent, with its sd where the paper gives one."""
+    return f"{row.error_percent}" + (f" ± {row.sd}" if row.sd else "")
+
+
 def paired(
     runs: Mapping[Path, Record], rows: Sequence[paper.Row]
 ) -> list[tuple[paper.Row, dict[Path, Record]]]:
@@ -68,8 +98,7 @@ def ablations_table(runs: Mapping[Path, Record]) -> list[Text]:
 
 
 def _row(row: paper.Row, runs: Mapping[Path, Record], group: Mapping[Path, Record]) -> Text:
-    published = f"{row.error_percent}" + (f" ± {row.sd}" if row.sd else "")
-    shown = row.name, published, row.public or "–"
+    shown = row.name, published(row), row.public or "–"
     return *shown, *_ours(row, runs, group), verdict(row, runs, group)
 
 
@@ -150,11 +179,15 @@ def interval(
 
 def steps(records: Sequence[Record]) -> str:
     """Done of planned, whether validation ended training, and the batch where it is not 128."""
-    done = sorted({record.steps_done for record in records})
-    told = "–".join(f"{count:,}" for count in (done[0], done[-1])[: len(done)])
     stopped = ", stopped" if all(record.stopped for record in records) else ""
     batch = "" if records[0].batch == paper.BATCH else f", batch {records[0].batch}"
-    return f"{told} of {records[0].steps_planned:,}{stopped}{batch}"
+    return f"{steps_done(records)} of {records[0].steps_planned:,}{stopped}{batch}"
+
+
+def steps_done(records: Sequence[Record]) -> str:
+    """Return the steps that all `records` have done, as a range where they differ."""
+    done = sorted({record.steps_done for record in records})
+    return "–".join(f"{count:,}" for count in (done[0], done[-1])[: len(done)])
 
 
 def verdict(row: paper.Row, runs: Mapping[Path, Record], group: Mapping[Path, Record]) -> str:
