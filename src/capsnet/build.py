@@ -96,10 +96,12 @@ def dataset(run: config.Run) -> DataSet:
         case "multimnist":
             folder = root / f"multimnist-{data.source}"
             return _tabled(folder, digits, multimnist.read(folder, digits, held))
-        case _:
+        case "expanded" | "affnist" | "affnist_official":
             folder = root / f"expanded-{data.source}"
             framed = _tabled(folder, digits, expanded.read(folder, digits, run.seed, held))
             return framed if data.name == "expanded" else with_affnist(framed, data, digits)
+        case _:
+            raise AssertionError(data.name)
 
 
 def manifests(data: config.Data) -> list[Path]:

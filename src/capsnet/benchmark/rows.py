@@ -89,10 +89,12 @@ def noise(run: config.Run) -> Split:
         case "multimnist":
             tables = [torch.from_numpy(table) for table in pairs(labels.numpy(), count=2)]
             return MultiMnist(images, labels, *tables, reach=4)
-        case "affnist":
+        case "expanded" | "affnist" | "affnist_official":
             return ExpandedDigits(images, labels, torch.zeros(DIGITS, 2, dtype=torch.int8), 0)
-        case _:
+        case "shifted" | "enumerated":
             return ShiftedDigits(images, labels, run.data.shift, 0)
+        case _:
+            raise AssertionError(run.data.name)
 
 
 def candidates(
