@@ -132,7 +132,9 @@ def test_a_gpu_is_timed_while_it_is_busy(device: str, steps: int) -> None:
 
 
 def test_all_paths_come_to_the_same_loss() -> None:
-    losses = [paths.Path(path, batch=2, iterations=2).loss().item() for path in paths.NETWORKS]
+    losses = [
+        paths.Implementation(path, batch=2, iterations=2).loss().item() for path in paths.NETWORKS
+    ]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
 
 
@@ -161,7 +163,7 @@ def test_growth_varies_one_thing_at_a_time() -> None:
     benches = {path: candidate.make() for path, candidate in made.items()}
     assert list(benches) == ["textbook", "fast"]
     for bench in benches.values():
-        assert isinstance(bench, paths.Path)
+        assert isinstance(bench, paths.Implementation)
         assert bench.network.digits.weight.shape[0] == 3200  # of 36×36
         assert (len(bench.images), bench.network.digits.iterations) == (128, 3)
         assert bench.network.decoder is None

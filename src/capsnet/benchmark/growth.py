@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from capsnet.benchmark.paths import Path
+from capsnet.benchmark.paths import Implementation
 from capsnet.benchmark.turns import Candidate
 
 POINTS = {  # one is varied at a time; the others are the paper's on MNIST
@@ -24,4 +24,4 @@ def points() -> Iterator[tuple[str, int]]:
 def candidates(varied: str, value: int, device: str = "cpu") -> dict[str, Candidate]:
     """Both paths at one point, without the decoder, which is the same for both."""
     options: Any = {"decoder": False, "device": device, varied: value}
-    return {path: Candidate(partial(Path, path, **options)) for path in PATHS}
+    return {path: Candidate(partial(Implementation, path, **options)) for path in PATHS}
