@@ -206,7 +206,7 @@ def test_behind_every_result_stands_its_run(shown: Element, project: Path) -> No
             "batch": f"{one['batch']}",
             "trained on": f"mnist, {one['training_examples']:,} examples",
             "tested on": test["source"],
-            "device": one["device"],
+            "device": one["device"].replace("1 threads", "1 thread"),
             "commit": f"{one['commit'][:7]}, {'clean' if one['clean'] else 'changed'}",
         }
         same = [fact for fact in facts if fact["experiment"] == [one["experiment"]]]

@@ -8,6 +8,7 @@ import torch
 
 from capsnet import results
 from capsnet.results import commit
+from records import record
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -67,4 +68,13 @@ def test_a_package_installed_inside_another_repository_has_no_commit(tmp_path: P
 
 @pytest.mark.parametrize(("kind", "name"), [("cpu", results.processor()), ("mps", "mps")])
 def test_a_device_is_named_for_what_computes(kind: str, name: str) -> None:
-    assert results.device_name(torch.device(kind)) == f"{name}, {torch.get_num_threads()} threads"
+    assert torch.get_num_threads() == 1
+    assert results.device_name(torch.device(kind)) == f"{name}, 1 thread"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("cpu, 1 threads", "cpu, 1 thread"), ("cpu, 11 threads",) * 2]
+)
+def test_devices_of_older_records_are_named_alike(tmp_path: Path, written: str, read: str) -> None:
+    results.write(record(device=written), tmp_path / "seed0.json")
+    assert results.read(tmp_path / "seed0.json").device == read

@@ -212,6 +212,7 @@ def read(path: Path) -> Record:
         tests = {name: _outcome(**test) for name, test in values.pop("tests").items()}
         values.setdefault("changed_known", "changed" in values)
         changed = tuple(values.pop("changed", ()))
+        values["device"] = values["device"].replace(", 1 threads", ", 1 thread")  # as once written
         return Record(**values, tests=tests, changed=changed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Mistake(f"{path} is no result of this version: train it again ({error!r})") from error
@@ -260,7 +261,12 @@ def device_name(device: "torch.device") -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     name = processor() if device.type == "cpu" else device.type
-    return f"{name}, {torch.get_num_threads()} threads"
+    return f"{name}, {threads(torch.get_num_threads())}"
+
+
+def threads(count: int) -> str:
+    """Write a number of threads in words: 1 thread, 2 threads."""
+    return f"{count} thread" if count == 1 else f"{count} threads"
 
 
 def processor() -> str:

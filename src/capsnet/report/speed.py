@@ -8,6 +8,7 @@ from typing import Any
 
 from capsnet.paper import BATCH
 from capsnet.report.tables import Text
+from capsnet.results import threads
 
 PARTS = ("data", "forward", "backward", "optimiser")  # of a training step
 Rounds = Sequence[Mapping[str, float]]  # seconds of each part and of evaluating a batch
@@ -71,8 +72,8 @@ def speed_tables(told: Mapping[str, Any]) -> dict[str, list[Text]]:
 
 def machine(told: Mapping[str, Any]) -> str:
     """What computed; and whatever was set for the experiments."""
-    threads = [f"{told['threads']} threads, fp32"] if told.get("device", "cpu") == "cpu" else []
-    return ", ".join([told["processor"], *threads, *told.get("overrides", [])])
+    cpu = [threads(told["threads"]), "fp32"] if told.get("device", "cpu") == "cpu" else []
+    return ", ".join([told["processor"], *cpu, *told.get("overrides", [])])
 
 
 def paths_table(told: Mapping[str, Any]) -> list[Text]:
