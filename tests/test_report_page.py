@@ -19,6 +19,7 @@ from capsnet import results
 from capsnet.errors import Mistake
 from capsnet.report import plan
 from capsnet.report.document import tables
+from capsnet.report.figures import draw
 from capsnet.report.look import drawing
 from capsnet.report.runs import Run
 from capsnet.report.sweep import means_table, runs_table, sweep_of
@@ -36,10 +37,11 @@ WEB = PROJECT / "src/capsnet/report/web"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real records of 500 steps and of five epochs, with all that lies beside them."""
+    """Real records of 500 steps and of five epochs, and what is drawn from them."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("steps500", "steps500-figures", "epochs5", "benchmark"):
+    for name in ("steps500", "epochs5", "benchmark"):
         shutil.copytree(PROJECT / "results" / name, folder / "results" / name)
+    assert list(draw(folder / "results/steps500", folder / "results/steps500-figures"))
     with drawing(folder / "results/steps500-data/shifted", (4, 2), "shifted (mnist)", "48 digits"):
         pass
     shutil.copy(PROJECT / "CITATION.cff", folder)

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from browser import chromium, visit
 from capsnet import results
+from capsnet.report.figures import draw
 from capsnet.report.web.write import write
 from capsnet.results import read_arrays
 from records import record
@@ -22,8 +23,8 @@ RECORD = "multimnist_capsnet_r3_recon"
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of the 500 steps on real MNIST, with a made-up sweep."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("steps500", "steps500-figures"):
-        shutil.copytree(PROJECT / "results" / name, folder / "results" / name)
+    shutil.copytree(PROJECT / "results/steps500", folder / "results/steps500")
+    assert list(draw(folder / "results/steps500", folder / "results/steps500-figures"))
     for iterations, errors in ((1, 40), (3, 25)):
         model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations}
         results.write(record(errors, model=model), folder / f"swept/{iterations}/record.json")
