@@ -19,6 +19,8 @@ from capsnet.results import Record
 from capsnet.train import train
 from running import tiny
 
+pytestmark = pytest.mark.slow
+
 SHORT = (
     *("schedule.steps=60", "schedule.decay_steps=100", "schedule.batch=32"),
     *("schedule.validate_every=20", "schedule.stop_at=1.0", "schedule.evaluate_below=1.0"),

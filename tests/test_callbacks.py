@@ -16,6 +16,8 @@ from capsnet.results import Record
 from capsnet.train import train
 from running import tiny
 
+pytestmark = pytest.mark.slow
+
 SHORT = (
     "schedule.steps=60",
     "schedule.decay_steps=100",

@@ -35,6 +35,7 @@ def drawn(
     return hardness[base] + hardness[partner] + noise > norm.ppf(1 - ERROR)
 
 
+@pytest.mark.slow
 def test_95_percent_of_the_intervals_of_pairs_hold_the_truth() -> None:
     random = np.random.default_rng(0)
     held = {"pairs": 0, "base": 0}
@@ -74,6 +75,7 @@ def test_the_variance_of_pairs_is_the_sum_over_pairs_of_examples_that_share_a_di
     assert sums(wrong, 5, counts).variance() == pytest.approx(x @ together @ x / 100)
 
 
+@pytest.mark.slow
 def test_mcnemar_s_test_of_pairs_rejects_5_percent_where_two_models_are_alike() -> None:
     random = np.random.default_rng(3)
     rejected = {"pairs": 0, "base": 0}

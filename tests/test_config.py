@@ -18,6 +18,7 @@ from running import output
 EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "told"),
     [
@@ -119,6 +120,7 @@ def test_an_unknown_model_is_named(model: str | None) -> None:
         config.validated(OmegaConf.create({"model": {"name": model}}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", names("profile"))
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_experiment_composes_under_its_own_name(profile: str, experiment: str) -> None:
@@ -201,6 +203,7 @@ def test_multimnist_decays_a_tenth_as_far_but_where_a_schedule_names_its_end(nam
     assert decay.factor(schedule.steps // 2) == pytest.approx(end**0.5, rel=3e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_the_demo_s_baselines_with_dropout_have_a_rate_of_their_own(experiment: str) -> None:
     """A larger one leaves them guessing: docs/demo.md."""
@@ -228,6 +231,7 @@ def test_every_experiment_is_a_row_of_the_paper_or_an_ablation_and_never_both() 
     assert {name for claim in paper.CLAIMS for name in (claim.better, claim.worse)} <= rows
 
 
+@pytest.mark.slow
 def test_composed_files_are_whole_and_train_takes_them(tmp_path: Path) -> None:
     config.register()
     compose("demo", tmp_path / "demo")

@@ -13,6 +13,8 @@ from conftest import Shown
 from running import output
 from wandb_server import serving
 
+pytestmark = pytest.mark.slow
+
 KEY = "a" * 40
 
 

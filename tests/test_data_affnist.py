@@ -148,6 +148,7 @@ def test_all_ranges_are_uniform(digits: Digits) -> None:
         assert kstest(column, "uniform", (low, high - low)).pvalue > 0.001
 
 
+@pytest.mark.slow
 def test_shifts_use_all_the_room_there_is() -> None:
     """A dot under the identity may go to any place of the frame, its edges included."""
     images = np.repeat(dot(14, 14), 4000, 0)
@@ -182,6 +183,7 @@ def test_generated_copies_are_prepared_and_read(digits: Digits, tmp_path: Path) 
     assert arrays["test_transforms"].shape == (1500, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", GOLDEN)
 def test_the_first_thousand_are_what_they_were(
     source: str, request: pytest.FixtureRequest, tmp_path: Path

@@ -31,6 +31,7 @@ def test_split(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Mult
     return multimnist.read(folder, digits)["test"]
 
 
+@pytest.mark.slow
 def test_partners_are_of_another_class_and_none_comes_twice(labels: NDArray[np.int64]) -> None:
     table = pairs(labels, 300)
     assert (labels[table.partner] != labels).all()

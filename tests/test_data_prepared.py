@@ -54,6 +54,7 @@ def test_a_failed_build_leaves_what_was_there(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", ["half", "whole"])
 def test_kill_9_leaves_nothing_that_is_trusted(tmp_path: Path, written: str) -> None:
     """Killed with one array on disk, or with all and the manifest but before the last move."""

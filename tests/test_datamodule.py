@@ -78,6 +78,7 @@ def test_evaluation_asks_for_every_example_once(world: int) -> None:
     assert sorted(asked.tolist()) == list(range(2503))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_a_capsnet_takes_every_set(name: str, root: Path, tmp_path: Path) -> None:
     run = tiny(root, f"data={name}", "data.source=digits", "schedule.steps=2", "logger=csv")
@@ -107,6 +108,7 @@ def test_held_out_digits_are_not_trained_on(name: str, root: Path, tmp_path: Pat
     assert len(data.train) == 1200 * (25 if name == "enumerated" else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "data"),
     [

@@ -28,6 +28,7 @@ class Reads(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("progress", ["true", "false"])
 @pytest.mark.parametrize("experiment", ["mnist_capsnet_r3_recon", "mnist_baseline"])
 def test_values_are_read_at_logged_steps_alone(

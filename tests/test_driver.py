@@ -150,6 +150,7 @@ def all_gone(project: Path) -> bool:
     return not any(alive(pid) for _, _, _, pid in notes(project))
 
 
+@pytest.mark.slow
 def test_stages_run_in_order_side_by_side_and_once(project: Path) -> None:
     assert "5 stages done, 5 of them run" in finishes(project)
     busy: dict[str, str] = {}  # device -> stage
@@ -172,6 +173,7 @@ def test_stages_run_in_order_side_by_side_and_once(project: Path) -> None:
     assert sorted(runs(project)) == sorted(NEEDS)
 
 
+@pytest.mark.slow
 def test_a_failure_stops_what_depends_on_it_and_nothing_else(project: Path) -> None:
     broken = steer(project, "broken", "left")
     code, printed = output("pipeline", "--devices", "3,5", cwd=project)
@@ -188,6 +190,7 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else(project: Path) -> N
     assert (project / "table.out").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_stages_and_the_second_one_kills(project: Path) -> None:
     held = [steer(project, "hold", name) for name in ("left", "right")]
     deaf = steer(project, "deaf", "left")
@@ -207,6 +210,7 @@ def test_ctrl_c_stops_the_stages_and_the_second_one_kills(project: Path) -> None
     assert runs(project).count("source") == 1
 
 
+@pytest.mark.slow
 def test_sigterm_stops_the_stages(project: Path) -> None:
     steer(project, "hold", "lone")
     process = start(project, "small/dvc.yaml")
@@ -218,6 +222,7 @@ def test_sigterm_stops_the_stages(project: Path) -> None:
     assert all_gone(project)
 
 
+@pytest.mark.slow
 def test_nothing_outlives_a_killed_driver(project: Path) -> None:
     held = [steer(project, "hold", name) for name in ("lone", "other")]
     process = start(project, "small/dvc.yaml")
@@ -233,6 +238,7 @@ def test_nothing_outlives_a_killed_driver(project: Path) -> None:
     assert "2 stages done, 2 of them run" in finishes(project, "small/dvc.yaml")
 
 
+@pytest.mark.slow
 def test_killed_processes_fail_their_stages_alone(project: Path) -> None:
     """Of a stage itself, of DVC above it, of the guard above that."""
     (project / "wide").mkdir()
@@ -268,6 +274,7 @@ def ancestor(pid: int, named: str) -> int:
     return pid
 
 
+@pytest.mark.slow
 def test_what_passes_is_waited_for(project: Path) -> None:
     """DVC's locks on paths, held by this process, and another trainer in a stage's folder."""
     busy = steer(project, "busy", "lone")
@@ -295,6 +302,7 @@ def test_what_passes_is_waited_for(project: Path) -> None:
     assert (project / "lone.out").exists()
 
 
+@pytest.mark.slow
 def test_a_stage_that_cannot_be_noted_at_once_is_not_run_again(project: Path) -> None:
     held = steer(project, "hold", "lone")
     process = start(project, "small/dvc.yaml")
@@ -310,6 +318,7 @@ def test_a_stage_that_cannot_be_noted_at_once_is_not_run_again(project: Path) ->
     assert sorted(runs(project)) == ["lone", "other"]
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_table(project: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -410,6 +419,7 @@ def stand_in(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
+@pytest.mark.slow
 def test_several_stages_run_on_each_device(project: Path) -> None:
     held = [steer(project, "hold", name) for name in ("lone", "other")]
     options = ("--devices", "3", "--jobs-per-device", "2")
@@ -550,6 +560,7 @@ def test_every_stage_ends_once_and_as_it_must(needs: Needs, places: int, seed: i
         assert without or (state == State.FAILED) == (stage in bad)
 
 
+@pytest.mark.slow
 def test_a_killed_pipeline_of_real_trainings_ends_in_the_table(tmp_path: Path) -> None:
     tiny_copy(tmp_path)
     pipeline, profile = tmp_path / "demo/dvc.yaml", tmp_path / "conf/profile/demo.yaml"

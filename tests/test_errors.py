@@ -49,6 +49,7 @@ def test_a_reader_that_is_gone_ends_it_silently(few: bool) -> None:
     assert without_reader([sys.executable, "-c", script], Path.cwd()) == (141, "")
 
 
+@pytest.mark.slow
 def test_a_table_without_reader_is_written_all_the_same(tmp_path: Path) -> None:
     write(record(), tmp_path / "results/paper/mnist_capsnet_r3_recon/seed0.json")
     _, printed = without_reader([sys.executable, "-m", "capsnet.report", "table"], tmp_path)
@@ -65,6 +66,7 @@ def without_reader(arguments: list[str], folder: Path) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_records_are_read(tmp_path: Path) -> None:
     (tmp_path / "results/paper/mnist_baseline").mkdir(parents=True)
     pipe = tmp_path / "results/paper/mnist_baseline/seed0.json"
@@ -73,6 +75,7 @@ def test_ctrl_c_while_records_are_read(tmp_path: Path) -> None:
     assert not (tmp_path / "results/paper.md").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_configurations_are_composed(tmp_path: Path) -> None:
     process = command("compose", "demo", cwd=tmp_path)
     while process.poll() is None and not (tmp_path / "configs" / ".demo.partial").is_dir():
@@ -83,6 +86,7 @@ def test_ctrl_c_while_configurations_are_composed(tmp_path: Path) -> None:
     assert list((tmp_path / "configs").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_a_server_does_not_answer(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"

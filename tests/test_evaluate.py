@@ -24,6 +24,8 @@ from capsnet.saving import read_weights, save_weights
 from capsnet.train import train
 from running import interrupted_reading, output, tiny
 
+pytestmark = pytest.mark.slow
+
 PROJECT = PACKAGE.parents[1]
 SHORT = ("schedule.steps=40", "schedule.decay_steps=100", "schedule.batch=32", "logger=csv")
 

@@ -278,6 +278,7 @@ def root(data_root: Path) -> Path:
     return data_root
 
 
+@pytest.mark.slow
 def test_a_number_that_is_no_example_s_is_refused_in_a_sentence(root: Path, tmp_path: Path) -> None:
     untrained(root, tmp_path, experiment="mnist_capsnet_r3_recon")
     subject = opened(tmp_path)

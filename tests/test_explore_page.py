@@ -21,6 +21,8 @@ from capsnet.explore import drawing
 from capsnet.train import train
 from running import command, tiny
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["chromium"]
 
 SHORT = ("schedule.steps=20", "schedule.decay_steps=100", "schedule.batch=32", "logger=csv")

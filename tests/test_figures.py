@@ -144,6 +144,7 @@ def test_no_wrong_answers_are_said_and_do_no_harm(tmp_path: Path) -> None:
     assert "No answer on the test set is right." in words(tmp_path / "figure.svg")
 
 
+@pytest.mark.slow
 def test_figure_4_has_a_row_a_dimension_and_a_column_an_offset(tmp_path: Path) -> None:
     arrays = {"perturbed": noise(10, 16, 11, 6, 6)}
     pictures.figure_4(tmp_path / "figure", Run(record(), arrays))
@@ -161,6 +162,7 @@ def test_figure_4_has_a_row_a_dimension_and_a_column_an_offset(tmp_path: Path) -
 PAIRS = [[[2, 7], [7, 2], [2, 0]], [[6, 1], [6, 1], [6, 9]], [[8, 3], [8, 5], [8, 4]]]
 
 
+@pytest.mark.slow
 def test_figure_5_overlays_red_and_green(tmp_path: Path) -> None:
     arrays = shown(PAIRS)
     one = record(experiment="multimnist_capsnet_r3_recon")
@@ -247,6 +249,7 @@ def test_figure_a1_is_straight_where_changes_fall_tenfold(tmp_path: Path) -> Non
     assert np.diff(final[0]).mean() > 0  # downwards
 
 
+@pytest.mark.slow
 def test_losses_keep_baselines_and_capsnets_apart(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
     entropy = {"curve.train/cross_entropy": curve(3, 2, 1), "curve.train/loss": curve(3, 2, 1)}
@@ -282,6 +285,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 NAMES = ("curves", "figure_3", "figure_4", "figure_5", "figure_a1", "figure_a2")
 
 
+@pytest.mark.slow
 def test_the_command_draws_every_figure_and_twice_the_same(profile: Path, tmp_path: Path) -> None:
     code, printed = output("report", "figures", "--profile", "small", cwd=profile.parents[1])
     assert code == 0, printed
@@ -297,6 +301,7 @@ def test_the_command_draws_every_figure_and_twice_the_same(profile: Path, tmp_pa
     assert "seeds 0, 1, 3" in words(tmp_path / "figure_a2.svg")
 
 
+@pytest.mark.slow
 def test_figures_of_two_recipes_show_one_and_compare_both(tmp_path: Path) -> None:
     """A recipe is another model: its losses would not mean the same."""
     both = {"curve.validation/error": curve(0.04, 0.02)} | trained()
@@ -312,6 +317,7 @@ def test_figures_of_two_recipes_show_one_and_compare_both(tmp_path: Path) -> Non
         assert told in words(tmp_path / "recipes.svg")
 
 
+@pytest.mark.slow
 def test_curves_are_named_by_what_was_set_by_hand_for_some(tmp_path: Path) -> None:
     steps, rate = "schedule.steps=9", "schedule.learning_rate=0.1"
     leave(tmp_path / "some", record(seed=0, changed=(steps,)), trained())
@@ -342,12 +348,14 @@ def test_figures_without_arrays_are_left_out(tmp_path: Path) -> None:
         list(figures.draw(tmp_path / "bare", tmp_path / "drawn"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("figures", "--profile", "none"), ("sweep", "results/none")])
 def test_nothing_to_draw_gets_a_sentence(arguments: tuple[str, ...], tmp_path: Path) -> None:
     code, printed = output("report", *arguments, cwd=tmp_path)
     assert (code, printed) == (1, "error: there are no results in results/none\n")
 
 
+@pytest.mark.slow
 def test_a_sweep_s_numbers(tmp_path: Path) -> None:
     for iterations, seed, errors in ((1, 0, 40), (1, 1, 60), (3, 0, 30)):
         model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations}

@@ -30,6 +30,7 @@ def both(iterations: int, bias: bool = True) -> tuple[Function, Function]:
     return with_options(fused.dynamic_routing, iterations, bias), truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("iterations", "bias"), [(1, True), (2, False), (3, True), (3, False), (5, True)]
 )
@@ -75,22 +76,26 @@ def test_routing_over_several_tiles_of_examples() -> None:
     assert_equal(*both(3), routed(3, batch=batch))
 
 
+@pytest.mark.slow
 def test_routing_between_other_numbers_of_capsules_and_dimensions() -> None:
     """What is not a power of two is padded, and the padding takes no part."""
     assert_equal(*both(3), routed(5, batch=2, out=3, in_dim=5, dim=20))
     assert_equal(*both(2), routed(17, batch=1, out=1, in_dim=17, dim=2))
 
 
+@pytest.mark.slow
 def test_routing_of_transposed_inputs() -> None:
     u, weight, bias = routed(20)
     inputs = u.mT.contiguous().mT, weight.permute(1, 3, 2, 0).contiguous().permute(3, 0, 2, 1), bias
     assert_equal(*both(3), inputs)
 
 
+@pytest.mark.slow
 def test_routing_is_as_good_in_float32() -> None:
     assert_as_good_in_float32(*both(3), routed(200, 16))
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bits() -> None:
     u, weight, _ = (x.float().requires_grad_() for x in routed(40, batch=40))
     first, second = (
@@ -143,6 +148,7 @@ def compiled(script: str, home: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Triton is on Linux alone")
 def test_the_kernels_compile_for_gpus_that_are_not_here(tmp_path: Path) -> None:
     """What the interpreter lets pass, the compilers for Ampere and Hopper may not."""
@@ -165,6 +171,7 @@ routed(torch.rand(4, 37, 8, requires_grad=True), torch.rand(37, 10, 8, 16), 3)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Triton is on Linux alone")
 def test_trainer_compile_makes_one_graph_of_the_routing(tmp_path: Path) -> None:
     """Nothing in it, such as asking for the GPU's size, makes torch.compile fall back."""

@@ -72,6 +72,7 @@ def made(device: str, setting: Setting, *overrides: str, experiment: str = EXPER
     return Row(experiment, device, (*setting.overrides, "trainer.progress=false", *overrides))
 
 
+@pytest.mark.slow
 def test_losses_are_those_of_a_training() -> None:
     small = "model.width=0.1", "schedule.batch=16"
     fast, reference = (losses(made("cpu", Setting(k), *small)) for k in ("fast", "reference"))

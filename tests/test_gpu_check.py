@@ -38,6 +38,7 @@ def plan(minutes: float = 10, jobs: tuple[int, ...] = (1, 2)) -> Plan:
     return Plan(Deadline(minutes), chosen, "cpu", TINY, 0.01, (5, 10), jobs, SIZES)
 
 
+@pytest.mark.slow
 def test_without_a_gpu_there_is_one_sentence(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is one")
@@ -141,6 +142,7 @@ def logging(experiment: str) -> Row:
     return Row(experiment, "cpu", (*TINY, f"trainer.log_every={waits.EVERY}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", [CAPSNET, BASELINE])
 def test_steps_wait_only_where_they_are_logged(experiment: str) -> None:
     row = logging(experiment)
@@ -150,6 +152,7 @@ def test_steps_wait_only_where_they_are_logged(experiment: str) -> None:
     assert found.logged > 0
 
 
+@pytest.mark.slow
 def test_a_step_that_waits_is_found_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     row = logging(BASELINE)
     losses = row.module.losses
@@ -238,6 +241,7 @@ def test_hours_are_all_steps_and_tests_of_all_trials() -> None:
     assert advice.hours({CAPSNET: check.row(DIED)}) == {}
 
 
+@pytest.mark.slow
 def test_every_experiment_takes_the_setting_of_its_kind() -> None:
     kinds = {name: advice.stands_for(name) for name in names("experiment")}
     assert {name for name, kind in kinds.items() if kind == BASELINE} == {
@@ -301,6 +305,7 @@ def test_the_benchmark_s_tables_take_a_check(tmp_path: Path) -> None:
 # All of it
 
 
+@pytest.mark.slow
 def test_all_parts_one_after_another(
     here: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -340,6 +345,7 @@ def test_no_part_is_begun_when_the_time_is_up(here: pytest.MonkeyPatch) -> None:
     assert list(measure.measured({"a": Trained(CAPSNET, FP32)}, plan(minutes=0))) == []
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_are_real_processes() -> None:
     found = measure.side_by_side(Trained(CAPSNET, FP32), plan(jobs=(1,)))
     assert list(found) == ["1"]

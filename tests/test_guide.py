@@ -107,6 +107,7 @@ def test_help_of_training_is_the_guide(
     assert capsys.readouterr().out == guide.text()
 
 
+@pytest.mark.slow
 def test_help_is_answered_by_the_commands_themselves(tmp_path: Path) -> None:
     expected = without_hours(guide.text())
     for module, arguments in (("train", ["--help"]), ("__main__", [])):

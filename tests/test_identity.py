@@ -67,6 +67,7 @@ def test_what_is_kept_of_trained_weights_needs_no_other_training(
     assert composition(run) != composed_from
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
@@ -141,6 +142,7 @@ def test_how_and_where_a_run_is_made_does_not(override: str) -> None:
     assert config_digest(composed(RUN, override)) == config_digest(composed(RUN))
 
 
+@pytest.mark.slow
 def test_seed_and_data_are_part_of_a_run_s_identity() -> None:
     here = run_identity(composed(RUN), "data")
     assert run_identity(composed(RUN, "seed=1"), "data") != here

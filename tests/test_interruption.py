@@ -19,6 +19,8 @@ from capsnet.modules import CapsNetModule
 from capsnet.train import train
 from running import TINY, command, output, tiny
 
+pytestmark = pytest.mark.slow
+
 SHORT = (
     "schedule.steps=60",
     "schedule.decay_steps=100",

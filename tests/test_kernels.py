@@ -95,6 +95,7 @@ def test_routing_is_exact(iterations: int, bias: bool) -> None:
     assert_routes_alike(inputs if bias else inputs[:2], iterations)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capsules", [1152, 3200, 4608])
 def test_routing_is_exact_at_the_sizes_of_the_paper(capsules: int) -> None:
     assert_routes_alike(routed(capsules, batch=2), 3)
@@ -295,6 +296,7 @@ def test_where_the_transform_pays(
     assert same.pays(torch.empty(images), torch.empty(kernel)) == pays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [MnistBaseline, MultiMnistBaseline, AffnistBaseline])
 def test_a_baseline_by_the_fast_convolution_is_the_same_network(
     kind: Callable[..., nn.Module], monkeypatch: pytest.MonkeyPatch
@@ -402,6 +404,7 @@ def test_other_systems_keep_their_own_ways(monkeypatch: pytest.MonkeyPatch) -> N
     allocator.keep_memory()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image", [(1, 28, 28), (1, 36, 36), (2, 21, 33)])
 @pytest.mark.parametrize("recipe", [{}, {"routing_bias": False, "primary_coupling": False}])
 @pytest.mark.parametrize("kind", [FastCapsNet, TextbookCapsNet])

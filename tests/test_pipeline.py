@@ -14,6 +14,8 @@ import yaml
 
 from copies import EXPERIMENTS, PROJECT, tiny_copy
 
+pytestmark = pytest.mark.slow
+
 DVC = Path(sys.executable).with_name("dvc")
 
 

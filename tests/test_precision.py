@@ -39,6 +39,7 @@ def module(run: Run) -> tuple[Any, Any]:
     return build.module(run, (channels, height, width)).eval(), examples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_only_convolutions_are_in_bf16(experiment: str) -> None:
     """And what lies between them: all other layers answer in fp32, as do the losses."""
@@ -91,6 +92,7 @@ for one, other in zip(gradients(network.forward), gradients(compiled(network.for
 """
 
 
+@pytest.mark.slow
 def test_gradients_of_a_compiled_network_are_in_fp32_where_those_of_a_plain_one_are() -> None:
     done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -123,6 +125,7 @@ def losses(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[fl
     return logged(folder)
 
 
+@pytest.mark.slow
 def test_training_in_bf16_follows_that_in_fp32(
     data_root: Path, tmp_path: Path, losses: list[float]
 ) -> None:
@@ -136,6 +139,7 @@ def test_training_in_bf16_follows_that_in_fp32(
     assert judged == record.tests["test"]
 
 
+@pytest.mark.slow
 def test_a_compiled_network_learns_the_same(
     data_root: Path, tmp_path: Path, losses: list[float]
 ) -> None:
@@ -166,6 +170,7 @@ class NoQuestions(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_a_step_never_waits_for_the_device(
     experiment: str, monkeypatch: pytest.MonkeyPatch

@@ -32,6 +32,7 @@ FILES = (
 )
 
 
+@pytest.mark.slow
 def test_a_mirror_that_cannot_be_reached(tmp_path: Path) -> None:
     code, printed = output("prepare", "mnist", cwd=tmp_path, **{MIRROR: "http://127.0.0.1:9/"})
     assert code == 1
@@ -71,6 +72,7 @@ def test_a_folder_without_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["truncated", "altered"])
 def test_a_harmed_file_then_the_right_one(
     harm: str, mnist: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -118,6 +120,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_as_what_it_is(small_disk: Path) -> None:
     (small_disk / "data").mkdir()
     (small_disk / "filler").write_bytes(bytes(900_000))
@@ -129,6 +132,7 @@ def test_a_full_disk_is_told_as_what_it_is(small_disk: Path) -> None:
     assert list((small_disk / "data").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_not_a_mirror_that_is_away(small_disk: Path, mirror: str) -> None:
     code, printed = output("prepare", "mnist", cwd=small_disk, **{MIRROR: mirror})
     assert code == 1
@@ -173,6 +177,7 @@ def mirror() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:  # which never answers
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"

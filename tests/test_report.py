@@ -539,6 +539,7 @@ def test_the_readme_s_claims_compare_the_longest_runs_that_both_models_have() ->
     assert f"| {claim} | released | 500 of 500 |" in text
 
 
+@pytest.mark.slow
 def test_a_terminal_s_table_shows_what_was_set_by_hand(tmp_path: Path) -> None:
     by_hand = ("model.width=0.25", "schedule.learning_rate=0.0001", "schedule.steps=2000")
     results.write(record(changed=by_hand), tmp_path / "results/mine/some/seed0.json")
@@ -639,6 +640,7 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_growth_is_drawn_from_the_benchmark_s_file(tmp_path: Path) -> None:
     one = {path: {"timings": [timing(2.0)], "peak_mib": 2048} for path in ("textbook", "fast")}
     values = {"batch": (32, 1024), "side": (28, 64), "iterations": (1, 10)}
@@ -699,6 +701,7 @@ def test_markdown_is_a_table() -> None:
     assert len(lines) == 2 + len(paper.MNIST)
 
 
+@pytest.mark.slow
 def test_no_results_get_a_sentence(tmp_path: Path) -> None:
     code, printed = output("report", "table", "--profile", "nothing", cwd=tmp_path)
     assert code == 1

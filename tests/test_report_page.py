@@ -56,6 +56,7 @@ def shown(project: Path) -> Element:
     return parsed((project / "results/steps500.html").read_text())
 
 
+@pytest.mark.slow
 def test_one_command_makes_all_again(tmp_path: Path) -> None:
     """From records alone: the tables are those that are committed, and so is the README."""
     shutil.copytree(PROJECT / "results/epochs2", tmp_path / "results/epochs2")
@@ -85,6 +86,7 @@ def by_id(page: Element, name: str) -> Element:
     return found
 
 
+@pytest.mark.slow
 def test_headings_landmarks_and_names_are_in_order(shown: Element) -> None:
     assert shown.get("lang") == "en"
     levels = [int(one.tag[1]) for one in shown.iter() if re.fullmatch("h[1-6]", one.tag)]
@@ -107,6 +109,7 @@ def test_headings_landmarks_and_names_are_in_order(shown: Element) -> None:
             assert box.get("aria-label")
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_of_another_machine(shown: Element) -> None:
     addresses = [
         (one.tag, name)
@@ -122,6 +125,7 @@ def test_nothing_is_asked_of_another_machine(shown: Element) -> None:
     assert [one for one in shown.iter("script") if one.get("src")] == []
 
 
+@pytest.mark.slow
 def test_every_picture_says_what_it_shows(shown: Element) -> None:
     alts = [one.get("alt", "") for one in shown.iter("img")]
     assert all(alt.strip() for alt in alts)
@@ -137,6 +141,7 @@ def test_every_picture_says_what_it_shows(shown: Element) -> None:
     assert sheet.get("alt", "").startswith("shifted (mnist). 48 training digits")
 
 
+@pytest.mark.slow
 def test_failures_are_those_of_the_arrays(shown: Element, project: Path) -> None:
     said = text(by_id(shown, "failures"))
     for path in (project / "results/steps500").glob("*/*.npz"):
@@ -165,6 +170,7 @@ def read(project: Path) -> list[tuple[dict[str, Any], str, dict[str, Any]]]:
     return [(one, name, test) for one in records for name, test in one["tests"].items()]
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_json_files(shown: Element, project: Path) -> None:
     _, *runs = cells(next(by_id(shown, "runs").iter("table")))
     expected = [
@@ -186,6 +192,7 @@ def test_numbers_are_those_of_the_json_files(shown: Element, project: Path) -> N
     assert sum("not yet run" in row[-1] for row in lines) == 5
 
 
+@pytest.mark.slow
 def test_tables_hold_the_strings_of_the_tables(shown: Element, project: Path) -> None:
     runs = results.read_all(project / "results/steps500")
     [*found, claims] = tables(runs).values()
@@ -194,6 +201,7 @@ def test_tables_hold_the_strings_of_the_tables(shown: Element, project: Path) ->
     assert cells(next(by_id(shown, "claims").iter("table"))) == [list(row) for row in claims]
 
 
+@pytest.mark.slow
 def test_behind_every_result_stands_its_run(shown: Element, project: Path) -> None:
     facts = [
         {text(row[0]): [text(value) for value in row[1:]] for row in box[0]}
@@ -219,6 +227,7 @@ def test_behind_every_result_stands_its_run(shown: Element, project: Path) -> No
         assert whole[0]["steps"][0].startswith(f"{one['steps_done']} of {one['steps_planned']}")
 
 
+@pytest.mark.slow
 def test_seeds_stand_beside_one_another(tmp_path: Path) -> None:
     seeds = (record(30), record(20, seed=1, commit="f" * 40, clean=True, train_seconds=1e6))
     shown = made(tmp_path, *seeds)
@@ -292,6 +301,7 @@ def test_only_a_full_schedule_speaks_of_the_paper(tmp_path: Path) -> None:
     assert text(made(tmp_path / "demo", record(**DEMO))[1][1]).endswith("no verdict on the paper")
 
 
+@pytest.mark.slow
 def test_without_arrays_the_page_says_what_is_missing(project: Path) -> None:
     code, printed = output("report", "page", "--profile", "epochs5", cwd=project)
     assert (code, printed) == (0, "Written to results/epochs5.html\n")
@@ -303,6 +313,7 @@ def test_without_arrays_the_page_says_what_is_missing(project: Path) -> None:
     assert "2,344 of 2,344" in text(by_id(shown, "results"))
 
 
+@pytest.mark.slow
 def test_no_records_get_a_sentence_and_leave_no_page(tmp_path: Path) -> None:
     code, printed = output("report", "page", "--profile", "nothing", cwd=tmp_path)
     assert code == 1
@@ -363,6 +374,7 @@ def test_losses_of_two_recipes_are_two_charts() -> None:
     assert drawn == [{0.1}, {2.0}]
 
 
+@pytest.mark.slow
 def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:
     specs = [json.loads(one.text or "") for one in by_id(shown, "training").iter("script")]
     drawn = {
@@ -390,6 +402,7 @@ def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:
         assert drawn[name]["value"] == pytest.approx(scale * means, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_how_to_cite_is_what_the_citation_file_says(shown: Element) -> None:
     cited = text(by_id(shown, "cite"))
     reference = (
@@ -401,6 +414,7 @@ def test_how_to_cite_is_what_the_citation_file_says(shown: Element) -> None:
     assert "url = {https://arxiv.org/abs/1710.09829}," in cited
 
 
+@pytest.mark.slow
 def test_costs_are_those_of_the_readme(shown: Element) -> None:
     readme = (PROJECT / "README.md").read_text()
     rows = cells(next(by_id(shown, "cost").iter("table")))
@@ -409,6 +423,7 @@ def test_costs_are_those_of_the_readme(shown: Element) -> None:
         assert f"| {' | '.join(row)} |" in readme
 
 
+@pytest.mark.slow
 def test_the_page_is_the_same_every_time_and_small(project: Path) -> None:
     first = page(project / "results/steps500")
     assert page(project / "results/steps500") == first

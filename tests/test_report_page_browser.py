@@ -14,6 +14,8 @@ from capsnet.report.web.write import write
 from capsnet.results import read_arrays
 from records import record
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["chromium"]
 PROJECT = Path(__file__).parents[1]
 RECORD = "multimnist_capsnet_r3_recon"

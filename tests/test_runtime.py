@@ -47,6 +47,7 @@ def test_tf32_is_for_convolutions_alone_and_for_as_long_as_a_run_computes(
     assert switches() == before
 
 
+@pytest.mark.slow
 def test_importing_the_package_changes_no_global_setting() -> None:
     script = (
         "import torch\n"
@@ -74,6 +75,7 @@ def trainer(**chosen: Any) -> config.Trainer:
     ).trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("there", "accelerator", "auto"),
     [(True, "auto", "fused"), (True, "cpu", "fast"), (False, "auto", "fast")],
@@ -111,6 +113,7 @@ def test_convolutions_go_through_fourier_where_it_was_measured_or_is_asked_for(
         assert through_fourier(device, convolutions) == (fourier and device == "cuda")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["mnist_capsnet_r3_recon", "mnist_baseline"])
 def test_both_kinds_of_convolution_give_the_same_scores(
     experiment: str, data_root: Path, monkeypatch: pytest.MonkeyPatch
@@ -131,6 +134,7 @@ def test_both_kinds_of_convolution_give_the_same_scores(
     torch.testing.assert_close(scores[0], scores[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_bf16_network_is_channels_last_and_its_saved_weights_are_contiguous(
     data_root: Path, tmp_path: Path
 ) -> None:
@@ -163,6 +167,7 @@ def test_a_baseline_s_convolutions_are_channels_last_in_bf16(data_root: Path) ->
     assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
 
 
+@pytest.mark.slow
 def test_a_record_says_what_its_run_ran_with(data_root: Path, tmp_path: Path) -> None:
     record = train(tiny(data_root, *SHORT, "trainer.kernels=auto"), tmp_path)
     assert record is not None
@@ -200,6 +205,7 @@ for seed in range(3):
 """
 
 
+@pytest.mark.slow
 def test_dropout_of_a_compiled_step_is_that_of_an_eager_one() -> None:
     done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -232,6 +238,7 @@ def test_a_machine_s_own_settings_are_part_of_every_run(
     assert (by_hand.kernels, by_hand.log_every) == ("fast", 7)
 
 
+@pytest.mark.slow
 def test_two_nodes_train_as_one_process_does(data_root: Path, tmp_path: Path) -> None:
     """Two processes that a launcher started, each a node of one device."""
     with socket.socket() as free:

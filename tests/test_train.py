@@ -63,6 +63,7 @@ def finished(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return run, folder
 
 
+@pytest.mark.slow
 def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
     finished: tuple[Run, Path], data_root: Path
 ) -> None:
@@ -91,12 +92,14 @@ def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
     assert record.parameters == sum(p.numel() for p in module.network.parameters())
 
 
+@pytest.mark.slow
 def test_the_loss_falls(finished: tuple[Run, Path]) -> None:
     curve = losses(finished[1])
     assert len(curve) == 6
     assert curve[-1] < 0.8 * curve[0]
 
 
+@pytest.mark.slow
 def test_the_same_command_again_changes_nothing(finished: tuple[Run, Path]) -> None:
     run, folder = finished
     before, record = weights(folder), results.read(folder / "record.json")
@@ -113,6 +116,7 @@ def test_the_same_command_again_changes_nothing(finished: tuple[Run, Path]) -> N
     assert results.read(folder / "record.json").device == record.device
 
 
+@pytest.mark.slow
 def test_a_run_is_a_function_of_its_seed(
     finished: tuple[Run, Path], data_root: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +127,7 @@ def test_a_run_is_a_function_of_its_seed(
     assert not same(folder, tmp_path / "other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["config", "data", "code", "seed"])
 def test_another_run_s_checkpoint_is_never_resumed(
     part: str, finished: tuple[Run, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -155,6 +160,7 @@ def test_what_is_no_run_s_is_not_cleared_away(data_root: Path, tmp_path: Path) -
     assert not (tmp_path / "identity.json").exists()
 
 
+@pytest.mark.slow
 def test_of_another_run_nothing_is_left_to_be_taken_for_this_one_s(
     finished: tuple[Run, Path], tmp_path: Path
 ) -> None:
@@ -227,6 +233,7 @@ def test_a_composed_run_with_other_values_is_refused(data_root: Path, tmp_path: 
         train(run, tmp_path)
 
 
+@pytest.mark.slow
 def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> None:
     run = tiny(data_root, *SHORT, "data.holdout=0.229", "schedule.validate_every=15")
     data = build.dataset(run)
@@ -251,6 +258,7 @@ def test_more_held_out_than_there_is_gets_a_sentence(
         train(tiny(data_root, *SHORT, f"data.holdout={share}"), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["mnist_baseline", "mnist_capsnet_r1"])
 def test_the_other_networks_learn_too(experiment: str, data_root: Path, tmp_path: Path) -> None:
     train(tiny(data_root, *SHORT, experiment=experiment), tmp_path)
@@ -258,6 +266,7 @@ def test_the_other_networks_learn_too(experiment: str, data_root: Path, tmp_path
     assert curve[-1] < curve[0]
 
 
+@pytest.mark.slow
 def test_the_text_recipe_learns_and_is_another_model(
     finished: tuple[Run, Path], data_root: Path, tmp_path: Path
 ) -> None:
@@ -273,6 +282,7 @@ def test_learning_rate_decays_as_the_released_code_s() -> None:
     assert rate == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
     data_root: Path, tmp_path: Path
 ) -> None:
@@ -305,6 +315,7 @@ def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["trainer.devices=2", "record=one.json"])
 def test_a_sweep_whose_jobs_would_be_in_each_other_s_way_is_refused(
     value: str, data_root: Path, tmp_path: Path
@@ -323,6 +334,7 @@ def test_a_sweep_whose_jobs_would_be_in_each_other_s_way_is_refused(
     assert "Traceback" not in printed
 
 
+@pytest.mark.slow
 def test_jobs_that_cannot_run_end_no_other_and_are_all_named(
     data_root: Path, tmp_path: Path
 ) -> None:
@@ -353,6 +365,7 @@ def test_jobs_that_cannot_run_end_no_other_and_are_all_named(
     assert "Traceback" not in printed
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_sweep_in_a_line(data_root: Path, tmp_path: Path) -> None:
     joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     jobs = ("experiment=mnist_capsnet_r3_recon", "model.routing_iterations=1,2,3", *joblib)
@@ -380,6 +393,7 @@ def test_a_device_that_there_is_not_gets_a_sentence(data_root: Path, tmp_path: P
         train(tiny(data_root, *SHORT, "trainer.accelerator=abacus"), tmp_path)
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_stop_as_one_does(data_root: Path, tmp_path: Path) -> None:
     prepare("expanded-digits", data_root / "expanded-digits")
     prepare("affnist-digits", data_root / "affnist-digits", copies=2)
@@ -410,6 +424,7 @@ def test_two_processes_train_and_stop_as_one_does(data_root: Path, tmp_path: Pat
     assert records[0].identity == records[1].identity
 
 
+@pytest.mark.slow
 def test_the_routing_sweep_is_one_command_and_its_jobs_may_run_side_by_side(
     data_root: Path, tmp_path: Path
 ) -> None:

@@ -24,6 +24,8 @@ from offline_wandb import Artifact, OfflineRun, read_run, read_runs
 from running import TINY, tiny
 from wandb_server import Server, serving
 
+pytestmark = pytest.mark.slow
+
 CAPSNET, PAIRS, BASELINE = "mnist_capsnet_r3_recon", "multimnist_capsnet_r3_recon", "mnist_baseline"
 SWEEP = PACKAGE.parents[1] / "sweep.yaml"
 
