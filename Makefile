@@ -1,22 +1,30 @@
-# `make demo` shows the paper in miniature, `make test` runs every check, and `make gpu-check` tells
-# in ten minutes what a GPU is worth. Each installs .venv first when it is missing or out of date. The
-# demo trains one network on each GPU, or on each CPU core; after Ctrl-C, the same command carries on.
+# `make demo` shows the paper in miniature, `make quick` runs the checks that take about a minute,
+# `make test` runs every check, and `make gpu-check` tells in ten minutes what a GPU is worth. Each
+# installs .venv first when it is missing or out of date. The demo trains one network on each GPU, or
+# on each CPU core; after Ctrl-C, the same command carries on.
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test gpu-check lock
+.PHONY: demo lint quick test gpu-check lock
 
 demo: .venv/installed
 	[ -e .git ] || dvc config --local core.no_scm true
-	python -m capsnet.pipeline demo/dvc.yaml
+	python -m capsnet.parallel_repro demo/dvc.yaml
 	@python -m capsnet.report table --profile demo
 	@cat demo/next.txt
 
-test: .venv/installed
+lint: .venv/installed
 	ruff format --check .
 	ruff check .
 	basedpyright
+	codespell
+
+# Without the tests marked `slow`; says which of the others took a second or more.
+quick: lint
+	pytest --numprocesses auto --dist loadfile -m "not slow" --durations 10 --durations-min 1
+
+test: lint
 	pytest --numprocesses auto --dist loadfile
 
 gpu-check: .venv/installed

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from capsnet.data.mnist import MIRROR
-from capsnet.data.prepared import Digits, read_digits
+from capsnet.data.storage import Digits, read_digits
 from capsnet.prepare import prepare
-from capsnet.results import Record
+from capsnet.records.record import Record
 from capsnet.train import train
 from offline_wandb import OfflineRun, read_runs
 from running import tiny

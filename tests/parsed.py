@@ -36,7 +36,7 @@ def parsed(html: str) -> Element:
 
 
 def text(element: Element) -> str:
-    """As a browser shows it, white space folded."""
+    """Return the text that a browser shows, white space folded."""
     return " ".join("".join(element.itertext()).split())
 
 

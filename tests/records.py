@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from capsnet import paper, results
-from capsnet.results import Record
+from capsnet import paper
+from capsnet.records.record import Record, outcome
 
 
 def record(errors: int = 25, total: int = 10_000, **changes: Any) -> Record:
-    test = results.outcome("mnist", errors, total)
+    test = outcome("mnist", errors, total)
     values: dict[str, Any] = {
         "experiment": "mnist_capsnet_r3_recon",
         "seed": 0,

@@ -1,4 +1,4 @@
-"""What a split shows, as bytes, and how to tell chance from a fault."""
+"""Bytes of a split's images, and tests of its randomness."""
 
 import hashlib
 
@@ -19,7 +19,7 @@ def grey(split: Split, indices: torch.Tensor, step: int | None = None) -> NDArra
 
 
 def digest(split: Split, step: int | None = None) -> str:
-    """Of the first 1,000 examples: images and labels."""
+    """Digest the images and labels of the first 1,000 examples."""
     indices = torch.arange(1000)
     labels = split.examples(indices, step).labels.numpy()
     shown = grey(split, indices, step).tobytes() + labels.tobytes()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from capsnet import paper, results
+from capsnet import paper
+from capsnet.records.record import Record, outcome, read_arrays, write_arrays
 from capsnet.report import plan
 from capsnet.report.affnist import COLUMNS, equal_error_table, figure_affnist
 from capsnet.report.claims import claims_table
@@ -14,7 +15,6 @@ from capsnet.report.document import extra_tables
 from capsnet.report.equal_error import at_clean_error, points
 from capsnet.report.runs import Run
 from capsnet.report.tables import paper_table
-from capsnet.results import Record
 from records import record
 
 STEPS = np.arange(1500, 13_001, 500.0)
@@ -95,8 +95,8 @@ def arrays(law: NDArray[np.float64]) -> dict[str, NDArray[np.int64]]:
 @pytest.fixture
 def runs(tmp_path: Path) -> dict[Path, Record]:
     sets = {
-        "test": results.outcome("mnist", 60, 10_000),
-        "affnist": results.outcome("affnist-generated", 67_200, 320_000),
+        "test": outcome("mnist", 60, 10_000),
+        "affnist": outcome("affnist-generated", 67_200, 320_000),
     }
     made = {
         tmp_path / f"{name}.json": record(
@@ -109,7 +109,7 @@ def runs(tmp_path: Path) -> dict[Path, Record]:
         )
     }
     for place, path in enumerate(made):
-        results.write_arrays(path, arrays(power_law(affine_falls=0.2 + 0.1 * place)))
+        write_arrays(path, arrays(power_law(affine_falls=0.2 + 0.1 * place)))
     return made
 
 
@@ -130,7 +130,7 @@ def test_the_table_has_a_line_a_run_and_the_end_beside_it(runs: dict[Path, Recor
 def test_the_figure_marks_the_paper_s_two_networks(
     runs: dict[Path, Record], tmp_path: Path
 ) -> None:
-    shown = [Run(one, results.read_arrays(path)) for path, one in runs.items()][:2]
+    shown = [Run(one, read_arrays(path)) for path, one in runs.items()][:2]
     assert figure_affnist(tmp_path / "figure", shown)
     told = (tmp_path / "figure.svg").read_text()
     for words in (
@@ -147,8 +147,8 @@ def test_the_figure_marks_the_paper_s_two_networks(
 def three_seeds(folder: Path, experiment: str, affine_falls: float) -> dict[Path, Record]:
     """Give runs whose errors fell by three power laws, ended at 0.6 % clean and 12 % affNIST."""
     sets = {
-        "test": results.outcome("mnist", 60, 10_000),
-        "affnist": results.outcome("affnist-generated", 38_400, 320_000),
+        "test": outcome("mnist", 60, 10_000),
+        "affnist": outcome("affnist-generated", 38_400, 320_000),
     }
     made = {
         folder / f"{experiment}-{seed}.json": record(
@@ -163,7 +163,7 @@ def three_seeds(folder: Path, experiment: str, affine_falls: float) -> dict[Path
     }
     for seed, path in enumerate(made):
         law = power_law(affine_falls=affine_falls + 0.01 * seed)
-        results.write_arrays(path, arrays(law))
+        write_arrays(path, arrays(law))
     return made
 
 
@@ -210,7 +210,7 @@ def test_one_run_without_an_estimate_leaves_all_at_the_stop(seeds: dict[Path, Re
     row, claim = paper.AFFNIST[-1], next(one for one in paper.CLAIMS if one.test == "affnist")
     alone = [path for path in seeds if "capsnet" in path.name][-1]
     early = {name: one[:7] for name, one in arrays(power_law()).items()}  # to 1.0 % clean
-    results.write_arrays(alone, early)
+    write_arrays(alone, early)
     [line] = paper_table(seeds, [row])[1:]
     assert line[3] == "12.00 ± 0.000 (3)"
     assert line[-1] == f"lower (interim, at the stop, {plan.quoted()})"

@@ -1,4 +1,4 @@
-"""Which room may import which: read from the sources, so that the plan of the house holds."""
+"""The order of the packages: each imports only those before it, read from the sources."""
 
 import ast
 import sys
@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from capsnet.identity import PACKAGE
+from capsnet.training.fingerprint import PACKAGE
 
-# The plan of the house: a room, or a folder of them, uses only what stands before it.
-ORDER = (
-    *("errors", "interruption", "precision", "paper", "account", "clusters"),
+ORDER = (  # the packages, and the modules beside them
+    *("errors", "paper", "config_errors", "config"),
     *("functional", "metrics", "layers", "networks", "kernels"),
-    *("data", "illustrate", "modules", "along", "callbacks", "curves", "config_errors", "config"),
-    *("identity", "results", "weights", "dvc_files", "saving", "tracking", "page", "build"),
-    *("judge", "prepare", "compose", "guide", "sweep_jobs", "train", "evaluate", "pretrained"),
-    *("report", "dashboards", "pipeline", "benchmark", "gpu_check", "explore", "__main__"),
+    *("data", "records", "evaluation", "tracking", "training"),
+    *("prepare", "compose", "usage", "train", "evaluate", "pretrained"),
+    *("report", "benchmark", "gpu_check", "parallel_repro", "explorer", "__main__"),
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
 CORE = ("functional", "metrics", "layers", "networks", "kernels")  # the paper, in torch
@@ -35,17 +33,17 @@ def imports(path: Path, everywhere: bool) -> set[str]:
     return found
 
 
-def rooms() -> list[Path]:
+def sources() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def room(path: Path) -> str:
-    """A module of the package, or the folder of the package that it is in."""
+def package_of(path: Path) -> str:
+    """Return the package, or the module beside the packages, that a file belongs to."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
 def used(path: Path) -> set[str]:
-    """The rooms that `path` imports, anywhere in it: `from capsnet import a, b` names two."""
+    """The packages that `path` imports, anywhere in it: `from capsnet import a, b` names two."""
     tree = ast.walk(ast.parse(path.read_text()))
     froms = [node for node in tree if isinstance(node, ast.ImportFrom) and node.module]
     both = [(node.module or "", alias.name) for node in froms for alias in node.names]
@@ -56,28 +54,28 @@ def used(path: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("path", rooms(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_room_uses_only_what_stands_before_it(path: Path) -> None:
-    if room(path) == "__init__":
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_package_imports_only_those_before_it(path: Path) -> None:
+    if package_of(path) == "__init__":
         assert used(path) == PUBLIC
         return
-    before = ORDER[: ORDER.index(room(path))]
-    assert used(path) <= {*before, *([room(path)] if path.parent != PACKAGE else [])}
+    before = ORDER[: ORDER.index(package_of(path))]
+    assert used(path) <= {*before, *([package_of(path)] if path.parent != PACKAGE else [])}
 
 
 def test_the_package_itself_imports_nothing_but_on_demand() -> None:
     assert imports(PACKAGE / "__init__.py", everywhere=False) <= sys.stdlib_module_names
 
 
-def test_the_plan_names_no_room_that_there_is_not() -> None:
-    there = {room(path) for path in rooms()}
+def test_the_order_names_every_package_and_no_other() -> None:
+    there = {package_of(path) for path in sources()}
     assert set(ORDER) == there - {"__init__"}
 
 
 @pytest.mark.parametrize("core", CORE)
 def test_the_core_needs_no_framework(core: str) -> None:
-    for path in rooms():
-        if room(path) == core:
+    for path in sources():
+        if package_of(path) == core:
             needed = {module.split(".")[0] for module in imports(path, everywhere=True)}
             own = {"capsnet", "torch", "jaxtyping", "triton", "numpy", *sys.stdlib_module_names}
             assert needed <= own, path
@@ -85,25 +83,11 @@ def test_the_core_needs_no_framework(core: str) -> None:
 
 def test_entry_points_import_nothing_heavy_at_the_top() -> None:
     for name in (
-        "config",
-        "train",
-        "guide",
-        "__main__",
-        "compose",
-        "prepare",
-        "identity",
-        "results",
-        "errors",
-        "evaluate",
-        "config_errors",
-        "sweep_jobs",
-        "weights",
-        "explore/__main__",
-        "pipeline/__main__",
-        "dashboards/__main__",
-        "gpu_check/__main__",
-        "page",
-        "account",
+        *("config", "train", "usage", "__main__", "compose", "prepare", "errors", "evaluate"),
+        *("config_errors", "training/fingerprint", "training/sweep_jobs", "training/__init__"),
+        *("records/record", "records/files", "records/run_folder", "records/provenance"),
+        *("explorer/__main__", "parallel_repro/__main__", "gpu_check/__main__"),
+        *("tracking/dashboards/__main__", "tracking/wandb_summary", "tracking/credentials"),
     ):
         tops = {module.split(".")[0] for module in imports(PACKAGE / f"{name}.py", False)}
         assert not tops & HEAVY, name
@@ -121,7 +105,7 @@ def test_only_the_datamodule_of_the_data_knows_lightning() -> None:
 
 
 def test_tables_need_nothing_of_what_draws_the_page() -> None:
-    for path in rooms():
+    for path in sources():
         tops = imports(path, everywhere=False)
         if path.parent.name != "web":
             assert not tops & {"altair", "vl_convert", "jinja2", "markupsafe"}, path
@@ -130,19 +114,36 @@ def test_tables_need_nothing_of_what_draws_the_page() -> None:
 
 def test_what_the_explorer_shows_is_found_without_its_page() -> None:
     page = {"interface", "parts", "inputs", "lengths", "routing", "pose", "following"}
-    for path in rooms():
+    for path in sources():
         knows = any(m.split(".")[0] == "nicegui" for m in imports(path, everywhere=True))
-        assert knows == (path.parent.name == "explore" and path.stem in page), path
+        assert knows == (path.parent.name == "explorer" and path.stem in page), path
 
 
 @pytest.mark.parametrize("package", ["wandb", "dvc", "sklearn"])
 def test_optional_packages_are_imported_where_they_are_used(package: str) -> None:
-    for path in rooms():
+    for path in sources():
         assert package not in {m.split(".")[0] for m in imports(path, everywhere=False)}, path
 
 
 def test_nothing_is_built_by_name_from_strings_and_no_drawer_is_called_utils() -> None:
     project = PACKAGE.parents[1]
-    for path in [*rooms(), *project.glob("conf/**/*.yaml")]:
+    for path in [*sources(), *project.glob("conf/**/*.yaml")]:
         assert "_target_" not in path.read_text(), path
         assert "utils" not in path.stem
+
+
+FRAGMENTS = {"Of", "In", "As", "With", "Than", "What", "Who", "How"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*sources(), *Path(__file__).parent.rglob("*.py")],
+    ids=lambda path: "/".join(path.parts[-2:]),
+)
+def test_no_docstring_is_a_fragment_that_continues_a_name(path: Path) -> None:
+    first = {
+        (ast.get_docstring(node) or "-").split()[0].strip("`,.:;")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    }
+    assert not first & FRAGMENTS

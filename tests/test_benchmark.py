@@ -1,4 +1,4 @@
-"""What the benchmark compares and how; how long anything takes is not tested."""
+"""The benchmark's comparisons and their arithmetic; no time is tested."""
 
 import json
 import os
@@ -49,6 +49,7 @@ class Noted:
         return Told(0.0, 1.0 * self.count, 2.0, 3.0, 4.0)
 
 
+@pytest.mark.slow
 def test_candidates_take_turns_and_warm_up_unseen(tmp_path: Path) -> None:
     file = tmp_path / "notes"
     candidates = {name: Candidate(partial(Noted, file, name), keep=name == "a") for name in "ab"}
@@ -67,6 +68,7 @@ class Small:
         return Told(1.0, 1.0, 1.0, 1.0, 1.0)
 
 
+@pytest.mark.slow
 def test_a_peak_is_of_the_process_alone() -> None:
     ballast = torch.ones(2**28)  # a GiB here
     with Progress(console=Console(quiet=True)) as progress:
@@ -83,6 +85,7 @@ class Interrupted(Noted):
         return super().step()
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_left_to_the_first_process(tmp_path: Path) -> None:
     candidates = {"i": Candidate(partial(Interrupted, tmp_path / "notes", "i"))}
     before = signal.getsignal(signal.SIGINT)
@@ -105,6 +108,7 @@ def unborn() -> Noted:
     raise MemoryError("as where a GPU is full")
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_spoils_nothing_but_its_own_numbers(tmp_path: Path) -> None:
     file = tmp_path / "notes"
     candidates = {
@@ -131,11 +135,15 @@ def test_a_gpu_is_timed_while_it_is_busy(device: str, steps: int) -> None:
     assert turns.timing(Counting()).data == steps
 
 
+@pytest.mark.slow
 def test_all_paths_come_to_the_same_loss() -> None:
-    losses = [paths.Path(path, batch=2, iterations=2).loss().item() for path in paths.NETWORKS]
+    losses = [
+        paths.Implementation(path, batch=2, iterations=2).loss().item() for path in paths.NETWORKS
+    ]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_nominal_step_is_the_convolutions_and_the_votes() -> None:
     # Multiply-adds of one example, forward: both convolutions, and a vote once.
     forward = 20**2 * 256 * 81 + 36 * 256 * 256 * 81 + 1152 * 10 * 8 * 16
@@ -156,12 +164,13 @@ def test_every_experiment_has_noise_of_its_shape(experiment: str) -> None:
     assert set(rows.candidates(experiment)) == {"training", "textbook"}
 
 
+@pytest.mark.slow
 def test_growth_varies_one_thing_at_a_time() -> None:
     made = growth.candidates("side", 36)
     benches = {path: candidate.make() for path, candidate in made.items()}
     assert list(benches) == ["textbook", "fast"]
     for bench in benches.values():
-        assert isinstance(bench, paths.Path)
+        assert isinstance(bench, paths.Implementation)
         assert bench.network.digits.weight.shape[0] == 3200  # of 36×36
         assert (len(bench.images), bench.network.digits.iterations) == (128, 3)
         assert bench.network.decoder is None
@@ -170,6 +179,7 @@ def test_growth_varies_one_thing_at_a_time() -> None:
 SMALL = ("model.width=0.03", "schedule.batch=8", "trainer.progress=false")
 
 
+@pytest.mark.slow
 def test_the_loop_s_parts_fit_into_its_time() -> None:
     row = rows.Row("affnist_capsnet", "cpu", SMALL)  # would stop early, on data that are not here
     told = loop.shares(row, 20)
@@ -231,6 +241,7 @@ class Slow(Small):
         return super().step()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_late_is_ended() -> None:
     worker = turns.Worker(Candidate(Slow))
     assert worker.answer() == "ready"
@@ -240,6 +251,7 @@ def test_a_worker_that_is_late_is_ended() -> None:
     assert worker.process.exitcode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_the_command_writes_every_round(tmp_path: Path) -> None:
     arguments = ("paths", "--batch", "2", "--rounds", "2", "--warmup", "0", "--output", "out.json")
     code, printed = output("benchmark", *arguments, cwd=tmp_path)
@@ -276,6 +288,7 @@ def test_a_setting_is_named_by_what_is_not_plain() -> None:
     assert len({one.name for one in every}) == len(every) == 14
 
 
+@pytest.mark.slow
 def test_where_there_is_no_gpu_that_is_said(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         code, printed = output("benchmark", "--device", "cuda", cwd=tmp_path)
@@ -322,6 +335,7 @@ def test_an_experiment_by_the_textbook_is_the_same_experiment(
         assert slow[name].item() == pytest.approx(fast[name].item(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_unknown_words_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     code, printed = output("benchmark", "speed", cwd=tmp_path)
     assert code == 2

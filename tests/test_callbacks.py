@@ -6,15 +6,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from capsnet import results
-from capsnet.callbacks import Throughput
-from capsnet.curves import curves
-from capsnet.illustrate import routing_changes
-from capsnet.modules import CapsNetModule
+from capsnet.evaluation.figure_data import routing_changes
 from capsnet.prepare import prepare
-from capsnet.results import Record
+from capsnet.records.curves import curves
+from capsnet.records.record import Record, read_arrays
 from capsnet.train import train
+from capsnet.training.callbacks import Throughput
+from capsnet.training.module import CapsNetModule
 from running import tiny
+
+pytestmark = pytest.mark.slow
 
 SHORT = (
     "schedule.steps=60",
@@ -125,7 +126,7 @@ def test_routing_changes_are_logged_with_the_loss(
         seen.append(changes.tolist())
         return changes
 
-    monkeypatch.setattr("capsnet.callbacks.routing_changes", watched)
+    monkeypatch.setattr("capsnet.training.callbacks.routing_changes", watched)
     run = tiny(root, *SHORT)
     train(run, tmp_path)
     told = curves(tmp_path)
@@ -135,7 +136,7 @@ def test_routing_changes_are_logged_with_the_loss(
         logged = told[f"routing/change_{iteration}"]
         assert logged[:, 0].tolist() == steps
         assert logged[:, 1].tolist() == pytest.approx([row[iteration - 1] for row in seen])
-    kept = results.read_arrays(tmp_path / "record.json")
+    kept = read_arrays(tmp_path / "record.json")
     assert kept["curve.train/loss"].tolist() == told["train/loss"].tolist()
     assert set(told) & {"epoch", "images_seen"} == set()
 
@@ -161,7 +162,7 @@ def test_throughput_is_of_training_alone_and_of_all_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = iter([100.0, 102.0, 110.0, 115.0, 117.0])  # start, 1st log, validation, 2nd log
-    monkeypatch.setattr("capsnet.callbacks.monotonic", lambda: next(clock))
+    monkeypatch.setattr("capsnet.training.callbacks.monotonic", lambda: next(clock))
     told: list[tuple[str, float]] = []
     module = SimpleNamespace(log=lambda name, value: told.append((name, value)))
     batch, watch = SimpleNamespace(images=torch.zeros(32, 1)), Throughput(every=3)

@@ -6,11 +6,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from capsnet import build, results
-from capsnet.clusters import partner_counts, sums
+from capsnet.data import registry
 from capsnet.data.multimnist import MultiMnist
 from capsnet.data.multimnist import pairs as drawn_pairs
-from capsnet.judge import partners_of
+from capsnet.evaluation.outcomes import partners_of
+from capsnet.records.clusters import partner_counts, sums
+from capsnet.records.record import BY_PAIR, outcome_of
+from capsnet.records.statistics import clustered, wilson
 from capsnet.report.statistics import mcnemar
 
 DIGITS, PARTNERS = 400, 100
@@ -35,6 +37,7 @@ def drawn(
     return hardness[base] + hardness[partner] + noise > norm.ppf(1 - ERROR)
 
 
+@pytest.mark.slow
 def test_95_percent_of_the_intervals_of_pairs_hold_the_truth() -> None:
     random = np.random.default_rng(0)
     held = {"pairs": 0, "base": 0}
@@ -44,7 +47,7 @@ def test_95_percent_of_the_intervals_of_pairs_hold_the_truth() -> None:
         wrong = drawn(random, partner)
         by_partner = partner_counts(wrong, partner, DIGITS)
         for kind, counts in (("pairs", by_partner), ("base", None)):
-            low, high = results.clustered(wrong, DIGITS, counts)
+            low, high = clustered(wrong, DIGITS, counts)
             held[kind] += low <= 100 * ERROR <= high
     # A share of 400 draws has a standard error of 1 % at 94 %, of 2 % at 80 %.
     assert 0.92 <= held["pairs"] / draws <= 0.97
@@ -55,11 +58,9 @@ def test_pairs_that_have_nothing_in_common_get_wilson_s_interval() -> None:
     random = np.random.default_rng(1)
     partner = pairs(random)
     wrong = drawn(random, partner, hard=0)
-    one = results.outcome_of("mnist", wrong, DIGITS, partner_counts(wrong, partner, DIGITS))
-    assert one.interval_kind == results.BY_PAIR
-    assert one.interval_percent == pytest.approx(
-        results.wilson(one.errors, one.total), abs=0.15 * 0.235
-    )
+    one = outcome_of("mnist", wrong, DIGITS, partner_counts(wrong, partner, DIGITS))
+    assert one.interval_kind == BY_PAIR
+    assert one.interval_percent == pytest.approx(wilson(one.errors, one.total), abs=0.15 * 0.235)
 
 
 def test_the_variance_of_pairs_is_the_sum_over_pairs_of_examples_that_share_a_digit() -> None:
@@ -74,6 +75,7 @@ def test_the_variance_of_pairs_is_the_sum_over_pairs_of_examples_that_share_a_di
     assert sums(wrong, 5, counts).variance() == pytest.approx(x @ together @ x / 100)
 
 
+@pytest.mark.slow
 def test_mcnemar_s_test_of_pairs_rejects_5_percent_where_two_models_are_alike() -> None:
     random = np.random.default_rng(3)
     rejected = {"pairs": 0, "base": 0}
@@ -98,6 +100,6 @@ def test_a_run_on_pairs_keeps_the_errors_of_each_digit_as_partner() -> None:
     expected = np.zeros((2, 40), int)
     for i, (_, partner) in enumerate(split.pair(torch.arange(120))[0].tolist()):
         expected[:, partner] += wrong[i], 1
-    counts = partners_of(build.TestSet(split, "mnist", 40), wrong)
+    counts = partners_of(registry.TestSet(split, "mnist", 40), wrong)
     assert counts is not None
     assert counts.tolist() == expected.tolist()

@@ -10,14 +10,15 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from capsnet import config, paper
-from capsnet.build import optimised
 from capsnet.compose import compose, composed, names
 from capsnet.errors import Mistake
+from capsnet.training.factory import adam_settings
 from running import output
 
 EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "told"),
     [
@@ -189,18 +190,19 @@ def test_a_schedule_shows_its_images_and_decays_to_its_end(name: str) -> None:
     schedule = composed("experiment=mnist_capsnet_r3_recon", f"schedule={name}").schedule
     images, end = SCHEDULES[name]
     assert 0 <= schedule.steps * schedule.batch - images < schedule.batch
-    assert optimised(schedule).factor(schedule.steps) == pytest.approx(end, rel=3e-3)
+    assert adam_settings(schedule).factor(schedule.steps) == pytest.approx(end, rel=3e-3)
 
 
 @pytest.mark.parametrize("name", names("schedule"))
 def test_multimnist_decays_a_tenth_as_far_but_where_a_schedule_names_its_end(name: str) -> None:
     schedule = composed("experiment=multimnist_baseline", f"schedule={name}").schedule
     end = SCHEDULES[name][1] if name == "steps10000" else SCHEDULES[name][1] ** 0.1
-    decay = optimised(schedule)
+    decay = adam_settings(schedule)
     assert decay.factor(schedule.steps) == pytest.approx(end, rel=3e-3)
     assert decay.factor(schedule.steps // 2) == pytest.approx(end**0.5, rel=3e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_the_demo_s_baselines_with_dropout_have_a_rate_of_their_own(experiment: str) -> None:
     """A larger one leaves them guessing: docs/demo.md."""
@@ -228,6 +230,7 @@ def test_every_experiment_is_a_row_of_the_paper_or_an_ablation_and_never_both() 
     assert {name for claim in paper.CLAIMS for name in (claim.better, claim.worse)} <= rows
 
 
+@pytest.mark.slow
 def test_composed_files_are_whole_and_train_takes_them(tmp_path: Path) -> None:
     config.register()
     compose("demo", tmp_path / "demo")

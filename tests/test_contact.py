@@ -13,6 +13,8 @@ from capsnet.report import sheets
 from capsnet.report.contact import COLUMNS, ROWS, sheet
 from running import output
 
+pytestmark = pytest.mark.slow
+
 
 def changed(before: Path, after: Path) -> tuple[float, float]:
     """The middle of what differs between two sheets, (down, right), as shares of the sheet."""

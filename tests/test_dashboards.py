@@ -13,6 +13,8 @@ from conftest import Shown
 from running import output
 from wandb_server import serving
 
+pytestmark = pytest.mark.slow
+
 KEY = "a" * 40
 
 
@@ -24,9 +26,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def written(home: Path) -> tuple[dict[str, Any], str]:
-    """What the command writes without an account, and what it says."""
+    """Return what the command writes without an account, and what it prints."""
     about = {"HOME": str(home), "WANDB_API_KEY": "", "WANDB_BASE_URL": "https://wandb.example"}
-    code, printed = output("dashboards", cwd=home, **about)
+    code, printed = output("tracking.dashboards", cwd=home, **about)
     assert code == 0, printed
     return json.loads((home / "results" / "dashboards.json").read_text()), printed
 
@@ -51,7 +53,7 @@ def tables(panel: dict[str, Any]) -> list[str]:
 
 
 def metrics(panel: dict[str, Any]) -> set[str]:
-    """What a panel shows of runs, by the names under which they log it."""
+    """Return the metrics of a panel, by the names under which runs log them."""
     about = panel["config"]
     match panel["viewType"]:
         case "Run History Line Plot":
@@ -148,7 +150,7 @@ def test_with_an_account_the_same_is_uploaded(
 ) -> None:
     with serving() as server:
         about = {"HOME": str(home), "WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url}
-        code, printed = output("dashboards", cwd=home, **about)
+        code, printed = output("tracking.dashboards", cwd=home, **about)
     assert code == 0, printed
     report, workspace = server.sent["upsertView"]
     [chart] = server.sent["createCustomChart"]
@@ -169,7 +171,7 @@ def test_a_refusal_gets_a_sentence(home: Path) -> None:
     with serving() as server:
         server.refused = {"upsertView"}
         about = {"HOME": str(home), "WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url}
-        code, printed = output("dashboards", cwd=home, **about)
+        code, printed = output("tracking.dashboards", cwd=home, **about)
     assert code == 1
     [line] = printed.strip().splitlines()
     assert line.startswith("error: 127.0.0.1:")

@@ -13,10 +13,10 @@ from scipy.io import savemat
 from scipy.ndimage import affine_transform
 from scipy.stats import kstest
 
-from capsnet.data import affnist, affnist_official, prepared
+from capsnet.data import affnist, affnist_official, storage
 from capsnet.data.affnist import random_transforms, render, sampling
 from capsnet.data.affnist_official import read_mat
-from capsnet.data.prepared import Digits
+from capsnet.data.storage import Digits
 from capsnet.errors import Mistake
 from capsnet.prepare import prepare
 from rendered import DEVICES, digest, grey
@@ -148,6 +148,7 @@ def test_all_ranges_are_uniform(digits: Digits) -> None:
         assert kstest(column, "uniform", (low, high - low)).pvalue > 0.001
 
 
+@pytest.mark.slow
 def test_shifts_use_all_the_room_there_is() -> None:
     """A dot under the identity may go to any place of the frame, its edges included."""
     images = np.repeat(dot(14, 14), 4000, 0)
@@ -175,7 +176,7 @@ def test_generated_copies_are_prepared_and_read(digits: Digits, tmp_path: Path) 
     examples = split.examples(torch.tensor([7, 507, 1007]), None)
     assert examples.images.shape == examples.parts[:, 0].shape == (3, 1, 40, 40)
     assert (examples.labels == digits.test_labels[7]).all()
-    manifest, arrays = prepared.read(tmp_path / "a")
+    manifest, arrays = storage.read(tmp_path / "a")
     assert manifest["source"] == "affnist-generated"
     assert manifest["digits_source"] == "uci-digits"
     assert tuple(manifest["columns"]) == affnist.COLUMNS
@@ -287,7 +288,7 @@ def test_the_zip_is_fetched_from_a_mirror_and_its_md5_remembered(
     np.testing.assert_array_equal(grey(split, torch.arange(60)), squares)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["source"] == "affnist-official"
-    assert manifest["file_md5"] == prepared.md5(file)
+    assert manifest["file_md5"] == storage.md5(file)
     assert len(list(folder.iterdir())) == 4
     zipped(mirror, official | {"original_id": np.zeros((1, 60))})
     with pytest.raises(Mistake, match="to trust the new one"):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from capsnet.data import expanded, prepared
+from capsnet.data import expanded, storage
 from capsnet.data.expanded import ExpandedDigits, fixed_shifts
-from capsnet.data.prepared import Digits
+from capsnet.data.storage import Digits
 from rendered import digest, evenly, grey
 
 GOLDEN = {"digits": "9611d841f0911f91", "mnist": "27385bed8a2c4375"}
@@ -67,7 +67,7 @@ def test_splits_are_parted_in_order(digits: Digits, splits: dict[str, ExpandedDi
 def test_without_holdout_there_is_no_validation(digits: Digits, tmp_path: Path) -> None:
     expanded.prepare(tmp_path / "e", digits)
     assert list(expanded.read(tmp_path / "e", digits)) == ["train", "test"]
-    manifest, _ = prepared.read(tmp_path / "e")
+    manifest, _ = storage.read(tmp_path / "e")
     assert (manifest["name"], manifest["source"]) == ("expanded", "uci-digits")
 
 

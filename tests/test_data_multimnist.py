@@ -8,9 +8,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from capsnet.data import multimnist, prepared
+from capsnet.data import multimnist, storage
 from capsnet.data.multimnist import MultiMnist, pairs, render
-from capsnet.data.prepared import Digits
+from capsnet.data.storage import Digits
 from capsnet.errors import Mistake
 from rendered import DEVICES, digest, evenly, grey
 
@@ -31,6 +31,7 @@ def test_split(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Mult
     return multimnist.read(folder, digits)["test"]
 
 
+@pytest.mark.slow
 def test_partners_are_of_another_class_and_none_comes_twice(labels: NDArray[np.int64]) -> None:
     table = pairs(labels, 300)
     assert (labels[table.partner] != labels).all()
@@ -47,7 +48,7 @@ def test_with_all_partners_a_base_meets_every_digit_of_other_classes() -> None:
 
 
 def test_partners_are_drawn_evenly(labels: NDArray[np.int64]) -> None:
-    """Of all digits of class 0, as partners of the bases of other classes, each equally often."""
+    """All digits of class 0 are partners of the bases of other classes equally often."""
     chosen = pairs(labels, 50).partner
     of_class = np.flatnonzero(labels == 0)
     met = chosen[np.isin(chosen, of_class)]
@@ -206,7 +207,7 @@ def test_tables_of_other_digits_are_refused(digits: Digits, tmp_path: Path) -> N
 
 def test_the_manifest_says_how_it_was_made(digits: Digits, tmp_path: Path) -> None:
     multimnist.prepare(tmp_path / "m", digits, count=2, reach=6, seed=3)
-    manifest, arrays = prepared.read(tmp_path / "m")
+    manifest, arrays = storage.read(tmp_path / "m")
     told = {key: manifest[key] for key in ("name", "source", "pairs_per_digit", "reach", "seed")}
     assert list(told.values()) == ["multimnist", "uci-digits", 2, 6, 3]
     assert manifest["digits"] == digits.digest

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from capsnet.data.prepared import Digits
 from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits, random_offsets, shifted
+from capsnet.data.storage import Digits
 from rendered import digest, evenly, grey
 
 ENUMERATED = {"digits": "8429799dced87696", "mnist": "5fdc63ac50f30551"}
@@ -34,6 +34,7 @@ def test_what_leaves_the_frame_is_gone_and_zeros_come_in() -> None:
     assert moved.equal(expected)
 
 
+@pytest.mark.slow
 def test_all_25_shifts_are_equally_likely_over_images_and_over_steps() -> None:
     one_step = random_offsets(0, 17, torch.arange(20_000), 2)
     assert evenly(one_step.numpy(), -2, 3)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from capsnet import build
 from capsnet.compose import composed
 from capsnet.data.datamodule import BLOCK, EvaluationBatches, TrainingSteps, batch_indices
+from capsnet.data.registry import load_dataset
 from capsnet.errors import Mistake
 from capsnet.prepare import prepare
 from capsnet.train import train
@@ -78,10 +78,11 @@ def test_evaluation_asks_for_every_example_once(world: int) -> None:
     assert sorted(asked.tolist()) == list(range(2503))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_a_capsnet_takes_every_set(name: str, root: Path, tmp_path: Path) -> None:
     run = tiny(root, f"data={name}", "data.source=digits", "schedule.steps=2", "logger=csv")
-    data = build.dataset(run)
+    data = load_dataset(run)
     assert data.image == (1, SIDES[name], SIDES[name])
     record = train(run, tmp_path)
     assert record is not None
@@ -95,11 +96,11 @@ def test_held_out_digits_are_not_trained_on(name: str, root: Path, tmp_path: Pat
     if name == "multimnist":
         message = "holds out 0 training digits, not 97: run .* --holdout 97"
         with pytest.raises(Mistake, match=message):
-            build.dataset(
+            load_dataset(
                 tiny(root, "data=multimnist", "data.source=digits", f"data.holdout={97 / 1297}")
             )
         return
-    data = build.dataset(
+    data = load_dataset(
         tiny(root, f"data={name}", "data.source=digits", f"data.holdout={97 / 1297}")
     )
     assert data.validation is not None
@@ -107,6 +108,7 @@ def test_held_out_digits_are_not_trained_on(name: str, root: Path, tmp_path: Pat
     assert len(data.train) == 1200 * (25 if name == "enumerated" else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "data"),
     [
@@ -125,11 +127,11 @@ def test_rows_of_other_sets_train(experiment: str, data: str, root: Path, tmp_pa
 
 def test_two_tables_are_two_runs(root: Path, tmp_path: Path) -> None:
     run = tiny(root, "data=multimnist", "data.source=digits")
-    before = build.dataset(run).digest
+    before = load_dataset(run).digest
     prepare("multimnist-digits", root / "multimnist-digits", count=3, seed=1)
-    assert build.dataset(run).digest != before
+    assert load_dataset(run).digest != before
     prepare("multimnist-digits", root / "multimnist-digits", count=3)
-    assert build.dataset(run).digest == before
+    assert load_dataset(run).digest == before
 
 
 def test_an_unknown_set_lists_the_sets() -> None:

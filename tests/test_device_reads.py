@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from capsnet import build, tracking
 from capsnet.compose import names
+from capsnet.data.registry import load_dataset
+from capsnet.tracking.loggers import build_loggers
+from capsnet.training.factory import build_datamodule, build_module
+from capsnet.training.trainer import build_trainer
 from running import tiny
 
 READS = ("_local_scalar_dense", "nonzero", "masked_select", "unique")  # a CUDA device is waited for
@@ -28,6 +31,7 @@ class Reads(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("progress", ["true", "false"])
 @pytest.mark.parametrize("experiment", ["mnist_capsnet_r3_recon", "mnist_baseline"])
 def test_values_are_read_at_logged_steps_alone(
@@ -42,10 +46,10 @@ def test_values_are_read_at_logged_steps_alone(
         "logger=csv",
         experiment=experiment,
     )
-    data = build.dataset(run)
-    trainer = build.trainer(run, tmp_path, tracking.loggers(run, tmp_path, {"sources": {}}))
+    data = load_dataset(run)
+    trainer = build_trainer(run, tmp_path, build_loggers(run, tmp_path, {"sources": {}}))
     with Reads(trainer) as reads:
-        trainer.fit(build.module(run, data.image), build.datamodule(run, data))
+        trainer.fit(build_module(run, data.image), build_datamodule(run, data))
     logged = {step for step in range(STEPS) if (step + 1) % EVERY == 0}
     last = STEPS - 1  # what ends the training may read
     assert {step for step in reads.at if step not in logged} <= {-1, last}  # and what begins it

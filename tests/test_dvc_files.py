@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from capsnet import dvc_files, results
-from capsnet.results import Record
+from capsnet.records import dvc_files
+from capsnet.records.record import Record, read_records
 from capsnet.train import train
 from running import tiny
 
@@ -32,6 +32,7 @@ def rows(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(text))
 
 
+@pytest.mark.slow
 def test_the_metrics_are_the_record_s(trained: tuple[Record, Path]) -> None:
     record, folder = trained
     test = record.tests["test"]
@@ -47,6 +48,7 @@ def test_the_metrics_are_the_record_s(trained: tuple[Record, Path]) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_curves_are_the_logged_ones(trained: tuple[Record, Path]) -> None:
     _, folder = trained
     logged = rows(folder / "logs/version_0/metrics.csv")
@@ -85,6 +87,7 @@ def test_what_was_never_logged_leaves_empty_cells() -> None:
     assert dvc_files.table(loss, 128).splitlines()[1:] == ["6400,0.12346,", "12800,0.0999,"]
 
 
+@pytest.mark.slow
 def test_the_record_comes_after_them(
     data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,4 +104,4 @@ def test_the_record_comes_after_them(
     assert sorted(file.name for file in (tmp_path / "results/kept").iterdir()) == [
         *("one.curves.csv", "one.json", "one.metrics.yaml", "one.npz")
     ]
-    assert list(results.read_all(tmp_path / "results")) == [tmp_path / "results/kept/one.json"]
+    assert list(read_records(tmp_path / "results")) == [tmp_path / "results/kept/one.json"]

@@ -1,4 +1,4 @@
-"""How commands end that cannot go on: one line, a shell's exit code, nothing half-written."""
+"""Commands that cannot go on end in one line, with a shell's exit code, nothing half-written."""
 
 import os
 import shutil
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from capsnet.errors import Mistake, told_plainly
-from capsnet.identity import PACKAGE
-from capsnet.results import write
+from capsnet.records.record import write_record
+from capsnet.training.fingerprint import PACKAGE
 from records import record
 from running import command, interrupted_reading, shell_code
 
@@ -49,8 +49,9 @@ def test_a_reader_that_is_gone_ends_it_silently(few: bool) -> None:
     assert without_reader([sys.executable, "-c", script], Path.cwd()) == (141, "")
 
 
+@pytest.mark.slow
 def test_a_table_without_reader_is_written_all_the_same(tmp_path: Path) -> None:
-    write(record(), tmp_path / "results/paper/mnist_capsnet_r3_recon/seed0.json")
+    write_record(record(), tmp_path / "results/paper/mnist_capsnet_r3_recon/seed0.json")
     _, printed = without_reader([sys.executable, "-m", "capsnet.report", "table"], tmp_path)
     assert printed == ""
     assert "25 / 10,000" in (tmp_path / "results/paper.md").read_text()
@@ -65,6 +66,7 @@ def without_reader(arguments: list[str], folder: Path) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_records_are_read(tmp_path: Path) -> None:
     (tmp_path / "results/paper/mnist_baseline").mkdir(parents=True)
     pipe = tmp_path / "results/paper/mnist_baseline/seed0.json"
@@ -83,11 +85,12 @@ def test_ctrl_c_while_configurations_are_composed(tmp_path: Path) -> None:
     assert list((tmp_path / "configs").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_a_server_does_not_answer(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         account = {"HOME": str(tmp_path), "WANDB_API_KEY": "a" * 40, "WANDB_BASE_URL": url}
-        process = command("dashboards", cwd=tmp_path, **account)
+        process = command("tracking.dashboards", cwd=tmp_path, **account)
         connection, _ = server.accept()
         process.send_signal(signal.SIGINT)
         printed, _ = process.communicate(timeout=60)
@@ -102,5 +105,5 @@ def test_ctrl_c_while_the_explorer_reads_its_data(tmp_path: Path) -> None:
     pipe = tmp_path / "data/mnist/manifest.json"
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    ended = interrupted_reading(pipe, "explore", "run", "--port", str(port), cwd=tmp_path)
+    ended = interrupted_reading(pipe, "explorer", "run", "--port", str(port), cwd=tmp_path)
     assert ended == (130, "stopped by Ctrl-C\n")

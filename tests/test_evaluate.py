@@ -14,15 +14,18 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from capsnet import build, results
-from capsnet.data import prepared
+from capsnet.data import storage
 from capsnet.errors import Mistake
 from capsnet.evaluate import evaluate
-from capsnet.identity import PACKAGE, config_digest
 from capsnet.prepare import prepare
-from capsnet.saving import read_weights, save_weights
+from capsnet.records.record import read_record
+from capsnet.records.weights import read_weights, save_weights
 from capsnet.train import train
+from capsnet.training.factory import build_network
+from capsnet.training.fingerprint import PACKAGE, config_digest
 from running import interrupted_reading, output, tiny
+
+pytestmark = pytest.mark.slow
 
 PROJECT = PACKAGE.parents[1]
 SHORT = ("schedule.steps=40", "schedule.decay_steps=100", "schedule.batch=32", "logger=csv")
@@ -49,7 +52,7 @@ def test_the_weights_of_the_repository_answer_as_their_record_says(
     weights = PROJECT / "results/weights/mnist_capsnet_r3_recon"
     run, _ = read_weights(weights)
     assert run.record is not None
-    record = results.read(PROJECT / run.record)
+    record = read_record(PROJECT / run.record)
     assert record.identity["config"] == config_digest(run)
     found = evaluate(weights, [f"data.root={mnist_root}"])
     # Another processor's rounding may turn an answer that hangs in the balance.
@@ -57,7 +60,7 @@ def test_the_weights_of_the_repository_answer_as_their_record_says(
 
 
 def test_the_weights_answer_as_the_run_did(affine: Path) -> None:
-    record = results.read(affine / "record.json")
+    record = read_record(affine / "record.json")
     assert evaluate(affine, []) == record.tests
     assert evaluate(affine / "weights.safetensors", []) == record.tests
     assert record.tests["affnist"].total == 3 * record.tests["test"].total == 1500
@@ -72,7 +75,7 @@ def test_they_are_those_of_the_last_checkpoint(affine: Path) -> None:
 
 
 def test_other_data_and_changed_weights_give_other_numbers(affine: Path, tmp_path: Path) -> None:
-    tests = results.read(affine / "record.json").tests
+    tests = read_record(affine / "record.json").tests
     assert evaluate(affine, ["data=expanded"]) == {"test": tests["test"]}
     shutil.copytree(affine, tmp_path / "copy")
     file = tmp_path / "copy" / "weights.safetensors"
@@ -89,7 +92,7 @@ def test_what_kernels_of_a_gpu_trained_is_judged_on_any_device(
     config = (affine / "config.yaml").read_text()
     assert trained in config
     (tmp_path / "copy" / "config.yaml").write_text(config.replace(trained, fused))
-    tests = results.read(affine / "record.json").tests
+    tests = read_record(affine / "record.json").tests
     assert evaluate(tmp_path / "copy", ["data=expanded"]) == {"test": tests["test"]}
 
 
@@ -97,7 +100,7 @@ def test_on_the_command_line(affine: Path, tmp_path: Path) -> None:
     arguments = (str(affine), "data=expanded", "--json", "out/numbers.json")
     code, printed = output("evaluate", *arguments, cwd=tmp_path)
     assert code == 0, printed
-    test = results.read(affine / "record.json").tests["test"]
+    test = read_record(affine / "record.json").tests["test"]
     assert f"test: {test.errors} errors in 500 uci-digits: {test.error_percent:.2f} %" in printed
     written = json.loads((tmp_path / "out" / "numbers.json").read_text())
     assert (written["test"]["errors"], list(written)) == (test.errors, ["test"])
@@ -197,10 +200,10 @@ def test_data_of_another_kind_get_a_sentence(
     for split in ("train", "test"):
         arrays[f"{split}_images"] = np.zeros(shape, np.uint8)
         arrays[f"{split}_labels"] = np.tile(np.array(labels), 2)
-    with prepared.building(tmp_path / "mine") as scratch:
-        prepared.write(scratch, {"name": "mine", "source": "mine"}, arrays)
+    with storage.building(tmp_path / "mine") as scratch:
+        storage.write(scratch, {"name": "mine", "source": "mine"}, arrays)
     run = tiny(data_root, experiment="mnist_baseline")
-    save_weights(build.network(run, (1, 28, 28)), run, tmp_path / "run")
+    save_weights(build_network(run, (1, 28, 28)), run, tmp_path / "run")
     with pytest.raises(Mistake, match=message):
         evaluate(tmp_path / "run", [f"data.root={tmp_path}", "data.source=mine"])
 

@@ -13,8 +13,8 @@ import pytest
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from capsnet import results
 from capsnet.errors import Mistake
+from capsnet.records.record import Record, outcome, write_arrays, write_record
 from capsnet.report import figures, lines, pictures
 from capsnet.report.look import BLUE, VERMILION
 from capsnet.report.recipes import figure_recipes
@@ -29,7 +29,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
 
 
-def routed(iterations: int, **changes: Any) -> results.Record:
+def routed(iterations: int, **changes: Any) -> Record:
     model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations, "decoder": True}
     return record(experiment=f"mnist_capsnet_r{iterations}_recon", model=model, **changes)
 
@@ -55,17 +55,17 @@ def curve(*values: float) -> NDArray[np.float64]:
 
 
 def trained(iterations: int = 3) -> dict[str, NDArray[Any]]:
-    """What every CapsNet leaves."""
+    """Return the arrays that every CapsNet leaves."""
     falling = np.exp(-np.arange(100) / 30)
     logged = {f"curve.routing/change_{k}": curve(*falling) for k in range(1, iterations + 1)}
     losses = {"curve.train/loss": curve(*falling), "curve.train/margin": curve(*falling / 2)}
     return logged | losses | {"routing_changes": 10.0 ** -np.arange(1, 11)}
 
 
-def leave(folder: Path, one: results.Record, arrays: dict[str, NDArray[Any]]) -> None:
+def leave(folder: Path, one: Record, arrays: dict[str, NDArray[Any]]) -> None:
     path = folder / one.experiment / f"seed{one.seed}.json"
-    results.write(one, path)
-    results.write_arrays(path, arrays)
+    write_record(one, path)
+    write_arrays(path, arrays)
 
 
 class Placed(NamedTuple):
@@ -96,7 +96,7 @@ def triples(path: Path) -> list[str]:
 
 
 def ink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """As it stands on paper, dark on light, in three channels."""
+    """Return the picture dark on light, in three channels."""
     return np.repeat(255 - picture[..., None], 3, axis=-1)
 
 
@@ -144,6 +144,7 @@ def test_no_wrong_answers_are_said_and_do_no_harm(tmp_path: Path) -> None:
     assert "No answer on the test set is right." in words(tmp_path / "figure.svg")
 
 
+@pytest.mark.slow
 def test_figure_4_has_a_row_a_dimension_and_a_column_an_offset(tmp_path: Path) -> None:
     arrays = {"perturbed": noise(10, 16, 11, 6, 6)}
     pictures.figure_4(tmp_path / "figure", Run(record(), arrays))
@@ -161,6 +162,7 @@ def test_figure_4_has_a_row_a_dimension_and_a_column_an_offset(tmp_path: Path) -
 PAIRS = [[[2, 7], [7, 2], [2, 0]], [[6, 1], [6, 1], [6, 9]], [[8, 3], [8, 5], [8, 4]]]
 
 
+@pytest.mark.slow
 def test_figure_5_overlays_red_and_green(tmp_path: Path) -> None:
     arrays = shown(PAIRS)
     one = record(experiment="multimnist_capsnet_r3_recon")
@@ -188,7 +190,7 @@ def test_figure_5_overlays_red_and_green(tmp_path: Path) -> None:
     ("changes", "expected"),
     [
         ({}, []),
-        ({"tests": {"test": results.outcome("uci-digits", 1, 500)}}, ["demo"]),
+        ({"tests": {"test": outcome("uci-digits", 1, 500)}}, ["demo"]),
         ({"model": {"width": 0.25}}, ["demo"]),
         ({"steps_done": 400}, ["short schedule"]),
         ({"steps_done": 400, "stopped": 400}, []),
@@ -200,7 +202,7 @@ def test_marks(changes: dict[str, Any], expected: list[str]) -> None:
 
 
 def test_marks_and_caption_stand_in_the_figure(tmp_path: Path) -> None:
-    small = record(tests={"test": results.outcome("uci-digits", 1, 500)}, steps_done=400, seed=7)
+    small = record(tests={"test": outcome("uci-digits", 1, 500)}, steps_done=400, seed=7)
     pictures.figure_3(tmp_path / "small", Run(small, shown(RIGHT_AND_WRONG)))
     told = words(tmp_path / "small.svg")
     assert "demo · short schedule" in told
@@ -226,7 +228,7 @@ def test_smoothing_is_a_running_mean() -> None:
 
 
 def heights(path: Path, colour: str) -> list[list[float]]:
-    """How far down each line of a colour goes through its points, in an SVG."""
+    """Return the heights of the points of each line of a colour, in an SVG."""
     found = ElementTree.parse(path).iter(f"{SVG}path")
     drawn = [one.attrib["d"] for one in found if f"stroke: {colour.lower()}" in styled(one)]
     return [[float(pair) for pair in re.findall(r"[ML] \S+ (\S+)", line)] for line in drawn]
@@ -247,6 +249,7 @@ def test_figure_a1_is_straight_where_changes_fall_tenfold(tmp_path: Path) -> Non
     assert np.diff(final[0]).mean() > 0  # downwards
 
 
+@pytest.mark.slow
 def test_losses_keep_baselines_and_capsnets_apart(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
     entropy = {"curve.train/cross_entropy": curve(3, 2, 1), "curve.train/loss": curve(3, 2, 1)}
@@ -282,6 +285,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 NAMES = ("curves", "figure_3", "figure_4", "figure_5", "figure_a1", "figure_a2")
 
 
+@pytest.mark.slow
 def test_the_command_draws_every_figure_and_twice_the_same(profile: Path, tmp_path: Path) -> None:
     code, printed = output("report", "figures", "--profile", "small", cwd=profile.parents[1])
     assert code == 0, printed
@@ -297,6 +301,7 @@ def test_the_command_draws_every_figure_and_twice_the_same(profile: Path, tmp_pa
     assert "seeds 0, 1, 3" in words(tmp_path / "figure_a2.svg")
 
 
+@pytest.mark.slow
 def test_figures_of_two_recipes_show_one_and_compare_both(tmp_path: Path) -> None:
     """A recipe is another model: its losses would not mean the same."""
     both = {"curve.validation/error": curve(0.04, 0.02)} | trained()
@@ -312,6 +317,7 @@ def test_figures_of_two_recipes_show_one_and_compare_both(tmp_path: Path) -> Non
         assert told in words(tmp_path / "recipes.svg")
 
 
+@pytest.mark.slow
 def test_curves_are_named_by_what_was_set_by_hand_for_some(tmp_path: Path) -> None:
     steps, rate = "schedule.steps=9", "schedule.learning_rate=0.1"
     leave(tmp_path / "some", record(seed=0, changed=(steps,)), trained())
@@ -337,27 +343,29 @@ def test_figures_without_arrays_are_left_out(tmp_path: Path) -> None:
     leave(tmp_path / "some", record(), {"routing_changes": np.ones(10)})
     drawn = figures.draw(tmp_path / "some", tmp_path / "drawn")
     assert [path.name for path in drawn] == ["figure_a1.png", "figure_a1.svg"]
-    results.write(record(), tmp_path / "bare" / "experiment" / "seed0.json")
+    write_record(record(), tmp_path / "bare" / "experiment" / "seed0.json")
     with pytest.raises(Mistake, match=r"no record in .*bare has its arrays"):
         list(figures.draw(tmp_path / "bare", tmp_path / "drawn"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("figures", "--profile", "none"), ("sweep", "results/none")])
 def test_nothing_to_draw_gets_a_sentence(arguments: tuple[str, ...], tmp_path: Path) -> None:
     code, printed = output("report", *arguments, cwd=tmp_path)
     assert (code, printed) == (1, "error: there are no results in results/none\n")
 
 
+@pytest.mark.slow
 def test_a_sweep_s_numbers(tmp_path: Path) -> None:
     for iterations, seed, errors in ((1, 0, 40), (1, 1, 60), (3, 0, 30)):
         model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations}
-        tests = {"test": results.outcome("mnist", errors, 10_000)}
+        tests = {"test": outcome("mnist", errors, 10_000)}
         path = tmp_path / f"model.routing_iterations={iterations},seed={seed}" / "record.json"
-        results.write(record(model=model, seed=seed, tests=tests), path)
+        write_record(record(model=model, seed=seed, tests=tests), path)
         values = [9.0] * 18 + [0.25 * iterations, 0.75 * iterations]  # the last tenth: two points
-        results.write_arrays(path, {"curve.train/loss": curve(*values)})
+        write_arrays(path, {"curve.train/loss": curve(*values)})
     baseline = record(experiment="mnist_baseline", model={"name": "mnist_baseline", "width": 1.0})
-    results.write(baseline, tmp_path / "baseline" / "record.json")
+    write_record(baseline, tmp_path / "baseline" / "record.json")
     code, printed = output("report", "sweep", str(tmp_path), cwd=tmp_path)
     assert code == 0, printed
     series = (
@@ -397,7 +405,7 @@ def test_what_differs_in_more_than_iterations_is_another_series() -> None:
 def swept(rate: str, seed: int, errors: int, **changes: Any) -> Run:
     """A run of a sweep over the learning rate, at twenty steps that were set by hand."""
     changed = (f"schedule.learning_rate={rate}", "schedule.steps=20")
-    tests = {"test": results.outcome("mnist", errors, 10_000)}
+    tests = {"test": outcome("mnist", errors, 10_000)}
     one = record(
         changed=changed, seed=seed, tests=tests, steps_planned=20, steps_done=20, **changes
     )
@@ -422,7 +430,7 @@ def test_any_value_can_be_swept_and_the_legend_says_what_differs(tmp_path: Path)
 
 
 def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:
-    many = {"test": results.outcome("mnist", 900, 10_000)}
+    many = {"test": outcome("mnist", 900, 10_000)}
     runs = [Run(record(), {}), Run(record(recipe="text", tests=many), {})]
     figure_sweep(tmp_path / "figure", sweep_of(runs))
     bars = [heights(tmp_path / "figure.svg", colour) for colour in (BLUE, VERMILION)]
@@ -434,6 +442,6 @@ def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_sweep_gets_a_sentence(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
-    results.write(record(model=model), tmp_path / "one" / "record.json")
+    write_record(record(model=model), tmp_path / "one" / "record.json")
     with pytest.raises(Mistake, match=r"differ in no value that was set by hand"):
         list(figures.draw_sweep(tmp_path, tmp_path))

@@ -198,7 +198,7 @@ def routing_with_stored_votes(
 
 
 def gradients(routing: Callable[..., Tensor], **settings: Any) -> Tensor:
-    """Of a fixed weighting of the outputs, with respect to u and weight, as one vector."""
+    """Return the gradients of a fixed weighting of the outputs by u and weight, as one vector."""
     u, weight, _ = routing_inputs()
     u.requires_grad_()
     weight.requires_grad_()
@@ -317,7 +317,7 @@ class LargestTensor(TorchDispatchMode):
 
 
 def largest_tensor(routing: Callable[..., Tensor], u: Tensor, weight: Tensor) -> int:
-    """In the forward and the backward pass."""
+    """Return the largest tensor of the forward and the backward pass."""
     with LargestTensor() as seen:
         routing(u.requires_grad_(), weight.requires_grad_(), 3).sum().backward()
     return seen.numel

@@ -1,4 +1,4 @@
-"""What only a CUDA GPU can show: compiled kernels, TF32, bf16, CUDA graphs, waits, a whole run.
+"""Tests for a CUDA GPU: compiled kernels, TF32, bf16, CUDA graphs, waits, a whole run.
 
 Everything is computed in processes of its own, where Triton compiles: in this one it interprets.
 Without a GPU the helpers of these tests are tried on a CPU, and the rest is skipped.
@@ -15,13 +15,14 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from capsnet import build, results
 from capsnet.benchmark.loop import fit
 from capsnet.benchmark.rows import Row
 from capsnet.benchmark.settings import Setting, settings
 from capsnet.benchmark.turns import Candidate, Worker
 from capsnet.gpu_check import advice, exactness
-from capsnet.precision import fp32_arithmetic
+from capsnet.kernels.precision import fp32_arithmetic
+from capsnet.records.record import read_record
+from capsnet.training.factory import autocast
 from running import TINY, output
 from test_resume import kill_after_progress
 
@@ -36,7 +37,7 @@ def _compiling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def elsewhere(row: Callable[[], Row], work: Callable[[Row], Any]) -> Any:
-    """What `work` returns in a process of its own; None, and a traceback, where it failed."""
+    """Return the result of `work` in a process of its own; None and a traceback where it failed."""
     worker = Worker(Candidate(row))
     worker.answer()
     try:
@@ -60,7 +61,7 @@ def losses(row: Row, steps: int = 20) -> list[float]:
         for step, indices in islice(row.batches, steps):
             examples = row.data.examples(indices.to(row.device), step)
             row.adam.zero_grad()
-            with build.arithmetic(row.run, row.device):
+            with autocast(row.run, row.device):
                 loss = torch.stack(list(row.module.losses(examples).values())).sum()
             loss.backward()
             row.adam.step()
@@ -72,6 +73,7 @@ def made(device: str, setting: Setting, *overrides: str, experiment: str = EXPER
     return Row(experiment, device, (*setting.overrides, "trainer.progress=false", *overrides))
 
 
+@pytest.mark.slow
 def test_losses_are_those_of_a_training() -> None:
     small = "model.width=0.1", "schedule.batch=16"
     fast, reference = (losses(made("cpu", Setting(k), *small)) for k in ("fast", "reference"))
@@ -154,7 +156,7 @@ def test_a_killed_run_goes_on_and_is_judged(data_root: Path, tmp_path: Path) -> 
     code, printed = output("train", *arguments, f"hydra.run.dir={run}", cwd=tmp_path)
     assert code == 0, printed
     assert "resuming from last.ckpt" in printed
-    record = results.read(run / "record.json")
+    record = read_record(run / "record.json")
     assert (record.steps_done, record.device) == (2000, torch.cuda.get_device_name())
     code, printed = output("evaluate", str(run), cwd=tmp_path)
     assert code == 0, printed

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from capsnet import results
 from capsnet.benchmark.rows import Row
 from capsnet.benchmark.settings import Setting, settings
 from capsnet.benchmark.turns import Candidate
@@ -22,6 +21,7 @@ from capsnet.gpu_check.advice import BASELINE, CAPSNET
 from capsnet.gpu_check.exactness import Sizes
 from capsnet.gpu_check.measure import Deadline, Plan, Trained
 from capsnet.kernels.networks import FastCapsNet
+from capsnet.records.files import write_json
 from capsnet.report.costs import costs_table
 from capsnet.report.speed import speed_tables
 from running import output
@@ -38,6 +38,7 @@ def plan(minutes: float = 10, jobs: tuple[int, ...] = (1, 2)) -> Plan:
     return Plan(Deadline(minutes), chosen, "cpu", TINY, 0.01, (5, 10), jobs, SIZES)
 
 
+@pytest.mark.slow
 def test_without_a_gpu_there_is_one_sentence(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is one")
@@ -141,6 +142,7 @@ def logging(experiment: str) -> Row:
     return Row(experiment, "cpu", (*TINY, f"trainer.log_every={waits.EVERY}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", [CAPSNET, BASELINE])
 def test_steps_wait_only_where_they_are_logged(experiment: str) -> None:
     row = logging(experiment)
@@ -150,6 +152,7 @@ def test_steps_wait_only_where_they_are_logged(experiment: str) -> None:
     assert found.logged > 0
 
 
+@pytest.mark.slow
 def test_a_step_that_waits_is_found_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     row = logging(BASELINE)
     losses = row.module.losses
@@ -202,7 +205,7 @@ def test_more_runs_at_a_time_only_if_that_gains() -> None:
 
 
 def timed(step: float, evaluation: float = 1.0) -> dict[str, Any]:
-    """What is measured of a step of so many seconds."""
+    """Return the measurements of a step of so many seconds."""
     parts = dict.fromkeys(("data", "forward", "backward", "optimiser"), step / 8)
     rounds = [parts | {"evaluation": evaluation}] * 3
     looped = {"steps": 200, "seconds": 200 * step, "step": 100 * step, "data": step}
@@ -238,6 +241,7 @@ def test_hours_are_all_steps_and_tests_of_all_trials() -> None:
     assert advice.hours({CAPSNET: check.row(DIED)}) == {}
 
 
+@pytest.mark.slow
 def test_every_experiment_takes_the_setting_of_its_kind() -> None:
     kinds = {name: advice.stands_for(name) for name in names("experiment")}
     assert {name for name, kind in kinds.items() if kind == BASELINE} == {
@@ -301,12 +305,13 @@ def test_the_benchmark_s_tables_take_a_check(tmp_path: Path) -> None:
 # All of it
 
 
+@pytest.mark.slow
 def test_all_parts_one_after_another(
     here: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was found is written after each of them: a check that is cut short loses the rest."""
+    """Findings are written after each part: a check that is cut short loses only the rest."""
     written: list[set[str]] = []
-    write = results.write_json
+    write = write_json
 
     def noted(told: dict[str, Any], path: Path) -> None:
         written.append(set(told))
@@ -315,7 +320,7 @@ def test_all_parts_one_after_another(
     some = [CAPSNET, BASELINE, "affnist_capsnet", "affnist_baseline"]
     here.setattr(check, "names", lambda group: some)
     here.setattr(check, "facts", lambda: {"GPU": "none"})
-    here.setattr(results, "write_json", noted)
+    here.setattr(check, "write_json", noted)
     check.carry_out(plan(), tmp_path / "card.json")
     parts = ["machine", "exactness", "waits", "settings", "rows", "jobs"]
     order = [next(k for k, told in enumerate(written) if part in told) for part in parts]
@@ -340,6 +345,7 @@ def test_no_part_is_begun_when_the_time_is_up(here: pytest.MonkeyPatch) -> None:
     assert list(measure.measured({"a": Trained(CAPSNET, FP32)}, plan(minutes=0))) == []
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_are_real_processes() -> None:
     found = measure.side_by_side(Trained(CAPSNET, FP32), plan(jobs=(1,)))
     assert list(found) == ["1"]

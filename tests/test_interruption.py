@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 import torch
 
-from capsnet import results
-from capsnet.callbacks import TimedCheckpoint
 from capsnet.errors import Mistake
-from capsnet.interruption import Interrupted, Interruption
-from capsnet.modules import CapsNetModule
+from capsnet.records.record import read_record
 from capsnet.train import train
+from capsnet.training.callbacks import TimedCheckpoint
+from capsnet.training.interruption import Interrupted, Interruption
+from capsnet.training.module import CapsNetModule
 from running import TINY, command, output, tiny
+
+pytestmark = pytest.mark.slow
 
 SHORT = (
     "schedule.steps=60",
@@ -109,7 +111,7 @@ def test_a_second_signal_ends_a_run_at_once() -> None:
 
 
 class Watched(SimpleNamespace):
-    """What a trainer of one process is to `TimedCheckpoint`."""
+    """A trainer of one process, as `TimedCheckpoint` uses it."""
 
     def save_checkpoint(self, path: Path) -> None:
         self.saved.append(self.global_step)
@@ -120,7 +122,7 @@ def test_checkpoints_are_as_far_apart_as_the_clock_says(
 ) -> None:
     """A step takes 1.7 ms: one checkpoint a minute, at a step that is logged, and the last one."""
     now = 0.0
-    monkeypatch.setattr("capsnet.callbacks.monotonic", lambda: now)
+    monkeypatch.setattr("capsnet.training.callbacks.monotonic", lambda: now)
     strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
     trainer: Any = Watched(
         saved=[],
@@ -153,7 +155,7 @@ def test_a_finished_run_can_be_prolonged(
     assert f"{tmp_path / 'prolonged'}: prolonged from 33 to 60 steps" in printed
     assert "resuming from last.ckpt, of step 33" in printed
     assert same_weights(tmp_path / "at once", tmp_path / "prolonged")
-    records = [results.read(tmp_path / name / "record.json") for name in ("at once", "prolonged")]
+    records = [read_record(tmp_path / name / "record.json") for name in ("at once", "prolonged")]
     assert records[0].tests == records[1].tests
     assert records[0].identity == records[1].identity
     assert records[1].steps_done == 60
@@ -176,7 +178,7 @@ def test_a_shortened_run_starts_afresh(data_root: Path, tmp_path: Path) -> None:
     train(tiny(data_root, *SHORT, "schedule.steps=33"), tmp_path)
     assert checkpoint(tmp_path)["global_step"] == 33
     assert checkpoint(tmp_path / "superseded-1")["global_step"] == 60
-    assert results.read(tmp_path / "superseded-1" / "record.json").steps_done == 60
+    assert read_record(tmp_path / "superseded-1" / "record.json").steps_done == 60
 
 
 class Malicious:
@@ -283,3 +285,9 @@ def test_a_record_that_cannot_be_written_is_said_before_torch_is_imported(tmp_pa
     code, printed = output("train", experiment, "record=/proc/none/x.json", cwd=tmp_path)
     assert (code, "record: /proc/none/x.json cannot be written" in printed) == (1, True)
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_an_interruption_survives_the_way_from_one_process_to_another(number: int) -> None:
+    handed_on = pickle.loads(pickle.dumps(Interrupted(number)))
+    assert (handed_on.code, handed_on.signal) == (128 + number, number)

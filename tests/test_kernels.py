@@ -15,10 +15,10 @@ from torch.nn.functional import conv2d
 from capsnet import functional
 from capsnet.benchmark import textbook
 from capsnet.benchmark.textbook import TextbookCapsNet
-from capsnet.kernels import allocator, convolutions, fourier, products, routing, same, tiling
+from capsnet.kernels import allocator, conv_same, convolutions, fourier, matmul, routing, tiling
+from capsnet.kernels.conv_same import same_convolution
 from capsnet.kernels.convolutions import Sizes, best_tile, stacked_convolutions
 from capsnet.kernels.networks import FastCapsNet, FastConv2d
-from capsnet.kernels.same import same_convolution
 from capsnet.kernels.tiling import Tile
 from capsnet.networks import AffnistBaseline, CapsNet, MnistBaseline, MultiMnistBaseline
 
@@ -95,6 +95,7 @@ def test_routing_is_exact(iterations: int, bias: bool) -> None:
     assert_routes_alike(inputs if bias else inputs[:2], iterations)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capsules", [1152, 3200, 4608])
 def test_routing_is_exact_at_the_sizes_of_the_paper(capsules: int) -> None:
     assert_routes_alike(routed(capsules, batch=2), 3)
@@ -144,34 +145,34 @@ def test_routing_needs_an_iteration(route: Function) -> None:
 
 
 def test_the_textbook_routes_to_the_same_values() -> None:
-    """What the benchmark compares with computes the same."""
+    """The benchmark's textbook routing computes the same values."""
     slow, truth = textbook.dynamic_routing, functional.dynamic_routing
     assert_equal(with_options(slow, 3), with_options(truth, 3), routed(9))
     assert_equal(with_options(slow, 3, False), with_options(truth, 3, False), routed(9)[:2])
 
 
-@pytest.mark.parametrize("linear", [None, products.ONEDNN], ids=["PyTorch's own", "oneDNN"])
+@pytest.mark.parametrize("linear", [None, matmul.ONEDNN], ids=["PyTorch's own", "oneDNN"])
 @pytest.mark.parametrize("stack", [(), (1,), (7,)])
 def test_products_are_as_good_in_float32(
     stack: tuple[int, ...], linear: Function | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Transposed factors included."""
-    monkeypatch.setattr(products, "LINEAR", linear)
+    monkeypatch.setattr(matmul, "LINEAR", linear)
     a, b = normal(*stack, 33, 20, seed=0), normal(*stack, 47, 33, seed=1)
     inputs = (a.mT, b.mT)
-    assert_as_good_in_float32(products.matmul, torch.matmul, inputs)
-    assert_equal(products.matmul, torch.matmul, inputs)
+    assert_as_good_in_float32(matmul.matmul, torch.matmul, inputs)
+    assert_equal(matmul.matmul, torch.matmul, inputs)
 
 
 def test_products_where_the_operator_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "LINEAR", None)
+    monkeypatch.setattr(matmul, "LINEAR", None)
     a, b = normal(5, 20, 33, seed=0).float(), normal(5, 33, 47, seed=1).float()
-    assert torch.equal(products.matmul(a, b), a @ b)
+    assert torch.equal(matmul.matmul(a, b), a @ b)
 
 
 def test_a_product_computes_only_the_gradients_that_are_asked_for() -> None:
     a, b = normal(4, 5, seed=0), normal(5, 6, seed=1).requires_grad_()
-    products.matmul(a, b).sum().backward()
+    matmul.matmul(a, b).sum().backward()
     assert a.grad is None
     torch.testing.assert_close(b.grad, a.sum(0)[:, None].expand(5, 6))
 
@@ -262,12 +263,12 @@ def test_same_convolutions_with_other_kernels_are_exact(taps: tuple[int, int]) -
 def test_same_convolutions_are_exact_however_they_are_tiled(
     outputs: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(same, "best_tile", lambda sizes: Tile(outputs, (5, 5)))
+    monkeypatch.setattr(conv_same, "best_tile", lambda sizes: Tile(outputs, (5, 5)))
     assert_equal(same_convolution, torch_same, features((28, 28), channels=(3, 2)))
 
 
 def test_same_convolutions_are_exact_from_channels_last() -> None:
-    """In the memory of the one before, where channels lie last, or of PyTorch's channels_last."""
+    """Inputs lie in memory with channels last, as a convolution left them or as channels_last."""
     x, weight = features((12, 13))
     last = x.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)
     assert_equal(same_convolution, torch_same, (last, weight))
@@ -292,15 +293,16 @@ def test_same_convolutions_are_as_good_in_float32(side: int) -> None:
 def test_where_the_transform_pays(
     images: tuple[int, ...], kernel: tuple[int, ...], pays: bool
 ) -> None:
-    assert same.pays(torch.empty(images), torch.empty(kernel)) == pays
+    assert conv_same.pays(torch.empty(images), torch.empty(kernel)) == pays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [MnistBaseline, MultiMnistBaseline, AffnistBaseline])
 def test_a_baseline_by_the_fast_convolution_is_the_same_network(
     kind: Callable[..., nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a network so small would not take it."""
-    monkeypatch.setattr(same, "pays", lambda x, weight: True)
+    monkeypatch.setattr(conv_same, "pays", lambda x, weight: True)
     truth, fast = (kind((1, 12, 16), conv=c).double().eval() for c in (nn.Conv2d, FastConv2d))
     fast.load_state_dict(truth.state_dict())
     images = normal(2, 1, 12, 16, seed=3)
@@ -319,14 +321,14 @@ def test_a_fast_convolution_in_bf16_is_pytorchs() -> None:
 
 def test_a_product_keeps_only_what_its_gradients_need() -> None:
     a, b = normal(4, 5, seed=0), normal(5, 6, seed=1).requires_grad_()
-    product = products.matmul(a, b).grad_fn
+    product = matmul.matmul(a, b).grad_fn
     assert product is not None
     assert [kept is a for kept in product.saved_tensors] == [True, False]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.fixture(params=["at once", "in turn"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """How transforms go along height and width, whatever is cheaper."""
+    """Choose how transforms go along height and width, cheaper or not."""
     products = [None] if request.param == "at once" else [None, None]
     monkeypatch.setattr(fourier, "of_map", lambda tile, grid: products)
     fourier.transform.cache_clear()

@@ -18,7 +18,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def randomised(layer: nn.Module) -> nn.Module:
-    """In float64, every parameter drawn anew: the layers themselves start at 0."""
+    """Draw every parameter anew, in float64: the layers themselves start at 0."""
     layer.double()
     for seed, parameter in enumerate(layer.parameters()):
         parameter.data = normal(*parameter.shape, seed=seed)

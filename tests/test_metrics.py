@@ -1,4 +1,4 @@
-"""What counts as right."""
+"""Correct answers and confusion counts."""
 
 import numpy as np
 import pytest

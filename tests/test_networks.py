@@ -326,6 +326,7 @@ def test_one_hot_of_two_digits_each_marks_both() -> None:
     assert one_hot(labels, 4).tolist() == [[0.0, 1.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0]]
 
 
+@pytest.mark.slow
 def test_the_other_baselines_have_as_many_parameters_as_the_paper_s() -> None:
     assert parameter_count(MultiMnistBaseline()) == 24_563_978  # 24.56M [P] [D]
     # About as many as the CapsNet for 40×40 [P]: 13.48M.

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from capsnet import build, results
 from capsnet.benchmark.rows import Row, noise
 from capsnet.compose import composed, names
 from capsnet.config import Run
@@ -18,7 +17,9 @@ from capsnet.errors import Mistake
 from capsnet.evaluate import evaluate
 from capsnet.kernels.networks import FastCapsNet
 from capsnet.networks import CapsNet
+from capsnet.records.record import read_record
 from capsnet.train import train
+from capsnet.training.factory import build_module, build_network
 from running import TINY, output, tiny
 
 SHORT = ("schedule.steps=60", "schedule.batch=32", "trainer.log_every=10", "logger=csv")
@@ -36,7 +37,7 @@ def module(run: Run) -> tuple[Any, Any]:
     """The run's module and examples of a step, of noise."""
     examples = noise(run).examples(torch.arange(8), 3)
     channels, height, width = examples.images.shape[1:]
-    return build.module(run, (channels, height, width)).eval(), examples
+    return build_module(run, (channels, height, width)).eval(), examples
 
 
 @pytest.mark.parametrize("experiment", names("experiment"))
@@ -91,6 +92,7 @@ for one, other in zip(gradients(network.forward), gradients(compiled(network.for
 """
 
 
+@pytest.mark.slow
 def test_gradients_of_a_compiled_network_are_in_fp32_where_those_of_a_plain_one_are() -> None:
     done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -123,6 +125,7 @@ def losses(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[fl
     return logged(folder)
 
 
+@pytest.mark.slow
 def test_training_in_bf16_follows_that_in_fp32(
     data_root: Path, tmp_path: Path, losses: list[float]
 ) -> None:
@@ -130,12 +133,13 @@ def test_training_in_bf16_follows_that_in_fp32(
     rounded = logged(tmp_path)
     assert rounded == pytest.approx(losses, rel=0.02)
     assert rounded != pytest.approx(losses, rel=1e-5)
-    record = results.read(tmp_path / "record.json")
+    record = read_record(tmp_path / "record.json")
     assert (record.precision, record.variant) == ("bf16-mixed", "released, bf16")
     judged = evaluate(tmp_path, [])["test"]
     assert judged == record.tests["test"]
 
 
+@pytest.mark.slow
 def test_a_compiled_network_learns_the_same(
     data_root: Path, tmp_path: Path, losses: list[float]
 ) -> None:
@@ -150,7 +154,7 @@ def test_fused_kernels_need_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     run = composed("experiment=mnist_capsnet_r3", "trainer.kernels=fused")
     with pytest.raises(Mistake, match="fused needs a CUDA GPU"):
-        build.network(run, (1, 28, 28))
+        build_network(run, (1, 28, 28))
 
 
 class NoQuestions(TorchDispatchMode):

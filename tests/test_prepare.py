@@ -1,4 +1,4 @@
-"""What goes wrong while data are fetched: one sentence, nothing left behind, a second try works."""
+"""Failures while data are fetched: one sentence, nothing left behind, a second try works."""
 
 import errno
 import hashlib
@@ -19,7 +19,7 @@ from torchvision.datasets import MNIST
 
 from capsnet.data import download
 from capsnet.data.mnist import MIRROR
-from capsnet.data.prepared import Digits, read_digits
+from capsnet.data.storage import Digits, read_digits
 from capsnet.errors import Mistake
 from capsnet.prepare import prepare
 from running import command, output, shell_code
@@ -32,6 +32,7 @@ FILES = (
 )
 
 
+@pytest.mark.slow
 def test_a_mirror_that_cannot_be_reached(tmp_path: Path) -> None:
     code, printed = output("prepare", "mnist", cwd=tmp_path, **{MIRROR: "http://127.0.0.1:9/"})
     assert code == 1
@@ -118,6 +119,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_as_what_it_is(small_disk: Path) -> None:
     (small_disk / "data").mkdir()
     (small_disk / "filler").write_bytes(bytes(900_000))
@@ -129,6 +131,7 @@ def test_a_full_disk_is_told_as_what_it_is(small_disk: Path) -> None:
     assert list((small_disk / "data").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_not_a_mirror_that_is_away(small_disk: Path, mirror: str) -> None:
     code, printed = output("prepare", "mnist", cwd=small_disk, **{MIRROR: mirror})
     assert code == 1
@@ -173,6 +176,7 @@ def mirror() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:  # which never answers
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 import capsnet
-from capsnet import build, functional, networks, saving
+from capsnet import functional, networks
 from capsnet.compose import composed
 from capsnet.errors import Mistake
+from capsnet.records.weights import save_weights
+from capsnet.training.factory import build_network
 
 EXPERIMENTS = [  # the side of their images decides the shapes of their weights
     ("mnist_capsnet_r3_recon", 28),
@@ -34,14 +36,14 @@ def test_public_names_are_those_of_their_modules() -> None:
 
 
 def test_importing_the_package_and_its_guide_imports_no_torch() -> None:
-    code = "import sys, capsnet, capsnet.guide; sys.exit('torch' in sys.modules)"
+    code = "import sys, capsnet, capsnet.usage; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def saved(folder: Path, experiment: str, side: int) -> torch.nn.Module:
     run = composed(f"experiment={experiment}", "model.width=0.03", "seed=5")
-    network = build.network(run, (1, side, side)).eval()
-    saving.save_weights(network, run, folder)
+    network = build_network(run, (1, side, side)).eval()
+    save_weights(network, run, folder)
     return network
 
 
@@ -61,7 +63,7 @@ def test_a_loaded_network_computes_what_the_saved_one_did(
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     network = saved(tmp_path, "mnist_capsnet_r1", 28)
     other = composed("experiment=mnist_capsnet_r1", "model.width=0.06")
-    saving.save_weights(network, other, tmp_path)
+    save_weights(network, other, tmp_path)
     with pytest.raises(Mistake, match="the weights are not those of a capsnet as mnist_capsnet_r1"):
         capsnet.load(str(tmp_path))
 

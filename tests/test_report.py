@@ -14,20 +14,31 @@ import pytest
 from scipy.stats import chi2
 from scipy.stats import t as student
 
-from capsnet import paper, results
+from capsnet import paper
 from capsnet.errors import Mistake
+from capsnet.records.files import write_atomically
+from capsnet.records.record import (
+    Record,
+    outcome,
+    outcome_of,
+    read_arrays,
+    read_record,
+    read_records,
+    write_arrays,
+    write_record,
+)
+from capsnet.records.statistics import clustered, t_interval, wilson
 from capsnet.report import plan, terminal
 from capsnet.report.answers import Answers, in_general
 from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table, used_table
-from capsnet.report.document import extra_tables, in_readme
+from capsnet.report.document import extra_tables, generated, updated
 from capsnet.report.groups import longest
 from capsnet.report.recipes import recipes_table
 from capsnet.report.speed import speed_tables
 from capsnet.report.statistics import mcnemar
 from capsnet.report.tables import markdown, paper_table, verdict
 from capsnet.report.verdicts import pooled
-from capsnet.results import Record, t_interval
 from records import record
 from running import output
 
@@ -48,11 +59,11 @@ def verdict_of(records: Iterable[Record], row: paper.Row = R3) -> str:
 
 
 def demo(errors: int = 25) -> Record:
-    return record(tests={"test": results.outcome("uci-digits", errors, 500)})
+    return record(tests={"test": outcome("uci-digits", errors, 500)})
 
 
 def test_wilson_s_interval_is_the_textbook_s() -> None:
-    low, high = results.wilson(25, 10_000)
+    low, high = wilson(25, 10_000)
     # p = 25/10⁴, z = 1.959964: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n), by hand.
     assert low == pytest.approx(0.16940, abs=1e-5)
     assert high == pytest.approx(0.36881, abs=1e-5)
@@ -68,25 +79,25 @@ def test_an_old_record_says_what_its_interval_counts(
     digits: int | None, kind: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "seed0.json"
-    one = replace(results.outcome("mnist", 3, 200), digits=digits)
-    results.write(record(tests={"test": one}), path)
+    one = replace(outcome("mnist", 3, 200), digits=digits)
+    write_record(record(tests={"test": one}), path)
     old = json.loads(path.read_text())
     del old["tests"]["test"]["interval_kind"]
     path.write_text(json.dumps(old))
-    assert results.read(path).tests["test"] == replace(one, interval_kind=kind)
+    assert read_record(path).tests["test"] == replace(one, interval_kind=kind)
 
 
 def test_an_old_record_does_not_know_what_was_set_by_hand(tmp_path: Path) -> None:
     path = tmp_path / "seed0.json"
-    results.write(record(), path)
+    write_record(record(), path)
     old = json.loads(path.read_text())
-    assert results.read(path).changed_known
+    assert read_record(path).changed_known
     del old["changed"], old["changed_known"]
     path.write_text(json.dumps(old))
-    one = results.read(path)
+    one = read_record(path)
     assert (one.changed, one.changed_known) == ((), False)
-    results.write(one, path)
-    assert not results.read(path).changed_known
+    write_record(one, path)
+    assert not read_record(path).changed_known
     assert verdict_of([one]) == "none: values unknown"
 
 
@@ -115,24 +126,24 @@ TWICE = np.array([1, 1, 1, 1, 1, *[0] * 5, 1, 1, *[0] * 8], bool)
 def test_pictures_of_the_same_digit_are_not_independent() -> None:
     # Shares 100, 100, 50, 50, 50, 0, …: mean 35, sd √(15250 / 9), t(0.975; 9) = 2.262157.
     half = 2.262157 * math.sqrt(15250 / 9 / 10)
-    one = results.outcome_of("mnist", TWICE, 10)
+    one = outcome_of("mnist", TWICE, 10)
     assert (one.errors, one.total, one.digits) == (7, 20, 10)
     assert one.interval_percent == pytest.approx((35 - half, 35 + half), abs=1e-5)
-    assert results.outcome_of("mnist", TWICE, 20) == results.outcome("mnist", 7, 20)
+    assert outcome_of("mnist", TWICE, 20) == outcome("mnist", 7, 20)
 
 
 def test_where_copies_differ_at_random_the_interval_is_wilson_s() -> None:
     wrong = np.random.default_rng(0).random(40_000) < 0.2
-    one = results.outcome_of("mnist", wrong, 10_000)
-    assert one.interval_percent == pytest.approx(results.wilson(one.errors, 40_000), abs=0.01)
+    one = outcome_of("mnist", wrong, 10_000)
+    assert one.interval_percent == pytest.approx(wilson(one.errors, 40_000), abs=0.01)
     copied = np.tile(wrong[:10_000], 4)
-    low, high = results.outcome_of("mnist", copied, 10_000).interval_percent
-    once = results.wilson(int(wrong[:10_000].sum()), 10_000)
+    low, high = outcome_of("mnist", copied, 10_000).interval_percent
+    once = wilson(int(wrong[:10_000].sum()), 10_000)
     assert (low, high) == pytest.approx(once, abs=0.02)
 
 
 def test_no_interval_leaves_0_to_100() -> None:
-    low, high = results.clustered(np.array([1, 0, 0, 0] * 2, bool), 4)
+    low, high = clustered(np.array([1, 0, 0, 0] * 2, bool), 4)
     assert (low, high < 100) == (0, False)
 
 
@@ -148,13 +159,13 @@ def test_mcnemar_s_test_knows_that_digits_come_again() -> None:
 
 def test_a_record_survives_writing_and_reading(tmp_path: Path) -> None:
     path = tmp_path / "exp" / "seed0.json"
-    results.write(record(changed=("schedule.batch=32",)), path)
-    assert results.read(path) == record(changed=("schedule.batch=32",))
-    results.write(record(), path)
-    results.write_arrays(path, {"wrong.test": bits(45, range(3))})
-    assert results.read_all(tmp_path) == {path: record()}
-    assert np.array_equal(results.read_arrays(path)["wrong.test"], bits(45, range(3)))
-    assert results.read_arrays(tmp_path / "other.json") == {}
+    write_record(record(changed=("schedule.batch=32",)), path)
+    assert read_record(path) == record(changed=("schedule.batch=32",))
+    write_record(record(), path)
+    write_arrays(path, {"wrong.test": bits(45, range(3))})
+    assert read_records(tmp_path) == {path: record()}
+    assert np.array_equal(read_arrays(path)["wrong.test"], bits(45, range(3)))
+    assert read_arrays(tmp_path / "other.json") == {}
 
 
 @pytest.mark.parametrize(
@@ -263,8 +274,8 @@ def test_a_seed_that_was_recorded_twice_is_not_two() -> None:
 
 def test_the_accuracy_at_which_training_stops_is_no_result() -> None:
     sets = {
-        "test": results.outcome("mnist", 77, 10_000),
-        "affnist": results.outcome("affnist-generated", 67_200, 320_000),
+        "test": outcome("mnist", 77, 10_000),
+        "affnist": outcome("affnist-generated", 67_200, 320_000),
     }
     ours = [
         record(seed=seed, experiment="affnist_capsnet", tests=sets, stop_at=0.99, stopped=9000)
@@ -301,7 +312,7 @@ def test_rows_hold_mean_sd_seeds_counts_intervals_and_steps(tmp_path: Path) -> N
         "not enough runs",
     )
     alone = by_path([record(25)])
-    assert paper_table(alone, [R3])[1][6] == "{:.2f}–{:.2f}".format(*results.wilson(25, 10_000))
+    assert paper_table(alone, [R3])[1][6] == "{:.2f}–{:.2f}".format(*wilson(25, 10_000))
 
 
 def test_recipes_and_schedules_are_never_pooled() -> None:
@@ -322,8 +333,8 @@ def test_recipes_and_schedules_are_never_pooled() -> None:
 
 def test_one_run_speaks_for_several_test_sets() -> None:
     sets = {
-        "test": results.outcome("mnist", 77, 10_000),
-        "affnist": results.outcome("affnist-generated", 67_200, 320_000),
+        "test": outcome("mnist", 77, 10_000),
+        "affnist": outcome("affnist-generated", 67_200, 320_000),
     }
     ours = record(experiment="affnist_capsnet", tests=sets, stop_at=0.9923, stopped=9000)
     rows = paper_table(by_path([ours]), paper.AFFNIST)[1:]
@@ -337,8 +348,8 @@ def test_one_run_speaks_for_several_test_sets() -> None:
 
 def test_an_ablation_has_a_table_of_its_own_without_a_verdict() -> None:
     sets = {
-        "test": results.outcome("mnist", 77, 10_000),
-        "affnist": results.outcome("affnist-generated", 67_200, 320_000),
+        "test": outcome("mnist", 77, 10_000),
+        "affnist": outcome("affnist-generated", 67_200, 320_000),
     }
     ours = record(experiment="affnist_capsnet_r1", tests=sets, stop_at=0.9923, stopped=9000)
     assert {row[3] for row in paper_table(by_path([ours]), paper.AFFNIST)[1:]} == {"–"}
@@ -359,8 +370,8 @@ def three(better: list[int], worse: list[int], folder: Path, **changes: Any) -> 
         for seed, errors in enumerate(counts):
             path = folder / name / f"seed{seed}.json"
             runs[path] = record(errors, experiment=name, seed=seed, **changes)
-            results.write(runs[path], path)
-            results.write_arrays(path, {"wrong.test": bits(10_000, range(errors))})
+            write_record(runs[path], path)
+            write_arrays(path, {"wrong.test": bits(10_000, range(errors))})
     return runs
 
 
@@ -450,7 +461,7 @@ def test_95_percent_of_the_intervals_for_digits_in_general_hold_the_truth() -> N
 def recipe(name: str, seed: int, wrong: range, folder: Path, **changes: Any) -> Runs:
     path = folder / f"{name}-{seed}.json"
     one = record(len(wrong), recipe=name, seed=seed, **changes)
-    results.write_arrays(path, {"wrong.test": bits(10_000, wrong)})
+    write_arrays(path, {"wrong.test": bits(10_000, wrong)})
     return {path: one}
 
 
@@ -507,41 +518,62 @@ def test_runs_that_differ_in_more_than_the_seed_are_another_row(other: dict[str,
     ]
 
 
-MARK = "<!-- {}: `python -m capsnet.report readme` -->\nold<!-- end of {} -->\n"
-PAGE = f"before\n{MARK.format(*['tables'] * 2)}between\n{MARK.format(*['speed'] * 2)}after\n"
+def known(runs: Runs, others: Runs | None = None) -> str:
+    """Return the tables of docs/results.md."""
+    return generated(runs, others or {}, [])["docs/results.md"]["tables"]
 
 
-def test_the_readme_shows_the_longest_runs_and_no_demo() -> None:
+def test_the_results_page_shows_the_longest_runs_and_no_demo() -> None:
     short = record(90, schedule="short", steps_planned=500, steps_done=500)
     text = record(91, recipe="text", schedule="short", steps_planned=500, steps_done=500)
     kinds = [short, record(25), demo(), record(seed=1), text]
     runs = {Path(name): one for name, one in zip("abcde", kinds, strict=True)}
     assert list(longest(runs)) == [Path("b"), Path("d"), Path("e")]
-    text = in_readme(PAGE, runs, {}, [])
-    assert [word in text for word in ("before", "between", "after")] == [True] * 3
-    assert "old" not in text
-    known, compared = text.split("### Recipes at equal steps")
-    assert "25, 25 / 10,000" in known
-    assert "90 / 10,000" not in known
+    rows, compared = known(runs).split("### Recipes at equal steps")
+    assert "25, 25 / 10,000" in rows
+    assert "90 / 10,000" not in rows
     assert "| 90 / 10,000 | 91 / 10,000 | -0.01 |" in compared
-    assert in_readme(text, runs, {}, []) == text
-    with pytest.raises(Mistake, match="has lost its marks"):
-        in_readme("no marks", runs, {}, [])
 
 
-def test_the_readme_s_claims_compare_the_longest_runs_that_both_models_have() -> None:
+def test_the_readme_s_table_has_the_state_of_every_row_and_no_demo() -> None:
+    short = {"schedule": "short", "steps_planned": 500, "steps_done": 500}
+    kinds = [record(24), record(26, seed=1), record(90, **short), demo()]
+    kinds.append(record(91, recipe="text", **short))
+    table = generated(by_path(kinds), {}, [])["README.md"]["state"]
+    _, _, *rows = table.splitlines()
+    assert "| MNIST: Baseline CNN | 0.39 | – | not yet run |" in rows
+    paper_s = "MNIST: CapsNet, 3 routing, decoder | 0.25 ± 0.005"
+    assert [row for row in rows if paper_s in row] == [
+        f"| {paper_s} | 0.91 | 500, short, text |",
+        f"| {paper_s} | 0.25 ± 0.014 (2) | 300,000, paper, released |",
+    ]
+    assert len(rows) == 1 + sum(not row.condition for rows in paper.TABLES.values() for row in rows)
+    assert "uci" not in table
+
+
+def test_generated_text_replaces_what_is_between_its_marks() -> None:
+    begin, end = "<!-- one: `python -m capsnet.report readme` -->", "<!-- end of one -->"
+    text = updated("PAGE.md", f"before\n{begin}\nold\n{end}\nafter\n", {"one": "| a |"})
+    assert text == f"before\n{begin}\n\n| a |\n{end}\nafter\n"
+    assert updated("PAGE.md", text, {"one": "| a |"}) == text
+    with pytest.raises(Mistake, match="lacks its marks"):
+        updated("PAGE.md", text, {"two": "| b |"})
+
+
+def test_the_claims_compare_the_longest_runs_that_both_models_have() -> None:
     short = {"schedule": "short", "steps_planned": 500, "steps_done": 500}
     baseline = {"experiment": "mnist_baseline", "model": {"name": "mnist_baseline", "width": 1.0}}
     kinds = [record(25), record(90, **short), record(95, **baseline, **short)]
     runs = {Path(name): one for name, one in zip("abc", kinds, strict=True)}
-    text = in_readme(PAGE, runs, {}, [])
+    text = known(runs)
     claim = "CapsNet beats the baseline on MNIST | none: short schedule | +0.05 | – | – | 1"
     assert f"| {claim} | released | 500 of 500 |" in text
 
 
+@pytest.mark.slow
 def test_a_terminal_s_table_shows_what_was_set_by_hand(tmp_path: Path) -> None:
     by_hand = ("model.width=0.25", "schedule.learning_rate=0.0001", "schedule.steps=2000")
-    results.write(record(changed=by_hand), tmp_path / "results/mine/some/seed0.json")
+    write_record(record(changed=by_hand), tmp_path / "results/mine/some/seed0.json")
     code, printed = output("report", "table", "--profile", "mine", cwd=tmp_path)
     assert code == 0, printed
     assert all(value in printed for value in by_hand)
@@ -549,7 +581,7 @@ def test_a_terminal_s_table_shows_what_was_set_by_hand(tmp_path: Path) -> None:
     assert max(map(len, printed.splitlines())) <= terminal.WIDTH
 
 
-def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
+def test_the_results_page_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
     hour = {"device": "abacus", "train_seconds": 3600.0, "steps_done": 1000}
     others = {}
     for iterations, errors in ((3, 30), (1, 40)):
@@ -557,9 +589,9 @@ def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
         path = tmp_path / "sweeps" / "routing" / f"r{iterations}" / "record.json"
         others[path] = record(errors, model=routed, **hour)
         path.parent.mkdir(parents=True)
-        results.write_arrays(path, {"curve.train/loss": np.array([(1, 0.5 * iterations)])})
+        write_arrays(path, {"curve.train/loss": np.array([(1, 0.5 * iterations)])})
     others[tmp_path / "trials" / "a" / "b" / "seed0.json"] = record(90, seed=9, **hour)
-    text = in_readme(PAGE, {Path("a"): record(25, **hour)}, others, [])
+    text = known({Path("a"): record(25, **hour)}, others)
     title = "### Routing iterations: mnist_capsnet_r3_recon, released, 60,000 mnist, width 1, no"
     table = text[text.index(title) :].split("###")[1].splitlines()
     assert table[4:6] == [
@@ -570,20 +602,20 @@ def test_the_readme_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
     assert "90 / 10" not in text
 
 
-def test_the_readme_is_in_step_with_the_records() -> None:
+def test_readme_and_docs_are_in_step_with_the_records() -> None:
     project = Path(__file__).parents[1]
     listed = subprocess.run(["git", "ls-files", "results"], cwd=project, capture_output=True)
     if listed.returncode:
         pytest.skip("not a git checkout: what is committed is not known")
     paths = [project / name for name in listed.stdout.decode().split()]
-    text = (project / "README.md").read_text()
     below = {path: path.relative_to(project / "results").parts for path in paths}
     records = [path for path in paths if path.suffix == ".json" and len(below[path]) > 2]
-    runs = {path: results.read(path) for path in records if len(below[path]) == 3}
-    others = {path: results.read(path) for path in records if len(below[path]) > 3}
+    runs = {path: read_record(path) for path in records if len(below[path]) == 3}
+    others = {path: read_record(path) for path in records if len(below[path]) > 3}
     benchmarks = [path for path in paths if path.match("results/benchmark/*.json")]
-    written = in_readme(text, runs, others, benchmarks)
-    assert written == text, "run `python -m capsnet.report readme`"
+    for name, contents in generated(runs, others, benchmarks).items():
+        text = (project / name).read_text()
+        assert updated(name, text, contents) == text, "run `python -m capsnet.report readme`"
 
 
 def timing(step: float, evaluation: float = 1.0) -> dict[str, float]:
@@ -639,6 +671,7 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_growth_is_drawn_from_the_benchmark_s_file(tmp_path: Path) -> None:
     one = {path: {"timings": [timing(2.0)], "peak_mib": 2048} for path in ("textbook", "fast")}
     values = {"batch": (32, 1024), "side": (28, 64), "iterations": (1, 10)}
@@ -699,6 +732,7 @@ def test_markdown_is_a_table() -> None:
     assert len(lines) == 2 + len(paper.MNIST)
 
 
+@pytest.mark.slow
 def test_no_results_get_a_sentence(tmp_path: Path) -> None:
     code, printed = output("report", "table", "--profile", "nothing", cwd=tmp_path)
     assert code == 1
@@ -707,8 +741,8 @@ def test_no_results_get_a_sentence(tmp_path: Path) -> None:
 
 def test_atomic_writing_leaves_the_old_file_when_it_fails(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    results.write_atomically(path, b"old")
+    write_atomically(path, b"old")
     with pytest.raises(TypeError):
-        results.write_atomically(path, "not bytes")  # pyright: ignore[reportArgumentType]
+        write_atomically(path, "not bytes")  # pyright: ignore[reportArgumentType]
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

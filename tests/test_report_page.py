@@ -15,17 +15,17 @@ from xml.etree.ElementTree import Element
 import numpy as np
 import pytest
 
-from capsnet import results
 from capsnet.errors import Mistake
+from capsnet.records.record import Record, outcome, read_record, read_records, write_record
 from capsnet.report import plan
 from capsnet.report.document import tables
+from capsnet.report.figures import draw
 from capsnet.report.look import drawing
 from capsnet.report.runs import Run
 from capsnet.report.sweep import means_table, runs_table, sweep_of
 from capsnet.report.web.curves import CHANGE, WORDS
 from capsnet.report.web.sweeping import sweeping
 from capsnet.report.web.write import page, write
-from capsnet.results import Record
 from parsed import cells, parsed, text
 from records import record
 from running import output
@@ -36,10 +36,11 @@ WEB = PROJECT / "src/capsnet/report/web"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real records of 500 steps and of five epochs, with all that lies beside them."""
+    """Real records of 500 steps and of five epochs, and what is drawn from them."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("steps500", "steps500-figures", "epochs5", "benchmark"):
+    for name in ("steps500", "epochs5", "benchmark"):
         shutil.copytree(PROJECT / "results" / name, folder / "results" / name)
+    assert list(draw(folder / "results/steps500", folder / "results/steps500-figures"))
     with drawing(folder / "results/steps500-data/shifted", (4, 2), "shifted (mnist)", "48 digits"):
         pass
     shutil.copy(PROJECT / "CITATION.cff", folder)
@@ -54,8 +55,9 @@ def shown(project: Path) -> Element:
     return parsed((project / "results/steps500.html").read_text())
 
 
+@pytest.mark.slow
 def test_one_command_makes_all_again(tmp_path: Path) -> None:
-    """From records alone: the tables are those that are committed, and so is the README."""
+    """From records alone: the tables are those that are committed, in README and docs/ as well."""
     shutil.copytree(PROJECT / "results/epochs2", tmp_path / "results/epochs2")
     kept, sweep = PROJECT / "results/steps500", tmp_path / "results/sweeps/iterations"
     shutil.copytree(kept, tmp_path / "results/steps500")
@@ -64,9 +66,11 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
         one = sweep / path.parent.name
         one.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, one / f"record{path.suffix}")
-    marks = (f"<!-- {name} -->" for name in ("tables: {}", "end of tables", "speed: {}"))
-    by_hand = "\n".join((*marks, "<!-- end of speed -->", ""))
-    (tmp_path / "README.md").write_text(by_hand.format(*["`python -m capsnet.report readme`"] * 2))
+    (tmp_path / "docs").mkdir()
+    pages = {"README.md": "state", "docs/results.md": "tables", "docs/speed.md": "speed"}
+    for name, mark in pages.items():
+        marks = f"<!-- {mark}: `python -m capsnet.report readme` -->\n<!-- end of {mark} -->\n"
+        (tmp_path / name).write_text(marks)
     code, printed = output("report", "all", cwd=tmp_path)
     assert code == 0, printed
     for name in ("epochs2.md", "steps500.md"):
@@ -74,8 +78,20 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
     for name in ("steps500.html", "steps500-figures/figure_5.svg"):
         assert (tmp_path / "results" / name).stat().st_size > 10_000
     assert "| 1 | 1 | 42.975 |" in (sweep / "sweep.md").read_text()
-    test = results.read(kept / "multimnist_baseline" / "seed0.json").tests["test"]
-    assert f"{test.errors:,} / {test.total:,}" in (tmp_path / "README.md").read_text()
+    test = read_record(kept / "multimnist_baseline" / "seed0.json").tests["test"]
+    assert f"{test.errors:,} / {test.total:,}" in (tmp_path / "docs/results.md").read_text()
+    assert (
+        f"| {test.error_percent:.2f} | 500, steps500, any" in (tmp_path / "README.md").read_text()
+    )
+
+
+def test_no_page_is_written_where_one_is_missing(tmp_path: Path) -> None:
+    marks = "<!-- state: `python -m capsnet.report readme` -->\n<!-- end of state -->\n"
+    (tmp_path / "README.md").write_text(marks)
+    code, printed = output("report", "readme", cwd=tmp_path)
+    where = "run this command in the project's folder"
+    assert (code, printed) == (1, f"error: docs/results.md is missing: {where}\n")
+    assert (tmp_path / "README.md").read_text() == marks
 
 
 def by_id(page: Element, name: str) -> Element:
@@ -83,6 +99,7 @@ def by_id(page: Element, name: str) -> Element:
     return found
 
 
+@pytest.mark.slow
 def test_headings_landmarks_and_names_are_in_order(shown: Element) -> None:
     assert shown.get("lang") == "en"
     levels = [int(one.tag[1]) for one in shown.iter() if re.fullmatch("h[1-6]", one.tag)]
@@ -105,6 +122,7 @@ def test_headings_landmarks_and_names_are_in_order(shown: Element) -> None:
             assert box.get("aria-label")
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_of_another_machine(shown: Element) -> None:
     addresses = [
         (one.tag, name)
@@ -120,6 +138,7 @@ def test_nothing_is_asked_of_another_machine(shown: Element) -> None:
     assert [one for one in shown.iter("script") if one.get("src")] == []
 
 
+@pytest.mark.slow
 def test_every_picture_says_what_it_shows(shown: Element) -> None:
     alts = [one.get("alt", "") for one in shown.iter("img")]
     assert all(alt.strip() for alt in alts)
@@ -135,6 +154,7 @@ def test_every_picture_says_what_it_shows(shown: Element) -> None:
     assert sheet.get("alt", "").startswith("shifted (mnist). 48 training digits")
 
 
+@pytest.mark.slow
 def test_failures_are_those_of_the_arrays(shown: Element, project: Path) -> None:
     said = text(by_id(shown, "failures"))
     for path in (project / "results/steps500").glob("*/*.npz"):
@@ -163,6 +183,7 @@ def read(project: Path) -> list[tuple[dict[str, Any], str, dict[str, Any]]]:
     return [(one, name, test) for one in records for name, test in one["tests"].items()]
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_json_files(shown: Element, project: Path) -> None:
     _, *runs = cells(next(by_id(shown, "runs").iter("table")))
     expected = [
@@ -184,14 +205,16 @@ def test_numbers_are_those_of_the_json_files(shown: Element, project: Path) -> N
     assert sum("not yet run" in row[-1] for row in lines) == 5
 
 
+@pytest.mark.slow
 def test_tables_hold_the_strings_of_the_tables(shown: Element, project: Path) -> None:
-    runs = results.read_all(project / "results/steps500")
+    runs = read_records(project / "results/steps500")
     [*found, claims] = tables(runs).values()
     parts = [cells(table) for table in by_id(shown, "results").iter("table")]
     assert parts == [[list(row) for row in table] for table in found]
     assert cells(next(by_id(shown, "claims").iter("table"))) == [list(row) for row in claims]
 
 
+@pytest.mark.slow
 def test_behind_every_result_stands_its_run(shown: Element, project: Path) -> None:
     facts = [
         {text(row[0]): [text(value) for value in row[1:]] for row in box[0]}
@@ -206,7 +229,7 @@ def test_behind_every_result_stands_its_run(shown: Element, project: Path) -> No
             "batch": f"{one['batch']}",
             "trained on": f"mnist, {one['training_examples']:,} examples",
             "tested on": test["source"],
-            "device": one["device"],
+            "device": one["device"].replace("1 threads", "1 thread"),
             "commit": f"{one['commit'][:7]}, {'clean' if one['clean'] else 'changed'}",
         }
         same = [fact for fact in facts if fact["experiment"] == [one["experiment"]]]
@@ -217,6 +240,7 @@ def test_behind_every_result_stands_its_run(shown: Element, project: Path) -> No
         assert whole[0]["steps"][0].startswith(f"{one['steps_done']} of {one['steps_planned']}")
 
 
+@pytest.mark.slow
 def test_seeds_stand_beside_one_another(tmp_path: Path) -> None:
     seeds = (record(30), record(20, seed=1, commit="f" * 40, clean=True, train_seconds=1e6))
     shown = made(tmp_path, *seeds)
@@ -233,7 +257,7 @@ def test_seeds_stand_beside_one_another(tmp_path: Path) -> None:
 def made(folder: Path, *records: Record) -> Element:
     """The page of made-up records."""
     for place, one in enumerate(records):
-        results.write(one, folder / "results/made" / one.experiment / f"{place}.json")
+        write_record(one, folder / "results/made" / one.experiment / f"{place}.json")
     write(folder / "results/made", folder / "results/made.html")
     return parsed((folder / "results/made.html").read_text())
 
@@ -243,11 +267,11 @@ def in_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
 
 
-DEMO = {"tests": {"test": results.outcome("uci-digits", 25, 500)}, "steps_done": 400}
+DEMO = {"tests": {"test": outcome("uci-digits", 25, 500)}, "steps_done": 400}
 SHORT = {"steps_done": 500, "steps_planned": 500, "schedule": "steps500"}
 GENERATED = {
-    "test": results.outcome("mnist", 1, 9),
-    "affnist": results.outcome("affnist-generated", 1, 9),
+    "test": outcome("mnist", 1, 9),
+    "affnist": outcome("affnist-generated", 1, 9),
 }
 
 
@@ -290,6 +314,7 @@ def test_only_a_full_schedule_speaks_of_the_paper(tmp_path: Path) -> None:
     assert text(made(tmp_path / "demo", record(**DEMO))[1][1]).endswith("no verdict on the paper")
 
 
+@pytest.mark.slow
 def test_without_arrays_the_page_says_what_is_missing(project: Path) -> None:
     code, printed = output("report", "page", "--profile", "epochs5", cwd=project)
     assert (code, printed) == (0, "Written to results/epochs5.html\n")
@@ -301,6 +326,7 @@ def test_without_arrays_the_page_says_what_is_missing(project: Path) -> None:
     assert "2,344 of 2,344" in text(by_id(shown, "results"))
 
 
+@pytest.mark.slow
 def test_no_records_get_a_sentence_and_leave_no_page(tmp_path: Path) -> None:
     code, printed = output("report", "page", "--profile", "nothing", cwd=tmp_path)
     assert code == 1
@@ -310,7 +336,7 @@ def test_no_records_get_a_sentence_and_leave_no_page(tmp_path: Path) -> None:
 
 def test_broken_arrays_get_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "made" / "experiment" / "seed0.json"
-    results.write(record(), path)
+    write_record(record(), path)
     path.with_suffix(".npz").write_bytes(b"half a file")
     with pytest.raises(Mistake, match=r"seed0.npz holds no arrays of a run: train it again"):
         page(tmp_path / "made")
@@ -327,8 +353,8 @@ def test_a_sweep_is_shown_when_it_is_named(tmp_path: Path) -> None:
     for iterations, errors in ((1, 40), (3, 30)):
         model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations}
         runs.append(record(errors, model=model))
-        results.write(runs[-1], tmp_path / "swept" / str(iterations) / "record.json")
-    results.write(record(), tmp_path / "results/made/one/seed0.json")
+        write_record(runs[-1], tmp_path / "swept" / str(iterations) / "record.json")
+    write_record(record(), tmp_path / "results/made/one/seed0.json")
     shown = parsed(page(tmp_path / "results/made", tmp_path / "swept"))
     means, every = (cells(table) for table in by_id(shown, "sweep").iter("table"))
     sweep = sweep_of([Run(one, {}) for one in runs])
@@ -361,6 +387,7 @@ def test_losses_of_two_recipes_are_two_charts() -> None:
     assert drawn == [{0.1}, {2.0}]
 
 
+@pytest.mark.slow
 def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:
     specs = [json.loads(one.text or "") for one in by_id(shown, "training").iter("script")]
     drawn = {
@@ -388,6 +415,7 @@ def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:
         assert drawn[name]["value"] == pytest.approx(scale * means, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_how_to_cite_is_what_the_citation_file_says(shown: Element) -> None:
     cited = text(by_id(shown, "cite"))
     reference = (
@@ -399,14 +427,16 @@ def test_how_to_cite_is_what_the_citation_file_says(shown: Element) -> None:
     assert "url = {https://arxiv.org/abs/1710.09829}," in cited
 
 
-def test_costs_are_those_of_the_readme(shown: Element) -> None:
-    readme = (PROJECT / "README.md").read_text()
+@pytest.mark.slow
+def test_costs_are_those_of_the_results_page(shown: Element) -> None:
+    known = (PROJECT / "docs/results.md").read_text()
     rows = cells(next(by_id(shown, "cost").iter("table")))
     assert len(rows) == 1 + 2 * 10  # ten experiments, on each of two machines
     for row in rows:
-        assert f"| {' | '.join(row)} |" in readme
+        assert f"| {' | '.join(row)} |" in known
 
 
+@pytest.mark.slow
 def test_the_page_is_the_same_every_time_and_small(project: Path) -> None:
     first = page(project / "results/steps500")
     assert page(project / "results/steps500") == first

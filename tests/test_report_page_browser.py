@@ -8,10 +8,12 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from browser import chromium, visit
-from capsnet import results
+from capsnet.records.record import read_arrays, write_record
+from capsnet.report.figures import draw
 from capsnet.report.web.write import write
-from capsnet.results import read_arrays
 from records import record
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["chromium"]
 PROJECT = Path(__file__).parents[1]
@@ -22,11 +24,11 @@ RECORD = "multimnist_capsnet_r3_recon"
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of the 500 steps on real MNIST, with a made-up sweep."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("steps500", "steps500-figures"):
-        shutil.copytree(PROJECT / "results" / name, folder / "results" / name)
+    shutil.copytree(PROJECT / "results/steps500", folder / "results/steps500")
+    assert list(draw(folder / "results/steps500", folder / "results/steps500-figures"))
     for iterations, errors in ((1, 40), (3, 25)):
         model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations}
-        results.write(record(errors, model=model), folder / f"swept/{iterations}/record.json")
+        write_record(record(errors, model=model), folder / f"swept/{iterations}/record.json")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(PROJECT)
         write(folder / "results/steps500", folder / "page.html", folder / "swept")
@@ -104,7 +106,7 @@ def test_the_reader_may_choose_light_or_dark(chromium: Browser, url: str) -> Non
 
 
 def facts(page: Page) -> dict[str, str]:
-    """What is open, by name."""
+    """Return the open sections, by name."""
     opened = page.locator(".facts:popover-open")
     opened.wait_for()
     rows = opened.locator("dl > div").all()
@@ -181,7 +183,7 @@ TIP = "#vg-tooltip-element.visible"
 
 
 def tip(page: Page) -> dict[str, str]:
-    """What a chart says under the pointer, by name."""
+    """Return a chart's tooltip under the pointer, by name."""
     page.locator(TIP).wait_for()
     rows = page.locator(TIP).locator("tr").all()
     return dict(row.locator("td").all_inner_texts() for row in rows)

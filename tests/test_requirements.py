@@ -1,4 +1,4 @@
-"""What compiled kernels lack is said in one sentence, before Triton fails."""
+"""Missing requirements of compiled kernels are named in one sentence, before Triton fails."""
 
 from pathlib import Path
 

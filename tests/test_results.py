@@ -1,4 +1,4 @@
-"""What a record says of the code it came from."""
+"""A record names the code and the device that it came from."""
 
 import subprocess
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from capsnet import results
-from capsnet.results import commit
+from capsnet.records.provenance import device_name, git_commit, processor
+from capsnet.records.record import read_record, write_record
+from records import record
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -30,28 +31,28 @@ def committed(folder: Path, *names: str) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    committed(tmp_path, "src/capsnet/results.py", "conf/value.yaml", "dvc.lock")
+    committed(tmp_path, "src/capsnet/functional.py", "conf/value.yaml", "dvc.lock")
     return tmp_path
 
 
 def test_a_fresh_checkout_is_clean(repository: Path) -> None:
-    assert commit(repository / "src/capsnet") == (git(repository, "rev-parse", "HEAD"), True)
+    assert git_commit(repository / "src/capsnet") == (git(repository, "rev-parse", "HEAD"), True)
 
 
-@pytest.mark.parametrize("name", ["src/capsnet/results.py", "src/new.py", "conf/value.yaml"])
+@pytest.mark.parametrize("name", ["src/capsnet/functional.py", "src/new.py", "conf/value.yaml"])
 def test_changed_code_or_configuration_is_not(repository: Path, name: str) -> None:
     (repository / name).write_text("changed")
-    assert commit(repository / "src/capsnet")[1] is False
+    assert git_commit(repository / "src/capsnet")[1] is False
 
 
 def test_what_a_pipeline_writes_as_it_runs_does_not_count(repository: Path) -> None:
     (repository / "dvc.lock").write_text("another stage is done")
     (repository / "results.json").write_text("new")
-    assert commit(repository / "src/capsnet")[1] is True
+    assert git_commit(repository / "src/capsnet")[1] is True
 
 
 def test_outside_of_a_repository_nothing_is_claimed(tmp_path: Path) -> None:
-    assert commit(tmp_path) == (None, None)
+    assert git_commit(tmp_path) == (None, None)
 
 
 def test_a_package_installed_inside_another_repository_has_no_commit(tmp_path: Path) -> None:
@@ -59,12 +60,21 @@ def test_a_package_installed_inside_another_repository_has_no_commit(tmp_path: P
     installed = tmp_path / ".venv/lib/site-packages/capsnet"
     installed.mkdir(parents=True)
     (installed / "results.py").touch()
-    assert commit(installed) == (None, None)
+    assert git_commit(installed) == (None, None)
     git(tmp_path, "add", "--force", ".")
     git(tmp_path, "commit", "--quiet", "--message", "With all packages")
-    assert commit(installed) == (None, None)
+    assert git_commit(installed) == (None, None)
 
 
-@pytest.mark.parametrize(("kind", "name"), [("cpu", results.processor()), ("mps", "mps")])
+@pytest.mark.parametrize(("kind", "name"), [("cpu", processor()), ("mps", "mps")])
 def test_a_device_is_named_for_what_computes(kind: str, name: str) -> None:
-    assert results.device_name(torch.device(kind)) == f"{name}, {torch.get_num_threads()} threads"
+    assert torch.get_num_threads() == 1
+    assert device_name(torch.device(kind)) == f"{name}, 1 thread"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("cpu, 1 threads", "cpu, 1 thread"), ("cpu, 11 threads",) * 2]
+)
+def test_devices_of_older_records_are_named_alike(tmp_path: Path, written: str, read: str) -> None:
+    write_record(record(device=written), tmp_path / "seed0.json")
+    assert read_record(tmp_path / "seed0.json").device == read

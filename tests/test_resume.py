@@ -48,6 +48,7 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
     return loaded["state_dict"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_killed_runs_end_in_the_weights_of_an_undisturbed_one(
     experiment: str, data_root: Path, tmp_path: Path

@@ -16,15 +16,18 @@ import torch
 from filelock import FileLock
 from omegaconf import OmegaConf
 
-from capsnet import build, results
 from capsnet.config import CONF, Run
-from capsnet.data import prepared
-from capsnet.data.prepared import read_digits
+from capsnet.data import storage
+from capsnet.data.registry import load_dataset
+from capsnet.data.storage import read_digits
 from capsnet.errors import Mistake
-from capsnet.modules import Optimisation
 from capsnet.prepare import prepare
-from capsnet.saving import claim
+from capsnet.records.provenance import processor
+from capsnet.records.record import read_arrays, read_record, write_record
 from capsnet.train import train
+from capsnet.training.checkpoints import claim
+from capsnet.training.factory import build_module
+from capsnet.training.module import Optimisation
 from offline_wandb import read_runs
 from running import TINY, output, shell_code, tiny
 
@@ -63,13 +66,14 @@ def finished(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return run, folder
 
 
+@pytest.mark.slow
 def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
     finished: tuple[Run, Path], data_root: Path
 ) -> None:
     run, folder = finished
-    record = results.read(folder / "record.json")
+    record = read_record(folder / "record.json")
     digits = read_digits(data_root / "digits")
-    module = build.module(run, (1, 28, 28))
+    module = build_module(run, (1, 28, 28))
     module.load_state_dict(weights(folder))
     images = torch.from_numpy(digits.test_images)[:, None].float() / 255
     with torch.no_grad():
@@ -78,12 +82,12 @@ def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
         (longest != torch.from_numpy(digits.test_labels)).sum()
     )
     assert record.tests["test"].total == 500
-    bits = results.read_arrays(folder / "record.json")["wrong.test"]
+    bits = read_arrays(folder / "record.json")["wrong.test"]
     right = np.unpackbits(bits, count=500) == 0
     assert np.array_equal(right, (longest == torch.from_numpy(digits.test_labels)).numpy())
     confusion = np.zeros((10, 10))
     np.add.at(confusion, (digits.test_labels, longest.numpy()), 1)
-    kept = results.read_arrays(folder / "record.json")["confusion.test"]
+    kept = read_arrays(folder / "record.json")["confusion.test"]
     assert np.array_equal(kept, confusion)
     assert confusion.sum() - confusion.trace() == record.tests["test"].errors
     assert record.source == "uci-digits"
@@ -91,28 +95,31 @@ def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
     assert record.parameters == sum(p.numel() for p in module.network.parameters())
 
 
+@pytest.mark.slow
 def test_the_loss_falls(finished: tuple[Run, Path]) -> None:
     curve = losses(finished[1])
     assert len(curve) == 6
     assert curve[-1] < 0.8 * curve[0]
 
 
+@pytest.mark.slow
 def test_the_same_command_again_changes_nothing(finished: tuple[Run, Path]) -> None:
     run, folder = finished
-    before, record = weights(folder), results.read(folder / "record.json")
+    before, record = weights(folder), read_record(folder / "record.json")
     elsewhere = replace(record, device="abacus", commit="c" * 40, versions={"torch": "0.1"})
-    results.write(elsewhere, folder / "record.json")
+    write_record(elsewhere, folder / "record.json")
     train(run, folder)
     assert all(torch.equal(before[name], after) for name, after in weights(folder).items())
-    after = results.read(folder / "record.json")
+    after = read_record(folder / "record.json")
     assert (after.tests, after.device, after.commit, after.versions) == (
         *(record.tests, "abacus", "c" * 40, {"torch": "0.1"}),
     )
     (folder / "record.json").write_text("{}")  # of another version, say
     train(run, folder)
-    assert results.read(folder / "record.json").device == record.device
+    assert read_record(folder / "record.json").device == record.device
 
 
+@pytest.mark.slow
 def test_a_run_is_a_function_of_its_seed(
     finished: tuple[Run, Path], data_root: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +130,7 @@ def test_a_run_is_a_function_of_its_seed(
     assert not same(folder, tmp_path / "other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["config", "data", "code", "seed"])
 def test_another_run_s_checkpoint_is_never_resumed(
     part: str, finished: tuple[Run, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -155,6 +163,7 @@ def test_what_is_no_run_s_is_not_cleared_away(data_root: Path, tmp_path: Path) -
     assert not (tmp_path / "identity.json").exists()
 
 
+@pytest.mark.slow
 def test_of_another_run_nothing_is_left_to_be_taken_for_this_one_s(
     finished: tuple[Run, Path], tmp_path: Path
 ) -> None:
@@ -213,8 +222,8 @@ def test_images_that_are_too_small_get_a_sentence(tmp_path: Path) -> None:
     labels = np.arange(20) % 10
     halves = {"images": np.zeros((20, 12, 12), np.uint8), "labels": labels}
     arrays = {f"{part}_{name}": half for part in ("train", "test") for name, half in halves.items()}
-    with prepared.building(tmp_path / "data" / "digits") as scratch:
-        prepared.write(scratch, {"source": "tiny"}, arrays)
+    with storage.building(tmp_path / "data" / "digits") as scratch:
+        storage.write(scratch, {"source": "tiny"}, arrays)
     run = tiny(tmp_path / "data", *SHORT, "schedule.batch=10")
     with pytest.raises(Mistake, match=r"12×12 pixels are too small .* it needs 17×17 or more"):
         train(run, tmp_path / "run")
@@ -227,9 +236,10 @@ def test_a_composed_run_with_other_values_is_refused(data_root: Path, tmp_path: 
         train(run, tmp_path)
 
 
+@pytest.mark.slow
 def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> None:
     run = tiny(data_root, *SHORT, "data.holdout=0.229", "schedule.validate_every=15")
-    data = build.dataset(run)
+    data = load_dataset(run)
     assert data.validation is not None
     assert (len(data.train), len(data.validation), len(data.tests["test"].split)) == (
         1000,
@@ -251,6 +261,7 @@ def test_more_held_out_than_there_is_gets_a_sentence(
         train(tiny(data_root, *SHORT, f"data.holdout={share}"), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["mnist_baseline", "mnist_capsnet_r1"])
 def test_the_other_networks_learn_too(experiment: str, data_root: Path, tmp_path: Path) -> None:
     train(tiny(data_root, *SHORT, experiment=experiment), tmp_path)
@@ -258,6 +269,7 @@ def test_the_other_networks_learn_too(experiment: str, data_root: Path, tmp_path
     assert curve[-1] < curve[0]
 
 
+@pytest.mark.slow
 def test_the_text_recipe_learns_and_is_another_model(
     finished: tuple[Run, Path], data_root: Path, tmp_path: Path
 ) -> None:
@@ -273,6 +285,7 @@ def test_learning_rate_decays_as_the_released_code_s() -> None:
     assert rate == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
     data_root: Path, tmp_path: Path
 ) -> None:
@@ -296,7 +309,7 @@ def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
         for count in (1, 2)
     ]
     assert {page.group for [page] in pages} == {"mnist_capsnet_r3_recon"}
-    records = [results.read(path) for path in sorted(tmp_path.glob("runs/*/record.json"))]
+    records = [read_record(path) for path in sorted(tmp_path.glob("runs/*/record.json"))]
     assert [record.wandb_id for record in records] == [page.id for [page] in pages]
     assert records[0].identity["config"] != records[1].identity["config"]
     by_hand = ("model.width=0.03", "schedule.steps=3")
@@ -305,6 +318,7 @@ def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["trainer.devices=2", "record=one.json"])
 def test_a_sweep_whose_jobs_would_be_in_each_other_s_way_is_refused(
     value: str, data_root: Path, tmp_path: Path
@@ -323,6 +337,7 @@ def test_a_sweep_whose_jobs_would_be_in_each_other_s_way_is_refused(
     assert "Traceback" not in printed
 
 
+@pytest.mark.slow
 def test_jobs_that_cannot_run_end_no_other_and_are_all_named(
     data_root: Path, tmp_path: Path
 ) -> None:
@@ -340,7 +355,7 @@ def test_jobs_that_cannot_run_end_no_other_and_are_all_named(
         cwd=tmp_path,
     )
     assert code == 1
-    [record] = [results.read(path) for path in tmp_path.glob("runs/*/record.json")]
+    [record] = [read_record(path) for path in tmp_path.glob("runs/*/record.json")]
     assert record.model["routing_iterations"] == 1
     assert printed.endswith(
         "error: 2 jobs failed; the others are finished:\n"
@@ -353,6 +368,7 @@ def test_jobs_that_cannot_run_end_no_other_and_are_all_named(
     assert "Traceback" not in printed
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_sweep_in_a_line(data_root: Path, tmp_path: Path) -> None:
     joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     jobs = ("experiment=mnist_capsnet_r3_recon", "model.routing_iterations=1,2,3", *joblib)
@@ -380,6 +396,7 @@ def test_a_device_that_there_is_not_gets_a_sentence(data_root: Path, tmp_path: P
         train(tiny(data_root, *SHORT, "trainer.accelerator=abacus"), tmp_path)
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_stop_as_one_does(data_root: Path, tmp_path: Path) -> None:
     prepare("expanded-digits", data_root / "expanded-digits")
     prepare("affnist-digits", data_root / "affnist-digits", copies=2)
@@ -397,12 +414,12 @@ def test_two_processes_train_and_stop_as_one_does(data_root: Path, tmp_path: Pat
         )
         code, printed = output("train", *arguments, cwd=tmp_path)
         assert code == 0, printed
-        assert printed.count(f", seed 0: 60 steps on {results.processor()}, ") == 1
+        assert printed.count(f", seed 0: 60 steps on {processor()}, ") == 1
     one, two = weights(tmp_path / "1"), weights(tmp_path / "2")
     assert one.keys() == two.keys()
     for name in one:  # gradients are summed in another order: float32 rounding over 20 steps
         torch.testing.assert_close(one[name], two[name], rtol=0, atol=2e-6)
-    records = [results.read(tmp_path / name / "record.json") for name in ("1", "2")]
+    records = [read_record(tmp_path / name / "record.json") for name in ("1", "2")]
     assert [record.stopped for record in records] == [20, 20]
     for record in records:  # every test example is counted once
         totals = {name: test.total for name, test in record.tests.items()}
@@ -410,6 +427,7 @@ def test_two_processes_train_and_stop_as_one_does(data_root: Path, tmp_path: Pat
     assert records[0].identity == records[1].identity
 
 
+@pytest.mark.slow
 def test_the_routing_sweep_is_one_command_and_its_jobs_may_run_side_by_side(
     data_root: Path, tmp_path: Path
 ) -> None:
@@ -428,7 +446,7 @@ def test_the_routing_sweep_is_one_command_and_its_jobs_may_run_side_by_side(
     )
     assert code == 0, printed
     folder = tmp_path / "runs" / "sweeps" / "routing_iterations"
-    records = [results.read(path) for path in folder.glob("*/record.json")]
+    records = [read_record(path) for path in folder.glob("*/record.json")]
     told = sorted((one.experiment, one.model["routing_iterations"], one.seed) for one in records)
     assert told == [("mnist_capsnet_r3_recon", 1, 1), ("mnist_capsnet_r3_recon", 5, 1)]
 

@@ -181,6 +181,7 @@ def test_a_plan_that_is_not_here_is_said_to_be_absent(monkeypatch: pytest.Monkey
     assert plan.quoted().startswith("plan ")
 
 
+@pytest.mark.slow
 def test_anyone_can_run_the_simulation(tmp_path: Path) -> None:
     code, printed = output("report", "simulate", cwd=tmp_path)
     assert code == 0, printed

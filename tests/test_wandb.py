@@ -1,4 +1,4 @@
-"""What W&B is told, read back from the files that it leaves without an account."""
+"""The contents of W&B's offline files, read back."""
 
 import math
 import os
@@ -14,15 +14,18 @@ import yaml
 from PIL import Image
 from wandb.wandb_agent import Agent
 
-from capsnet import evaluate, paper, results
-from capsnet.account import host, logged_in
+from capsnet import evaluate, paper
 from capsnet.compose import composed
-from capsnet.identity import PACKAGE
+from capsnet.records.record import read_arrays, read_record
+from capsnet.tracking.credentials import host, logged_in
 from capsnet.train import train
+from capsnet.training.fingerprint import PACKAGE
 from conftest import Shown
 from offline_wandb import Artifact, OfflineRun, read_run, read_runs
 from running import TINY, tiny
 from wandb_server import Server, serving
+
+pytestmark = pytest.mark.slow
 
 CAPSNET, PAIRS, BASELINE = "mnist_capsnet_r3_recon", "multimnist_capsnet_r3_recon", "mnist_baseline"
 SWEEP = PACKAGE.parents[1] / "sweep.yaml"
@@ -122,7 +125,7 @@ def test_the_data_are_inputs_and_the_weights_an_output(shown: dict[str, Shown]) 
 
 def test_reconstructions_and_routing_are_shown(shown: dict[str, Shown]) -> None:
     _, folder, page = shown[CAPSNET]
-    kept = results.read_arrays(folder / "record.json")
+    kept = read_arrays(folder / "record.json")
     true, predicted = kept["targets"][0, :2, 0]
     assert captions(page)[0] == f"true {true}, predicted {predicted}"
     assert len(captions(page)) == len(kept["images"])
@@ -137,7 +140,7 @@ def test_reconstructions_and_routing_are_shown(shown: dict[str, Shown]) -> None:
 
 def test_of_two_digits_the_reconstructions_lie_over_each_other(shown: dict[str, Shown]) -> None:
     _, folder, page = shown[PAIRS]
-    kept = results.read_arrays(folder / "record.json")
+    kept = read_arrays(folder / "record.json")
     true, predicted = kept["targets"][0, :2]
     words = "true {} (red) and {} (green), predicted {} and {}"
     assert captions(page)[0] == words.format(*true, *predicted)
@@ -157,7 +160,7 @@ def test_confusions_are_counted_as_the_record_counts(
     experiment: str, shown: dict[str, Shown]
 ) -> None:
     record, folder, page = shown[experiment]
-    kept = results.read_arrays(folder / "record.json")["confusion.test"]
+    kept = read_arrays(folder / "record.json")["confusion.test"]
     rows = page.table("test/confusion_table")
     places = [(int(row["Actual"]), int(row["Predicted"])) for row in rows]
     assert places == list(product(range(10), range(10)))
@@ -189,7 +192,7 @@ def test_a_failed_run_ends_as_failed(
     def broken(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(results, "write", broken)
+    monkeypatch.setattr("capsnet.training.run.write_record", broken)
     with pytest.raises(OSError, match="No space left"):
         train(tiny(data_root, "schedule.steps=2", experiment=BASELINE), tmp_path)
     [page] = read_runs(tmp_path)
@@ -278,7 +281,7 @@ def test_the_agents_of_two_sweeps_run_what_they_say(
         agent._sweep_command = [*sweep["command"], *quick]
         agent._command_run({"run_id": chosen, "program": sweep["program"], "args": values})
         assert agent._run_processes[chosen].wait() == 0
-        [record] = [results.read(path) for path in tmp_path.glob(f"runs/{name}/*/record.json")]
+        [record] = [read_record(path) for path in tmp_path.glob(f"runs/{name}/*/record.json")]
         [page] = [page for run in tmp_path.glob(f"runs/{name}/*") for page in read_runs(run)]
         assert (record.seed, record.model["routing_iterations"]) == (1, 2)
         assert page.id == record.wandb_id == chosen
@@ -286,7 +289,7 @@ def test_the_agents_of_two_sweeps_run_what_they_say(
 
 
 def server_environment(server: Server, home: Path) -> dict[str, str]:
-    """Of somebody who is logged in to `server`, and says nothing of a mode."""
+    """Return the environment of a user who is logged in to `server` and sets no mode."""
     known = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     about = {"HOME": str(home), "WANDB_BASE_URL": server.url, "WANDB_API_KEY": "a" * 40}
     return known | about
@@ -335,7 +338,7 @@ def test_neither_a_bad_key_nor_a_dead_server_costs_a_run(
     assert done.returncode == 0, done.stderr
     assert "Logged offline; `wandb sync` uploads it later" in done.stdout
     [page] = read_runs(tmp_path / "run")
-    assert page.id == results.read(tmp_path / "run" / "record.json").wandb_id
+    assert page.id == read_record(tmp_path / "run" / "record.json").wandb_id
 
 
 def test_with_an_account_a_run_is_online_and_no_refusal_of_the_server_costs_it(
@@ -353,7 +356,7 @@ def test_with_an_account_a_run_is_online_and_no_refusal_of_the_server_costs_it(
             timeout=120,
         )
     assert done.returncode == 0, done.stderr
-    record = results.read(tmp_path / "run" / "record.json")
+    record = read_record(tmp_path / "run" / "record.json")
     assert {told["name"] for told in server.sent["upsertBucket"]} == {record.wandb_id}
     logged = {
         told["digest"]: told["artifactCollectionName"] for told in server.sent["createArtifact"]
@@ -361,5 +364,5 @@ def test_with_an_account_a_run_is_online_and_no_refusal_of_the_server_costs_it(
     [asked] = server.sent["useArtifact"]
     assert logged[asked["artifactID"]] == "data-digits"
     [line] = [line for line in done.stdout.splitlines() if "W&B" in line]
-    assert "run: the W&B page lacks what comes at the end: " in line
+    assert "run: W&B's run lacks what comes at the end: " in line
     assert line.endswith("no, not that")

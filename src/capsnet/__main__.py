@@ -2,20 +2,20 @@
 
 import sys
 
-from capsnet import guide
+from capsnet import usage
 from capsnet.errors import Mistake, told_plainly
 
 
 def main() -> None:
     """Print the guide. Anything but a request for help is a mistake."""
     with told_plainly():
-        if others := [word for word in sys.argv[1:] if word not in guide.HELP]:
-            commands = ", ".join(guide.COMMANDS)
+        if others := [word for word in sys.argv[1:] if word not in usage.HELP]:
+            commands = ", ".join(usage.COMMANDS)
             raise Mistake(
                 f"`python -m capsnet {others[0]}` does not exist: "
                 f"run `python -m capsnet.COMMAND`, where COMMAND is one of {commands}"
             )
-        print(guide.text(), end="")
+        print(usage.text(), end="")
 
 
 if __name__ == "__main__":

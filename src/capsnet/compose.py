@@ -16,9 +16,9 @@ from omegaconf import OmegaConf
 
 from capsnet import config
 from capsnet.config_errors import in_one_line
-from capsnet.data.prepared import building
+from capsnet.data.storage import building
 from capsnet.errors import Mistake, told_plainly
-from capsnet.identity import composition
+from capsnet.training.fingerprint import composition
 
 
 def main() -> None:

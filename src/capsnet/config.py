@@ -57,7 +57,7 @@ class Data(SetOnce):
 
 @dataclass
 class Model(SetOnce):
-    """What all networks have: a name, and a width that multiplies their channel counts."""
+    """Settings of all networks: a name, and a width that multiplies their channel counts."""
 
     name: str = MISSING
     width: float = 1.0  # 1 is the paper's network
@@ -81,7 +81,7 @@ class CapsNet(Model):
 
 @dataclass
 class DropoutBaseline(Model):
-    """What the baselines with dropout have."""
+    """Settings of the baselines with dropout."""
 
     dropout: float = 0.5
 

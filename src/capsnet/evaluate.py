@@ -15,12 +15,13 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from capsnet import config
-from capsnet.data import prepared
+from capsnet.data import storage
 from capsnet.errors import Mistake, told_plainly
 from capsnet.kernels.allocator import keep_memory
-from capsnet.results import Outcome, check_writable, read, write_json
+from capsnet.records.files import check_writable, write_json
+from capsnet.records.record import Outcome, read_record
+from capsnet.records.run_folder import run_folder, trained_run
 from capsnet.train import by_hand
-from capsnet.weights import run_folder, trained_run
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def in_words(test: Outcome) -> str:
-    """In one line."""
+    """Write an outcome in one line."""
     low, high = test.interval_percent
     counts = f"{test.errors:,} errors in {test.total:,} {test.source}"
     interval = f"95 % interval {low:.2f}–{high:.2f}, {test.interval_kind}"
@@ -71,20 +72,22 @@ def evaluate(
     """
     # What may be missing comes before torch, whose import takes seconds.
     run = with_data(trained_run(checkpoint), overrides)
-    prepared.read_manifest(Path(run.data.root) / run.data.source)
+    storage.read_manifest(Path(run.data.root) / run.data.source)
 
-    from capsnet import build, saving
-    from capsnet.judge import ask, outcomes
-    from capsnet.precision import fp32_arithmetic
+    from capsnet.data.registry import load_dataset
+    from capsnet.evaluation.outcomes import count_outcomes
+    from capsnet.evaluation.predict import predict_all
+    from capsnet.kernels.precision import fp32_arithmetic
+    from capsnet.records.weights import load_weights, read_weights
+    from capsnet.training.factory import autocast, build_network
 
-    _, weights = saving.read_weights(checkpoint)
-    data = build.dataset(run)
-    module = build.module(anywhere(run), data.image)
-    saving.load_weights(module.network, weights, data.image)
-    module = module.to(_device(device))
-    with fp32_arithmetic(run.precision), build.arithmetic(run, module.device):
-        answers = {name: ask(module, test.split) for name, test in data.tests.items()}
-    return outcomes(data, answers)
+    _, weights = read_weights(checkpoint)
+    data = load_dataset(run)
+    network, where = build_network(anywhere(run), data.image), _device(device)
+    load_weights(network, weights, data.image)
+    with fp32_arithmetic(run.precision), autocast(run, where):
+        predictions = predict_all(network.to(where), data)
+    return count_outcomes(data, predictions)
 
 
 def anywhere(run: config.Run) -> config.Run:
@@ -94,19 +97,21 @@ def anywhere(run: config.Run) -> config.Run:
 
 def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -> None:
     """A W&B page of the evaluation beside the run's own, offline in the same folder."""
-    from capsnet import build, page, tracking
+    from capsnet.data.registry import manifest_paths
+    from capsnet.tracking import wandb_summary
+    from capsnet.tracking.loggers import start_wandb, wandb_finished
 
     run, folder = with_data(trained_run(checkpoint), overrides), run_folder(checkpoint)
-    weights = page.weights(run.name, run.seed, folder)
-    named = f"{weights.name}:{page.alias(weights)}"
+    weights = wandb_summary.weights(run.name, run.seed, folder)
+    named = f"{weights.name}:{wandb_summary.alias(weights)}"
     sources = {name: test.source for name, test in outcomes.items()}
     record = folder / "record.json"
-    trained = read(record).changed if record.is_file() else ()
+    trained = read_record(record).changed if record.is_file() else ()
     changed = (*trained, *by_hand(overrides))
     about = asdict(run) | {"sources": sources, "weights": named, "changed": changed}
-    with tracking.closed_at_the_end():
-        shown = tracking.started(run, folder, "evaluate", about)
-        page.evaluated(shown, outcomes, weights, build.manifests(run.data))
+    with wandb_finished():
+        shown = start_wandb(run, folder, "evaluate", about)
+        wandb_summary.evaluated(shown, outcomes, weights, manifest_paths(run.data))
 
 
 def _device(name: str | None) -> "torch.device":

@@ -21,7 +21,7 @@ class Linear(nn.Linear):
     """PyTorch's, in full precision."""
 
     def forward(self, input: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
-        """As `nn.Linear`, in the type of its weights."""
+        """Apply `nn.Linear` in the type of its weights."""
         with full_precision(input):
             return super().forward(input.to(self.weight.dtype))
 
@@ -51,7 +51,7 @@ class PrimaryCapsules(nn.Module):
     def capsules(
         self, convolved: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
-        """What `forward` makes of the convolution's output."""
+        """Turn the convolution's output into capsules."""
         s = convolved.to(self.bias.dtype) * self.scale + self.bias[:, None, None]
         return squash(s.unflatten(1, (-1, self.dim)).movedim(2, -1).flatten(1, 3))
 

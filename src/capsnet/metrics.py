@@ -1,4 +1,4 @@
-"""What counts as right."""
+"""Correct answers and confusion counts."""
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -25,7 +25,7 @@ def correct(
 def confusion(
     scores: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch digits"]
 ) -> Float[Tensor, "classes classes"]:
-    """In how many examples digit i (row) was there and j (column) was answered for it.
+    """Count the examples that show digit i (row) and were answered with j (column) for it.
 
     A digit that was found counts on the diagonal, one that was missed in the column of the digit
     that was answered instead. When both of two were missed, nobody can say which was taken for

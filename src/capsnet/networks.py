@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
-from capsnet.functional import dynamic_routing
+from capsnet.functional import dynamic_routing, lengths
 from capsnet.layers import Decoder, DigitCapsules, Linear, PrimaryCapsules
 
 Initialisation = Literal["released", "text"]
@@ -71,6 +71,12 @@ class CapsNet(nn.Module):
         """Images in [0, 1] → the capsules that are routed from."""
         return self.primary(self.conv1(images).relu())
 
+    def class_scores(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Return the lengths of the class capsules; the longest are the answer."""
+        return lengths(self(images))
+
     def reconstruct(
         self, capsules: Float[Tensor, "batch classes dim"], mask: Float[Tensor, "batch classes"]
     ) -> Float[Tensor, "batch channels height width"]:
@@ -98,7 +104,17 @@ def initialise_text(network: CapsNet) -> None:
             zeros_(layer.bias)
 
 
-class MnistBaseline(nn.Sequential):
+class Baseline(nn.Sequential):
+    """A convolutional network without capsules, whose answers are logits."""
+
+    def class_scores(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Return the logits; the highest are the answer."""
+        return self(images)
+
+
+class MnistBaseline(Baseline):
     """Three 5×5 convolutions, FC 328, FC 192, dropout, 10 logits: [P] section 5, 35.4M.
 
     Images [batch, channels, height, width] in [0, 1] → logits [batch, classes]. SAME padding and no
@@ -126,7 +142,7 @@ class MnistBaseline(nn.Sequential):
         )
 
 
-class MultiMnistBaseline(nn.Sequential):
+class MultiMnistBaseline(Baseline):
     """Conv 512 of 9×9, pool, conv 256 of 5×5, pool, FC 1024, 10 logits: [P] section 6, 24.56M.
 
     Images [batch, channels, height, width] in [0, 1] → logits [batch, classes], for sigmoids. With
@@ -156,7 +172,7 @@ class MultiMnistBaseline(nn.Sequential):
         )
 
 
-class AffnistBaseline(nn.Sequential):
+class AffnistBaseline(Baseline):
     """A conv net with max-pooling and dropout, about as large as the CapsNet for 40×40: [P].
 
     The paper says no more. Ours is the MNIST baseline with a 2×2 pool after each of the first two
@@ -209,7 +225,7 @@ def _dense(
 
 
 def parameter_count(network: nn.Module) -> int:
-    """How many numbers training may move."""
+    """Count the trainable numbers."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from capsnet.data.prepared import SOURCES
+from capsnet.data.storage import SOURCES
 from capsnet.errors import Mistake, told_plainly
 
 PATIENCE = 60  # seconds without a byte before a mirror counts as unreachable
@@ -91,9 +91,9 @@ def prepare(name: str, folder: Path, **options: Any) -> None:
 
 def _prepare_made(made: str, source: str, folder: Path, options: dict[str, Any]) -> None:
     """A set that is made of the digits of `source`."""
-    from capsnet.data import affnist, expanded, multimnist, prepared
+    from capsnet.data import affnist, expanded, multimnist, storage
 
-    digits = prepared.read_digits(folder.parent / source)
+    digits = storage.read_digits(folder.parent / source)
     match made:
         case "multimnist":
             multimnist.prepare(folder, digits, **options)

@@ -5,9 +5,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from capsnet import build, config, saving
+from capsnet import config
 from capsnet.errors import Mistake
 from capsnet.evaluate import anywhere
+from capsnet.records.weights import load_weights, read_weights
+from capsnet.training.factory import build_network
 
 LARGEST = 128  # pixels on a side
 
@@ -20,12 +22,12 @@ def load(folder: str | Path) -> nn.Module:
     [0, 1] to class capsules [batch, classes, 16], a baseline to logits [batch, classes]. Raises
     Mistake when the folder holds no finished run.
     """
-    trained, weights = saving.read_weights(Path(folder))
+    trained, weights = read_weights(Path(folder))
     run = anywhere(trained)
     with torch.random.fork_rng(devices=[]):  # building seeds the generator, which is the caller's
         image = image_shape(run, weights)
-        network = build.network(run, image)
-    saving.load_weights(network, weights, image)
+        network = build_network(run, image)
+    load_weights(network, weights, image)
     return network.eval()
 
 
@@ -47,6 +49,6 @@ def _shapes(run: config.Run, image: tuple[int, int, int]) -> dict[str, torch.Siz
     """The shapes of the weights for images of that shape; None where these are too small."""
     try:
         with torch.device("meta"):  # without memory or values
-            return {name: one.shape for name, one in build.network(run, image).state_dict().items()}
+            return {name: one.shape for name, one in build_network(run, image).state_dict().items()}
     except Mistake:
         return None

@@ -4,29 +4,25 @@ The same command again resumes where a killed run was, to the same weights; `-m`
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from capsnet import config, guide, results
+from capsnet import config, usage
 from capsnet.config_errors import hydra_errors_raised
 from capsnet.errors import Mistake, told_plainly
 from capsnet.kernels.allocator import keep_memory
-from capsnet.sweep_jobs import failed_jobs_named, failure_noted
+from capsnet.records.files import check_writable
+from capsnet.records.record import record_path
+from capsnet.training.fingerprint import composition
+from capsnet.training.sweep_jobs import failed_jobs_named, failure_noted
 
 if TYPE_CHECKING:
-    from pytorch_lightning import Trainer
-
-    from capsnet.build import DataSet
-    from capsnet.data.datamodule import DigitsDataModule
-    from capsnet.interruption import Interruption
-    from capsnet.modules import DigitsModule
-    from capsnet.results import Record
+    from capsnet.records.record import Record
 
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="config")
@@ -80,109 +76,18 @@ def train(run: config.Run, folder: Path, changed: tuple[str, ...] = ()) -> "Reco
     what was composed, a path cannot be written, or the folder is in use; Interrupted after a
     signal.
     """
-    record = results.record_path(folder, run.record)
-    results.check_writable("hydra.run.dir", folder / "record.json")
-    results.check_writable("record", record)
-    from capsnet import build, identity, saving, tracking
-    from capsnet.interruption import Interruption
-    from capsnet.precision import fp32_arithmetic
-
-    if run.composition not in (None, identity.composition(run)):
+    check_writable("hydra.run.dir", folder / "record.json")
+    check_writable("record", record_path(folder, run.record))
+    if run.composition not in (None, composition(run)):
         raise Mistake(
             f"the values or the code of {run.name} are not those it was composed with: "
             "`dvc repro` composes again; to try values out, use experiment=NAME KEY=VALUE"
         )
-    interruption = Interruption()
-    with interruption.handled(), fp32_arithmetic(run.precision):
-        data = build.dataset(run)
-        build.check_training(run, data)
-        parts = build.module(run, data.image), build.datamodule(run, data)
-        if not tracking.first_process():
-            return fit(run, folder, data, parts, changed, interruption)
-        with tracking.closed_at_the_end(), saving.alone_in(folder):
-            saving.claim(folder, identity.folder_identity(run, data.digest), record)
-            return fit(run, folder, data, parts, changed, interruption)
+    from capsnet.training.run import train_and_record  # imports torch, which takes seconds
 
-
-def fit(
-    run: config.Run,
-    folder: Path,
-    data: "DataSet",
-    parts: "tuple[DigitsModule[Any], DigitsDataModule]",
-    changed: tuple[str, ...],
-    interruption: "Interruption",
-) -> "Record | None":
-    """Train from the checkpoint in `folder`, if there is one, to the end, and evaluate."""
-    from capsnet import build, tracking
-    from capsnet.judge import judge
-
-    about = provenance(run, data, changed)
-    sources = {name: test.source for name, test in data.tests.items()}
-    shown = asdict(run) | about | {"sources": sources}
-    loggers = tracking.loggers(run, folder, shown)
-    trainer = build.trainer(run, folder, loggers, interruption, data.tests)
-    checkpoint = begin(run, changed, folder, parts[0], trainer)
-    trainer.fit(*parts, ckpt_path=checkpoint)
-    if not trainer.is_global_zero:
-        return None
-    record = judge(run, folder, data, trainer, about)
-    report(record, folder)
-    return record
-
-
-def provenance(run: config.Run, data: "DataSet", changed: tuple[str, ...]) -> dict[str, Any]:
-    """Give the record's identity, commit, clean and changed, as they are before training."""
-    from capsnet import identity
-
-    commit, clean = results.commit()  # at the end of a long run, the files may be others
-    who = identity.run_identity(run, data.digest)
-    return {"identity": who, "commit": commit, "clean": clean, "changed": changed}
-
-
-def begin(
-    run: config.Run,
-    changed: tuple[str, ...],
-    folder: Path,
-    module: "DigitsModule[Any]",
-    trainer: "Trainer",
-) -> Path | None:
-    """Say what is about to be trained, and give the checkpoint to resume from, if there is one.
-
-    Raises Mistake when the checkpoint is damaged or another network's.
-    """
-    from capsnet.networks import parameter_count
-    from capsnet.saving import last_checkpoint, read_checkpoint
-
-    checkpoint = last_checkpoint(folder)
-    step = read_checkpoint(checkpoint, module) if checkpoint.is_file() else None
-    if trainer.is_global_zero:
-        device = results.device_name(trainer.strategy.root_device)
-        steps = f"{run.schedule.steps:,} steps on {device}"
-        parameters = f"{parameter_count(module.network):,} parameters"
-        print(f"{named(run.name, changed, run.seed)}: {steps}, {parameters}, in {folder}")
-    if step is not None and trainer.is_global_zero:
-        over = step >= run.schedule.steps
-        begins = "finished, evaluating" if over else "resuming from"
-        print(f"{folder}: {begins} {checkpoint.name}, of step {step:,}", flush=True)
-    return None if step is None else checkpoint
-
-
-def named(experiment: str, changed: tuple[str, ...], seed: int) -> str:
-    """Name a run by its experiment, what was set by hand, and its seed."""
-    return " ".join((experiment, *changed)) + f", seed {seed}"
-
-
-def report(record: "Record", folder: Path) -> None:
-    """Print the errors of a run that is over, where its files are, and what may come next."""
-    for test in record.tests.values():
-        counted = f"{test.errors:,} errors in {test.total:,} {test.source}"
-        who = named(record.experiment, record.changed, record.seed)
-        print(f"{who}: {test.error_percent:.2f} %, {counted}")
-    drawn = record.model.get("decoder", False)
-    look = f"python -m capsnet.explore '{folder}'" if drawn else "python -m capsnet.report table"
-    print(f"weights, record and logs are in {folder}; next, for example: {look}")
+    return train_and_record(run, folder, changed)
 
 
 if __name__ == "__main__":
-    guide.answer_help()
+    usage.answer_help()
     main()

@@ -1,1 +1,1 @@
-"""How fast: step by step in turn, each way to compute in a process of its own."""
+"""Time training steps of several implementations in turn, each in its own process."""

@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.progress import Progress
 from torch.profiler import profile
 
-from capsnet import results
 from capsnet.benchmark import growth, loop, paths, rows
 from capsnet.benchmark.about import about
 from capsnet.benchmark.turns import Measured, measured, timing
 from capsnet.compose import names
 from capsnet.errors import told_plainly
 from capsnet.kernels.allocator import keep_memory
+from capsnet.records.files import write_json
 from capsnet.report.speed import speed_tables
 from capsnet.report.terminal import show
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def measure(asked: argparse.Namespace) -> None:
-    """What the command line asks for. Raises Mistake for overrides that Hydra does not take."""
+    """Measure what the command line asks for. Raises Mistake for overrides that Hydra refuses."""
     torch.set_num_threads(asked.threads)
     for name in names("experiment") if asked.overrides else []:
         rows.paper_run(name, *asked.overrides)  # bad ones are told before anything is measured
@@ -50,7 +50,7 @@ def measure(asked: argparse.Namespace) -> None:
         with Progress(console=Console(stderr=True)) as progress:
             report[what] = MEASURE[what](asked, progress)
         if asked.output:
-            results.write_json(report, asked.output)
+            write_json(report, asked.output)
     show(speed_tables(report))
 
 

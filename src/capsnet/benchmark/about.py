@@ -1,11 +1,11 @@
-"""What computed a benchmark: the head of its JSON."""
+"""The machine and the versions that a benchmark ran with: the head of its JSON."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from capsnet import results
+from capsnet.records.provenance import processor, versions
 
 
 def about(device: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -13,9 +13,9 @@ def about(device: str, overrides: Sequence[str]) -> dict[str, Any]:
     gpu = device == "cuda"
     return {
         "device": device,
-        "processor": torch.cuda.get_device_name() if gpu else results.processor(),
+        "processor": torch.cuda.get_device_name() if gpu else processor(),
         "threads": torch.get_num_threads(),
         "overrides": list(overrides),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "versions": results.versions(),
+        "versions": versions(),
     }

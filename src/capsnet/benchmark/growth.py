@@ -1,10 +1,10 @@
-"""How time and memory grow with batch, input and iterations: votes stored, and never stored."""
+"""Time and memory by batch, input and iterations, with votes stored and never stored."""
 
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from capsnet.benchmark.paths import Path
+from capsnet.benchmark.paths import Implementation
 from capsnet.benchmark.turns import Candidate
 
 POINTS = {  # one is varied at a time; the others are the paper's on MNIST
@@ -16,7 +16,7 @@ PATHS = ("textbook", "fast")
 
 
 def points() -> Iterator[tuple[str, int]]:
-    """What is varied, and to what."""
+    """List what is varied, and its values."""
     for varied, values in POINTS.items():
         yield from ((varied, value) for value in values)
 
@@ -24,4 +24,4 @@ def points() -> Iterator[tuple[str, int]]:
 def candidates(varied: str, value: int, device: str = "cpu") -> dict[str, Candidate]:
     """Both paths at one point, without the decoder, which is the same for both."""
     options: Any = {"decoder": False, "device": device, varied: value}
-    return {path: Candidate(partial(Path, path, **options)) for path in PATHS}
+    return {path: Candidate(partial(Implementation, path, **options)) for path in PATHS}

@@ -1,4 +1,4 @@
-"""What Lightning's loop, data and logging add to a training step, in a run as users start it."""
+"""The time that Lightning's loop, data and logging add to a training step."""
 
 import time
 from dataclasses import dataclass, replace
@@ -12,10 +12,11 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.profilers import Profiler, SimpleProfiler
 
-from capsnet import build
 from capsnet.benchmark.rows import Row
-from capsnet.build import DataSet, TestSet
-from capsnet.precision import fp32_arithmetic
+from capsnet.data.registry import DataSet, TestSet
+from capsnet.kernels.precision import fp32_arithmetic
+from capsnet.training.factory import build_datamodule
+from capsnet.training.trainer import build_trainer
 
 WARMUP = 10  # steps that are not counted
 ACTIONS = {  # Lightning's names for what a loop does with a step
@@ -26,7 +27,7 @@ ACTIONS = {  # Lightning's names for what a loop does with a step
 
 @dataclass(frozen=True)
 class Shares:
-    """Of a run's time from its first counted step to its last: seconds, and seconds of parts."""
+    """Seconds of a run from its first counted step to its last, and seconds of parts."""
 
     steps: int
     seconds: float
@@ -73,8 +74,8 @@ def fit(row: Row, steps: int, watch: Callback, profiler: Profiler | None = None)
     )
     data = DataSet(row.data, None, {"test": TestSet(row.data, "noise", len(row.data))}, "")
     with fp32_arithmetic(run.precision), TemporaryDirectory() as folder:
-        trainer: Any = build.trainer(run, Path(folder), [CSVLogger(folder)])
+        trainer: Any = build_trainer(run, Path(folder), [CSVLogger(folder)])
         trainer.profiler = profiler or trainer.profiler
         trainer.callbacks.insert(-1, watch)
-        trainer.fit(row.module, build.datamodule(run, data))
+        trainer.fit(row.module, build_datamodule(run, data))
     row.module.to(row.device)  # Lightning leaves it on the CPU

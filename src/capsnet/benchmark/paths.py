@@ -14,14 +14,14 @@ from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.functional import lengths, margin_loss, reconstruction_loss
 from capsnet.kernels.networks import FastCapsNet
+from capsnet.kernels.precision import fp32_arithmetic
 from capsnet.networks import CapsNet, one_hot
-from capsnet.precision import fp32_arithmetic
 
 EXPERIMENT = "mnist_capsnet_r3_recon"
 NETWORKS = {"textbook": TextbookCapsNet, "reference": CapsNet, "fast": FastCapsNet}
 
 
-class Path:
+class Implementation:
     """A CapsNet of NETWORKS, its optimiser and one batch of noise."""
 
     def __init__(
@@ -70,7 +70,7 @@ def candidates(batch: int, device: str = "cpu") -> dict[str, Candidate]:
     """Each path on MNIST: on a CPU without and with memory kept, on a GPU in every setting."""
     if device != "cpu":
         return on_gpu(batch, device)
-    made = {path: partial(Path, path, batch=batch) for path in NETWORKS}
+    made = {path: partial(Implementation, path, batch=batch) for path in NETWORKS}
     apart = {path: Candidate(made[path], keep=False) for path in ("textbook", "fast")}
     return apart | {f"{path} + keep": Candidate(made[path]) for path in NETWORKS}
 
@@ -89,7 +89,7 @@ def on_gpu(batch: int, device: str) -> dict[str, Candidate]:
 
 def nominal_flops(batch: int) -> int:
     """Floating-point operations of a step of the direct algorithm, counted on one example."""
-    bench = Path("textbook", batch=1)
+    bench = Implementation("textbook", batch=1)
     with FlopCounterMode(display=False) as counter:
         bench.loss().backward()
     return batch * counter.get_total_flops()

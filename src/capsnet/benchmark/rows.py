@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from capsnet import build, config
+from capsnet import config
 from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.compose import composed
@@ -20,7 +20,8 @@ from capsnet.data.examples import Split
 from capsnet.data.expanded import ExpandedDigits
 from capsnet.data.multimnist import MultiMnist, pairs
 from capsnet.data.shifted import ShiftedDigits
-from capsnet.precision import fp32_arithmetic
+from capsnet.kernels.precision import fp32_arithmetic
+from capsnet.training.factory import autocast, build_capsnet, build_module
 
 DIGITS = 10_000  # in the noise: a table of indices for more would only take longer to make
 ENDLESS = 10**9  # steps
@@ -45,9 +46,9 @@ class Row:
         batch = self.run.schedule.batch
         self.batches = iter(TrainingSteps(len(data), batch, ENDLESS, 0, lambda: 0, 0, 1))
         shape, chosen = (image[0], image[1], image[2]), self.run.model
-        self.module: Any = build.module(self.run, shape)
+        self.module: Any = build_module(self.run, shape)
         if textbook and isinstance(chosen, config.CapsNet):
-            self.module.network = build.capsnet(TextbookCapsNet, chosen, self.run.recipe, shape)
+            self.module.network = build_capsnet(TextbookCapsNet, chosen, self.run.recipe, shape)
         self.module = self.module.to(device)
         self.adam = self.module.configure_optimizers()["optimizer"]
 
@@ -57,7 +58,7 @@ class Row:
             return self._step()
 
     def _step(self) -> Stopwatch:
-        watch, arithmetic = Stopwatch(self.device.type), build.arithmetic(self.run, self.device)
+        watch, arithmetic = Stopwatch(self.device.type), autocast(self.run, self.device)
         step, indices = next(self.batches)
         examples = self.data.examples(indices.to(self.device, non_blocking=True), step)
         watch.mark()
@@ -89,10 +90,12 @@ def noise(run: config.Run) -> Split:
         case "multimnist":
             tables = [torch.from_numpy(table) for table in pairs(labels.numpy(), count=2)]
             return MultiMnist(images, labels, *tables, reach=4)
-        case "affnist":
+        case "expanded" | "affnist" | "affnist_official":
             return ExpandedDigits(images, labels, torch.zeros(DIGITS, 2, dtype=torch.int8), 0)
-        case _:
+        case "shifted" | "enumerated":
             return ShiftedDigits(images, labels, run.data.shift, 0)
+        case _:
+            raise AssertionError(run.data.name)
 
 
 def candidates(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Setting(NamedTuple):
-    """How convolutions and routing are computed; named as the tables name it.
+    """A choice of convolutions and routing; named as the tables name it.
 
     `convolutions` may be direct (cuDNN's) or fourier (this project's, exact in fp32).
     """
@@ -28,7 +28,7 @@ class Setting(NamedTuple):
 
     @property
     def overrides(self) -> tuple[str, ...]:
-        """What `capsnet.train` takes for it."""
+        """Return the overrides of `capsnet.train` that choose it."""
         return (
             f"precision={self.precision}",
             f"trainer.kernels={self.kernels}",

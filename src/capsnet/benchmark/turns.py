@@ -55,7 +55,7 @@ class Stopwatch:
             self.marks.append(event)
 
     def seconds(self) -> list[float]:
-        """What lies between one mark and the next."""
+        """Return the time between one mark and the next."""
         if self.device == "cpu":
             return [after - before for before, after in pairwise(self.marks)]
         torch.cuda.synchronize()
@@ -88,7 +88,7 @@ def lead(device: str) -> int:
 
 @dataclass(frozen=True)
 class Candidate:
-    """How to make a bench in its process, and whether freed memory is kept there."""
+    """A recipe for a bench in its process, and whether freed memory is kept there."""
 
     make: Callable[[], Any]  # a Bench, or whatever the worker's tasks take
     keep: bool = True

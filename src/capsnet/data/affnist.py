@@ -18,10 +18,10 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn.functional import pad
 
-from capsnet.data import prepared
-from capsnet.data.counter import uniform
+from capsnet.data import storage
+from capsnet.data.counter_rng import uniform
 from capsnet.data.examples import Examples, OnDevice, one_digit_each
-from capsnet.data.prepared import Digits
+from capsnet.data.storage import Digits
 
 FRAME = 40
 COPIES = 32
@@ -173,9 +173,9 @@ def prepare(folder: Path, digits: Digits, copies: int = COPIES, seed: int = 0) -
         [random_transforms(digits.test_images[i : i + CHUNK], copy, seed, i) for i in starts]
         for copy in track(range(copies), description="affNIST")
     ]
-    with prepared.building(folder) as scratch:
+    with storage.building(folder) as scratch:
         transforms = np.concatenate([np.concatenate(chunk) for chunk in chunks])
-        prepared.write(scratch, about, {"test_transforms": transforms})
+        storage.write(scratch, about, {"test_transforms": transforms})
 
 
 def read(folder: Path, digits: Digits) -> AffnistDigits:
@@ -183,7 +183,7 @@ def read(folder: Path, digits: Digits) -> AffnistDigits:
 
     Raises Mistake when there are none, or when they were made from other digits.
     """
-    _, arrays = prepared.read_made_from(digits, folder)
+    _, arrays = storage.read_made_from(digits, folder)
     images = digits.test_images
     maps = sampling(arrays["test_transforms"], *images.shape[1:])
     return AffnistDigits(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from capsnet.data import prepared
+from capsnet.data import storage
 from capsnet.data.affnist import FRAME
 from capsnet.data.download import UnavailableError, fetch
 from capsnet.data.examples import StillDigits
@@ -41,21 +41,21 @@ def prepare(
     from then on. Raises Mistake when the file cannot be had, is another, or is not what it should
     be; see `read_mat`.
     """
-    with prepared.building(folder) as scratch:
+    with storage.building(folder) as scratch:
         found = file or _fetch(scratch)
         if not found.is_file():
             raise Mistake(f"{found} does not exist: it should be affNIST's {FILE}")
-        digest = prepared.md5(found)
+        digest = storage.md5(found)
         _require_first_seen(folder, digest)
         arrays = read_mat(found, count, pixels)
         if file is None:
             found.unlink()
-        prepared.write(scratch, {**ABOUT, "file_md5": digest, "pixels": pixels}, arrays)
+        storage.write(scratch, {**ABOUT, "file_md5": digest, "pixels": pixels}, arrays)
 
 
 def read(folder: Path) -> StillDigits:
     """The official test set prepared in `folder`. Raises Mistake when there is none."""
-    _, arrays = prepared.read(folder)
+    _, arrays = storage.read(folder)
     return StillDigits(
         torch.from_numpy(arrays["test_images"]), torch.from_numpy(arrays["test_labels"])
     )
@@ -133,9 +133,9 @@ def _require_upright(path: Path, ones: UInt8[np.ndarray, "n height width"], pixe
 
 
 def _require_first_seen(folder: Path, digest: str) -> None:
-    there = (folder / prepared.MANIFEST).is_file()
+    there = (folder / storage.MANIFEST).is_file()
     try:
-        known = prepared.read_manifest(folder)["file_md5"] if there else digest
+        known = storage.read_manifest(folder)["file_md5"] if there else digest
     except Mistake as error:
         raise Mistake(f"{folder} is damaged: delete it, and prepare it again") from error
     if known != digest:

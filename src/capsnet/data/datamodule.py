@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from capsnet.data.counter import permuted
+from capsnet.data.counter_rng import permuted
 from capsnet.data.examples import Examples, Split, evaluation_batch
 
 BLOCK = 64  # steps whose indices are made together: one by one would cost a part of a GPU's step

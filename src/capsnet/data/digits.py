@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capsnet.data import prepared
+from capsnet.data import storage
 
 TEST = 500
 ABOUT = {
@@ -37,8 +37,8 @@ def prepare(folder: Path) -> None:
         "test_images": images[test],
         "test_labels": labels[test].astype(np.int64),
     }
-    with prepared.building(folder) as scratch:
-        prepared.write(scratch, ABOUT, arrays)
+    with storage.building(folder) as scratch:
+        storage.write(scratch, ABOUT, arrays)
 
 
 def _enlarged(digit: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""What a network is shown, and the promise every data set makes."""
+"""`Examples`, a batch, and `Split`, the interface of every data set."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, Self
@@ -30,7 +30,7 @@ def one_digit_each(
 
 
 def evaluation_batch(device: torch.device) -> int:
-    """How many to ask at a time: few on a CPU, where a baseline's convolutions need 10 MB each."""
+    """Choose an evaluation batch: small on a CPU, where baselines take 10 MB for each image."""
     return 1000 if device.type == "cuda" else 200
 
 
@@ -38,7 +38,7 @@ class Split(Protocol):
     """Examples by index: for training anew at each step, for evaluation always the same."""
 
     def __len__(self) -> int:
-        """How many examples there are."""
+        """Return the number of examples."""
         ...
 
     def to(self, device: torch.device) -> Self:
@@ -52,7 +52,7 @@ class Split(Protocol):
 
 @dataclass(frozen=True)
 class OnDevice:
-    """What a split is made of: tensors that move together."""
+    """Tensors of a split, which move between devices together."""
 
     def to(self, device: torch.device) -> Self:
         """The same split, its tensors on `device`."""

@@ -14,11 +14,11 @@ from jaxtyping import Int, Int8, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
-from capsnet.data import prepared
-from capsnet.data.counter import integers
+from capsnet.data import storage
+from capsnet.data.counter_rng import integers
 from capsnet.data.examples import Examples, OnDevice, one_digit_each
-from capsnet.data.prepared import Digits
 from capsnet.data.shifted import random_offsets, shifted
+from capsnet.data.storage import Digits
 
 MARGIN = 6  # pixels around the 28×28 digit: 40×40
 REACH = 6  # pixels: a digit never leaves the frame
@@ -67,8 +67,8 @@ def prepare(folder: Path, digits: Digits, seed: int = 0) -> None:
         "train_shift": fixed_shifts(len(digits.train_labels), TRAIN, seed),
         "test_shift": fixed_shifts(len(digits.test_labels), TEST, seed),
     }
-    with prepared.building(folder) as scratch:
-        prepared.write(scratch, about, arrays)
+    with storage.building(folder) as scratch:
+        storage.write(scratch, about, arrays)
 
 
 def read(
@@ -78,7 +78,7 @@ def read(
 
     Raises Mistake when `folder` holds no tables, or tables made from other digits.
     """
-    _, arrays = prepared.read_made_from(digits, folder)
+    _, arrays = storage.read_made_from(digits, folder)
     train = digits.train_images, digits.train_labels, arrays["train_shift"]
     test = digits.test_images, digits.test_labels, arrays["test_shift"]
     splits = {

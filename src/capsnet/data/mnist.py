@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torchvision.datasets import MNIST
 
-from capsnet.data import prepared
+from capsnet.data import storage
 from capsnet.data.download import UnavailableError, fetch
 from capsnet.errors import Mistake
 
@@ -26,7 +26,7 @@ def prepare(folder: Path) -> None:
 
     Raises Mistake when no mirror gives a file with the right md5.
     """
-    with prepared.building(folder) as scratch:
+    with storage.building(folder) as scratch:
         raw = scratch / "raw"
         files = {
             name: _fetch(name, digest, raw)
@@ -41,7 +41,7 @@ def prepare(folder: Path) -> None:
         for file in files.values():
             file.unlink()
         raw.rmdir()
-        prepared.write(scratch, ABOUT, arrays)
+        storage.write(scratch, ABOUT, arrays)
 
 
 def _fetch(name: str, digest: str, folder: Path) -> Path:

@@ -20,11 +20,11 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn.functional import pad
 
-from capsnet.data import prepared
-from capsnet.data.counter import hash32, integers, permuted
+from capsnet.data import storage
+from capsnet.data.counter_rng import hash32, integers, permuted
 from capsnet.data.examples import Examples, OnDevice
-from capsnet.data.prepared import Digits
 from capsnet.data.shifted import shifted
+from capsnet.data.storage import Digits
 from capsnet.errors import Mistake
 
 MARGIN = 4  # pixels around the 28×28 digit: 36×36
@@ -182,13 +182,13 @@ def prepare(
         raise Mistake(f"holding out {holdout} digits leaves none of {digits.source} to train on")
     for single in splits.values():
         _require_partners(single.labels, count)
-    with prepared.building(folder) as scratch:
+    with storage.building(folder) as scratch:
         arrays: dict[str, NDArray[Any]] = {}
         for name, single in splits.items():
             bar = f"MultiMNIST {name}"
             table = pairs(single.labels, count, reach, hash32(seed, single.number), bar)
             arrays |= {f"{name}_{part}": array for part, array in table._asdict().items()}
-        prepared.write(scratch, about, arrays)
+        storage.write(scratch, about, arrays)
 
 
 def read(folder: Path, digits: Digits, holdout: int = 0) -> dict[str, MultiMnist]:
@@ -197,7 +197,7 @@ def read(folder: Path, digits: Digits, holdout: int = 0) -> dict[str, MultiMnist
     Raises Mistake when there are none, or when they were made from other digits or hold out
     another number of them.
     """
-    manifest, arrays = prepared.read_made_from(digits, folder)
+    manifest, arrays = storage.read_made_from(digits, folder)
     if manifest["holdout"] != holdout:
         raise Mistake(
             f"{folder} holds out {manifest['holdout']} training digits, not {holdout}: "

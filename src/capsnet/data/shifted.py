@@ -7,7 +7,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
-from capsnet.data.counter import integers
+from capsnet.data.counter_rng import integers
 from capsnet.data.examples import Examples, OnDevice, one_digit_each
 
 

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from capsnet.errors import Mistake, told_plainly
-from capsnet.results import check_writable
+from capsnet.records.files import check_writable
 
 MINUTES = 9.0  # and a last group of processes may need one more
 

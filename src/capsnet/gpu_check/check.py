@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from capsnet import results
 from capsnet.benchmark.about import about
 from capsnet.benchmark.settings import Setting, settings
 from capsnet.benchmark.turns import MOST
@@ -18,6 +17,7 @@ from capsnet.gpu_check.machine import facts
 from capsnet.gpu_check.measure import Deadline, Plan, Trained, measured, side_by_side
 from capsnet.gpu_check.waits import EVERY, waits
 from capsnet.kernels.requirements import check_compiler, check_fused
+from capsnet.records.files import write_json
 from capsnet.report.speed import rows_table, settings_table
 from capsnet.report.tables import Text
 from capsnet.report.terminal import show
@@ -61,7 +61,7 @@ def carry_out(plan: Plan, output: Path) -> None:
     told = about(plan.device, [])
     for part in PARTS:
         for shown in part(told, plan):
-            results.write_json(told, output)
+            write_json(told, output)
             show(shown)
     for line in tables.summary(told):
         print(line)

@@ -1,4 +1,4 @@
-"""How far compiled kernels on a GPU are from the same mathematics in float64.
+"""The error of compiled kernels on a GPU against the same mathematics in float64.
 
 Compares values, and gradients by every input, at the sizes of the paper.
 """
@@ -13,10 +13,10 @@ from torch.nn.functional import conv2d
 
 from capsnet import functional
 from capsnet.benchmark.turns import Candidate, Worker
+from capsnet.kernels.conv_same import same_convolution
 from capsnet.kernels.convolutions import stacked_convolutions
 from capsnet.kernels.networks import FastCapsNet, FusedCapsNet
-from capsnet.kernels.same import same_convolution
-from capsnet.precision import fp32_arithmetic
+from capsnet.kernels.precision import fp32_arithmetic
 
 CHUNK = 32  # examples at a time in float64, whose intermediates are large
 ITERATIONS = 3
@@ -25,7 +25,7 @@ Function = Callable[..., Tensor]  # of tensors; the first has one row for each e
 
 
 class Sizes(NamedTuple):
-    """Of what is computed: by default the paper's, and some that no block size divides."""
+    """Sizes of the computations: by default the paper's, and some that no block size divides."""
 
     routed: tuple[tuple[int, int], ...] = ((37, 1153), (128, 1152), (1000, 3200))
     images: int = 37

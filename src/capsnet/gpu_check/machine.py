@@ -1,4 +1,4 @@
-"""What a machine with a GPU has: card, driver, packages, and what compiling kernels takes."""
+"""Facts about a machine with a GPU: card, driver, packages, and what compiling kernels needs."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What a check found, in tables and sentences."""
+"""The findings of a check, in tables and sentences."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""How often a training step makes the program wait for the GPU, counted in Lightning's loop.
+"""The number of waits for the GPU in a training step, counted in Lightning's loop.
 
 Where a step waits, the GPU is idle until the next one is launched. PyTorch warns of every such
 operation on request; at logged steps a few are needed, between them none.

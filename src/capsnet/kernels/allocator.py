@@ -1,4 +1,4 @@
-"""How the C library treats the memory of a training step."""
+"""Heap settings of the C library that suit training steps."""
 
 import ctypes
 import platform

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from capsnet.kernels import fourier, tiling
-from capsnet.kernels.products import matmul
+from capsnet.kernels.matmul import matmul
 from capsnet.kernels.tiling import Tile
 
 
@@ -80,7 +80,7 @@ def _products(sizes: Sizes, tile: Tile) -> Iterator[tiling.Product]:
 
 
 def _patches(images: Tensor, sizes: Sizes, tile: Tile) -> Tensor:
-    """What Conv1 sees: [side, side, tiles, tiles, batch, 2, 2, in_channels, kernel, kernel].
+    """Cut Conv1's patches: [side, side, tiles, tiles, batch, 2, 2, in_channels, kernel, kernel].
 
     The last row or column of odd phases may lie outside of the image; it meets no tap.
     """

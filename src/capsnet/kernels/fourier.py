@@ -21,7 +21,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from capsnet.kernels.products import matmul
+from capsnet.kernels.matmul import matmul
 from capsnet.kernels.tiling import Tile, of_map
 
 
@@ -120,7 +120,7 @@ def _waves(frequencies: Real, places: int) -> Complex:
 
 
 def _parts(waves: Complex) -> Real:
-    """Of each wave its real and its imaginary part: [2 · frequencies, places]."""
+    """Give the real and the imaginary part of each wave: [2 · frequencies, places]."""
     return np.stack([waves.real, waves.imag], 1).reshape(-1, waves.shape[1])
 
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from capsnet.kernels import routing, same
+from capsnet.kernels import conv_same, routing
 from capsnet.kernels.convolutions import stacked_convolutions
 from capsnet.networks import CapsNet
 
@@ -41,9 +41,9 @@ class FusedCapsNet(FastCapsNet):
         bias: Float[Tensor, "out out_dim"] | None = None,
     ) -> Float[Tensor, "batch out out_dim"]:
         """`fused.dynamic_routing`, imported here as Triton is there on Linux alone."""
-        from capsnet.kernels import fused
+        from capsnet.kernels import routing_triton
 
-        return fused.dynamic_routing(u, weight, iterations, bias)
+        return routing_triton.dynamic_routing(u, weight, iterations, bias)
 
 
 class FastConv2d(nn.Conv2d):
@@ -60,10 +60,10 @@ class FastConv2d(nn.Conv2d):
         """Compute what `nn.Conv2d` does; through Fourier, the result is channels last."""
         if not through_fourier(input.device.type, self.convolutions):
             return super().forward(input)
-        if not same.pays(input, self.weight):
+        if not conv_same.pays(input, self.weight):
             return super().forward(input.to(memory_format=torch.channels_last))
         assert self.bias is not None
-        return same.same_convolution(input, self.weight) + self.bias[:, None, None]
+        return conv_same.same_convolution(input, self.weight) + self.bias[:, None, None]
 
 
 def through_fourier(device: str, convolutions: str) -> bool:

@@ -1,4 +1,4 @@
-"""What compiled kernels need of a machine, checked before Triton fails with a traceback."""
+"""Requirements of compiled kernels, checked before Triton fails with a traceback."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ CAPABILITY = (8, 0)  # the oldest that Triton supports; from it on the kernels' 
 
 
 def check_fused() -> None:
-    """Raise Mistake where the Triton kernels of `kernels.fused` cannot run on the current GPU."""
+    """Raise Mistake where the kernels of `routing_triton` cannot run on the current GPU."""
     if not torch.cuda.is_available():
         raise Mistake("trainer.kernels=fused needs a CUDA GPU and there is none: use fast")
     capability = torch.cuda.get_device_capability()

@@ -1,4 +1,4 @@
-"""How a convolution is cut into tiles that `fourier` computes at once, and what that costs."""
+"""Tilings of a convolution that `fourier` computes at once, and their cost."""
 
 from collections.abc import Iterable, Iterator
 from itertools import product
@@ -35,7 +35,7 @@ class Tile(NamedTuple):
         return 3 * self.rows * self.sides[1]
 
     def covering(self, outputs: tuple[int, int]) -> tuple[int, int]:
-        """How many tiles, down and across, cover so many outputs."""
+        """Count the tiles, down and across, that cover so many outputs."""
         return -(-outputs[0] // self.outputs[0]), -(-outputs[1] // self.outputs[1])
 
 
@@ -63,7 +63,7 @@ def products(tile: Tile, tiles: int, channels_in: int, channels_out: int) -> Ite
 
 
 def of_map(tile: Tile, grid: tuple[int, int]) -> list[Product]:
-    """Of one number at each place: at once, or in turn and then put together, as it costs less."""
+    """Transform one number at each place: at once, or in turn and joined, whichever costs less."""
     height, width = grid
     at_once = [(tile.points, height * width, 1)]
     along_height = 2 * tile.rows, height, width

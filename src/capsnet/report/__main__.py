@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from capsnet.errors import Mistake, told_plainly
-from capsnet.results import read_all, write_atomically
+from capsnet.records.files import write_atomically
+from capsnet.records.record import read_records
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
             case "growth":
                 growth(arguments.file)
             case "readme":
-                readme(Path("README.md"), Path("results"))
+                readme(Path(), Path("results"))
             case "simulate":
                 simulate()
             case "all":
@@ -50,8 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     sheets.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
     commands.add_parser("simulate", help="how often the rules for verdicts are right")
-    commands.add_parser("readme", help="bring the tables in README.md up to date")
-    commands.add_parser("all", help="every table, figure, page and sweep of results/; README.md")
+    commands.add_parser(
+        "readme", help="bring README.md, docs/results.md and docs/speed.md up to date"
+    )
+    commands.add_parser(
+        "all", help="every table, figure, page and sweep of results/; README.md, docs/"
+    )
     grown = commands.add_parser("growth", help="how a step grows, from a benchmark")
     grown.add_argument("file", type=Path, help="its JSON; the figure is drawn beside it")
     swept = commands.add_parser("sweep", help="a sweep, over any value")
@@ -64,7 +69,7 @@ def table(folder: Path) -> None:
     from capsnet.report.document import document, extra_tables, tables
     from capsnet.report.terminal import show
 
-    runs, path = read_all(folder, "*/*.json"), folder.with_suffix(".md")
+    runs, path = read_records(folder, "*/*.json"), folder.with_suffix(".md")
     if not runs:
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
     write_atomically(path, document(runs, folder.name).encode())
@@ -85,7 +90,7 @@ def simulate() -> None:
 
 
 def everything(results: Path) -> None:
-    """All that is made from the records below `results`, again, and then the README's tables."""
+    """Make every table, figure and page of the records below `results` and of docs/ again."""
     for folder in sorted({path.parents[1] for path in results.glob("*/*/*.json")}):
         table(folder)
         if any(folder.glob("*/*.npz")):
@@ -96,18 +101,26 @@ def everything(results: Path) -> None:
     for file in sorted(results.glob("benchmark/*.json")):
         if "growth" in json.loads(file.read_text()):
             growth(file)
-    readme(Path("README.md"), results)
+    readme(Path(), results)
 
 
-def readme(path: Path, results: Path) -> None:
-    """Bring the tables in the README at `path` up to date with the records below `results`."""
-    from capsnet.report.document import in_readme
+def readme(project: Path, results: Path) -> None:
+    """Bring the generated tables of the documentation of `project` up to date with `results`.
 
-    runs, others = read_all(results, "*/*/*.json"), read_all(results, "*/*/*/**/*.json")
+    Raises Mistake, before anything is written, when a file or its marks are missing.
+    """
+    from capsnet.report.document import generated, updated
+
+    runs, others = read_records(results, "*/*/*.json"), read_records(results, "*/*/*/**/*.json")
     benchmarks = sorted(results.glob("benchmark/*.json"))
-    written = in_readme(path.read_text(), runs, others, benchmarks)
-    write_atomically(path, written.encode())
-    print(f"Written to {path}")
+    written: dict[Path, str] = {}
+    for name, contents in generated(runs, others, benchmarks).items():
+        if not (path := project / name).is_file():
+            raise Mistake(f"{path} is missing: run this command in the project's folder")
+        written[path] = updated(name, path.read_text(), contents)
+    for path, text in written.items():
+        write_atomically(path, text.encode())
+        print(f"Written to {path}")
 
 
 def data(root: Path, source: str, folder: Path) -> None:
@@ -138,7 +151,7 @@ def page(folder: Path, swept: Path | None) -> None:
 
 
 def growth(file: Path) -> None:
-    """How time and memory of a step grow. Raises Mistake when `file` did not measure that."""
+    """Draw the growth of a step's time and memory. Raises Mistake when `file` lacks it."""
     from capsnet.report.growth import figure_growth
     from capsnet.report.look import files
 

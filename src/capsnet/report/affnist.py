@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from capsnet import paper
+from capsnet.records.record import Outcome, Record, read_arrays
 from capsnet.report.equal_error import Estimate, at_clean_error, points
 from capsnet.report.groups import groups
 from capsnet.report.look import BLACK, VERMILION, drawing
 from capsnet.report.runs import Run, caption, labels, marks
 from capsnet.report.tables import Text, steps
-from capsnet.results import Outcome, Record, read_arrays
 
 TARGETS = (2.0, 1.5, 1.0, paper.CLEAN)  # percent
 COLUMNS = (

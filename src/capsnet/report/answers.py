@@ -1,4 +1,4 @@
-"""What networks got wrong, example by example: over seeds and digits, and against one another."""
+"""Errors example by example: over seeds and digits, and one network against another."""
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from capsnet.clusters import Sums, sums
+from capsnet.records.clusters import Sums, sums
+from capsnet.records.record import Record, read_arrays
 from capsnet.report.groups import Pair
 from capsnet.report.statistics import McNemar, chi_square, mcnemar
 from capsnet.report.verdicts import Noise
-from capsnet.results import Record, read_arrays
 
 
 class Answers(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the paper claims, seed by seed: two models, the same test examples, one word."""
+"""The paper's claims, seed by seed: two models, the same test examples, one verdict."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,12 +6,12 @@ from statistics import mean
 
 from capsnet import paper
 from capsnet.paper import Claim
+from capsnet.records.record import Record
 from capsnet.report.answers import Contrast, contrast, in_general
 from capsnet.report.groups import Pair, code, looked, matched, noise, shortcoming
 from capsnet.report.numbers import at_equal_error, numbers
 from capsnet.report.tables import Text, qualified, steps
 from capsnet.report.verdicts import Difference, Noise, between, claim_verdicts
-from capsnet.results import Record
 
 COLUMNS = (
     "claim",
@@ -37,7 +37,7 @@ def claims_table(runs: Mapping[Path, Record], claims: Sequence[Claim]) -> list[T
 
 
 def judged(runs: Mapping[Path, Record], claims: Sequence[Claim]) -> list[tuple[Claim, list[Pair]]]:
-    """What each line of `claims_table` tells of."""
+    """List the claim and the runs of each line of `claims_table`."""
     return [(claim, found) for claim in claims for found in by_recipe(claim, runs)]
 
 
@@ -107,7 +107,7 @@ def compared(found: Contrast | None, spread: Noise | None) -> tuple[str, str]:
 
 
 def shared(records: Sequence[Record]) -> str:
-    """In what the runs of a claim agree, and their commits where those differ."""
+    """Say in what the runs of a claim agree, and name their commits where those differ."""
     commits = sorted({record.commit[:7] if record.commit else "unknown" for record in records})
     same = "data, seed, schedule"
     if len(commits) < 2 and len({code(record) for record in records}) < 2:
@@ -119,7 +119,7 @@ Line = tuple[Claim, list[Pair]]
 
 
 def verdict(line: Line, lines: Sequence[Line], runs: Mapping[Path, Record]) -> str:
-    """What the pairs of a line say of its claim, by the rules of the analysis plan.
+    """Give the verdict of a line's pairs on its claim, by the rules of the analysis plan.
 
     All claims of the line's recipe are one family, so that `lines` count as well.
     """

@@ -1,4 +1,4 @@
-"""What a row of the paper costs, from what the benchmark measured; and what all runs have cost."""
+"""The cost of the paper's rows, from the benchmark; and the cost of all runs so far."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from capsnet import paper
+from capsnet.records.record import Record
 from capsnet.report.speed import loop_seconds, machine, seconds, setting, step_seconds
 from capsnet.report.tables import Text
-from capsnet.results import Record
 
 COLUMNS = ("experiment", "machine", "images/s", "hours to train", "hours to test")
 EARLY = " (ends early)"  # affNIST's training stops at its accuracy

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from capsnet import paper
 from capsnet.errors import Mistake
+from capsnet.records.record import Record, read_arrays
 from capsnet.report.affnist import equal_error_table
 from capsnet.report.claims import claims_table
 from capsnet.report.costs import costs_table, used_table
@@ -14,8 +15,14 @@ from capsnet.report.recipes import recipes_table
 from capsnet.report.runs import Run
 from capsnet.report.speed import speed_tables
 from capsnet.report.sweep import sweep_tables
-from capsnet.report.tables import Text, ablations_table, markdown, paper_table, runs_table
-from capsnet.results import Record, read_arrays
+from capsnet.report.tables import (
+    Text,
+    ablations_table,
+    markdown,
+    paper_table,
+    runs_table,
+    state_table,
+)
 
 
 def tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
@@ -47,17 +54,15 @@ def _sections(every: Mapping[str, list[Text]], mark: str) -> str:
     return "\n".join(f"{mark} {title}\n\n{markdown(table)}" for title, table in every.items())
 
 
-def in_readme(
-    text: str,
-    runs: Mapping[Path, Record],
-    others: Mapping[Path, Record],
-    benchmarks: Sequence[Path],
-) -> str:
-    """The README with what is known so far between its marks.
+def generated(
+    runs: Mapping[Path, Record], others: Mapping[Path, Record], benchmarks: Sequence[Path]
+) -> dict[str, dict[str, str]]:
+    """Return the generated Markdown of each documentation file, by the name of its marks.
 
-    `tables`: the longest of `runs` of each experiment, the longest that a claim compares, all that
-    compare recipes, the sweeps among `others` (which are rows of no table of the paper), and costs;
-    `speed`: what the JSON files of `benchmarks` say. Raises Mistake when the marks are not there.
+    README.md gets the state of every row of the paper, docs/results.md the tables of the longest
+    of `runs` of each experiment, of claims, recipes, sweeps and costs, and docs/speed.md the tables
+    of the JSON files `benchmarks`. Runs of `others` are shown as sweeps alone, never as rows of the
+    paper's tables; their hours are counted.
     """
     known = {
         **paper_tables(longest(runs)),
@@ -68,9 +73,12 @@ def in_readme(
         "Hours that all runs have taken": used_table([*runs.values(), *others.values()]),
         "Cost of one run, at the measured speed": costs_table(benchmarks),
     }
-    text = between(text, "tables", _sections(known, "###"))
     speeds = [_sections(speed_tables(json.loads(path.read_text())), "###") for path in benchmarks]
-    return between(text, "speed", "\n".join(speeds))
+    return {
+        "README.md": {"state": markdown(state_table(longest(runs)))},
+        "docs/results.md": {"tables": _sections(known, "###")},
+        "docs/speed.md": {"speed": "\n".join(speeds)},
+    }
 
 
 def _sweeps(records: Mapping[Path, Record]) -> dict[str, list[Text]]:
@@ -83,11 +91,17 @@ def _sweeps(records: Mapping[Path, Record]) -> dict[str, list[Text]]:
     return {title: table for runs in sweeps.values() for title, table in sweep_tables(runs).items()}
 
 
-def between(text: str, mark: str, content: str) -> str:
-    """`text` with `content` between the lines that name `mark`. Raises Mistake without them."""
-    begin, end = f"<!-- {mark}: `python -m capsnet.report readme` -->\n", f"<!-- end of {mark} -->"
-    before, found, rest = text.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise Mistake(f"README.md has lost its marks: a line {begin.strip()}, later {end}")
-    return f"{before}{begin}\n{content}\n{end}{after}"
+def updated(name: str, text: str, contents: Mapping[str, str]) -> str:
+    """Replace what is between the marks of each of `contents` in `text`, the file `name`.
+
+    Raises Mistake when the file lacks a pair of marks.
+    """
+    for mark, content in contents.items():
+        begin = f"<!-- {mark}: `python -m capsnet.report readme` -->\n"
+        end = f"<!-- end of {mark} -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise Mistake(f"{name} lacks its marks: it needs a line {begin.strip()}, later {end}")
+        text = f"{before}{begin}\n{content}\n{end}{after}"
+    return text

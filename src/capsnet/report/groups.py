@@ -6,10 +6,10 @@ from pathlib import Path
 
 from capsnet import paper
 from capsnet.paper import data_set
+from capsnet.records.record import Record
 from capsnet.report import plan
 from capsnet.report.numbers import numbers
 from capsnet.report.verdicts import LOOKS, PRIMARY, SEEDS, Noise, pooled
-from capsnet.results import Record
 
 Pair = tuple[Path, Path]  # two records that are compared
 
@@ -74,7 +74,7 @@ def code(record: Record) -> str:
 
 
 def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
-    """Of each experiment and recipe the longest `real` runs: what is known so far."""
+    """Choose the longest `real` runs of each experiment and recipe: what is known so far."""
     found, planned = real(runs), dict[tuple[str, str], int]()
     for record in found.values():
         model = record.experiment, record.variant
@@ -159,7 +159,7 @@ def short(record: Record) -> bool:
 
 
 def _fewer(record: Record) -> bool:
-    """Than the paper's, to train on or to be tested on."""
+    """Tell whether it had fewer examples than the paper, for training or for testing."""
     kind = data_set(record.experiment)
     tested = paper.TESTED.get(kind, {}).items()
     return record.training_examples < paper.TRAINED.get(kind, 0) or any(

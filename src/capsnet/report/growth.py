@@ -1,4 +1,4 @@
-"""How a step's time and memory grow, with votes stored and without: a figure."""
+"""The figure of a step's time and memory by size, with votes stored and without."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

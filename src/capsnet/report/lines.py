@@ -27,7 +27,7 @@ METRICS = {  # what each is called, and what its panel says of it
 
 
 def figure_a1(stem: Path, trained: Sequence[Run], final: Sequence[Run]) -> None:
-    """How much each routing iteration changes the logits: while training, and after it.
+    """Draw the change of the logits in each routing iteration, during training and after it.
 
     Left the seeds of one experiment, `trained`; right all runs of `final`.
     """

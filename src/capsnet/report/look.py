@@ -1,4 +1,4 @@
-"""How every figure looks, and how it is stored: as PNG and as SVG, the same bytes every time."""
+"""The style of all figures, and their files: PNG and SVG, the same bytes every time."""
 
 import io
 import textwrap
@@ -14,7 +14,7 @@ from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import offset_copy
 
-from capsnet.results import write_atomically
+from capsnet.records.files import write_atomically
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -69,7 +69,7 @@ def drawing(
 
 
 def files(stem: Path) -> tuple[Path, Path]:
-    """What `drawing` leaves. The stem's own dots stay: 'figure_a.1' has no suffix."""
+    """List the files of `drawing`. The stem's own dots stay: 'figure_a.1' has no suffix."""
     return stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
 
 
@@ -80,7 +80,7 @@ def _folded(caption: str, inches: float) -> str:
 
 
 def _stamp(figure: Figure, words: str) -> None:
-    """In the corner opposite to the title, whatever the figure's height."""
+    """Write into the corner opposite to the title, whatever the figure's height."""
     corner = offset_copy(figure.transFigure, figure, -6, -4, units="points")
     style = {"fontsize": 11, "fontweight": "bold", "color": VERMILION, "ha": "right", "va": "top"}
     figure.text(1, 1, words, transform=corner, **style)

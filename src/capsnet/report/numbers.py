@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from capsnet import paper
+from capsnet.records.record import Record, read_arrays
 from capsnet.report.equal_error import at_clean_error, points
-from capsnet.results import Record, read_arrays
 
 
 def numbers(runs: Mapping[Path, Record], paths: Sequence[Path], test: str) -> list[float]:

@@ -1,7 +1,7 @@
 """[P] figures 3, 4 and 5: what the decoder draws. Ink is dark on light, on black where colours add.
 
-What the arrays hold is said at `capsnet.illustrate`; which examples they are, was decided there by
-their order in the test set, not by anybody's taste.
+The arrays are described at `capsnet.evaluation.figure_data`, which chose the examples by their
+order in the test set.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ GAP, HEAD = 0.25, 0.22  # between groups of columns, and above them: shares of a
 
 
 class Column(NamedTuple):
-    """What stands below one another: pictures uint8, grey [h, w] or colours [h, w, 3]."""
+    """One column of pictures: uint8, grey [h, w] or colours [h, w, 3]."""
 
     caption: str
     pictures: tuple[NDArray[np.uint8], ...]
@@ -150,7 +150,7 @@ def _fill(figure: Figure, groups: dict[str, list[Column]], rows: Sequence[str]) 
 
 
 def _heights(groups: dict[str, list[Column]]) -> list[float]:
-    """Of each row, in columns' widths."""
+    """Return the height of each row, in widths of a column."""
     first = next(iter(groups.values()))[0]
     return [picture.shape[0] / picture.shape[1] for picture in first.pictures]
 

@@ -4,11 +4,11 @@ import re
 from functools import cache
 from hashlib import sha256
 
-from capsnet.identity import PACKAGE
+from capsnet.training.fingerprint import PACKAGE
 
 PLACES = (PACKAGE / "analysis-plan.md", PACKAGE.parents[1] / "docs" / "analysis-plan.md")
 DIGITS = 12  # of the digest that are quoted
-CODE = "`([0-9a-f]{16})`"  # as identity.code_digest gives it
+CODE = "`([0-9a-f]{16})`"  # as fingerprint.code_digest gives it
 
 
 @cache

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.ticker import PercentFormatter
 
+from capsnet.records.record import Record
 from capsnet.report.answers import contrast
 from capsnet.report.claims import compared, errors, gain_in_words
 from capsnet.report.groups import Pair, matched
@@ -13,7 +14,6 @@ from capsnet.report.look import BLUE, VERMILION, drawing
 from capsnet.report.runs import Run, caption, marks
 from capsnet.report.tables import Text, steps
 from capsnet.report.verdicts import pooled
-from capsnet.results import Record
 
 RELEASED, TEXT = "released", "text"
 COLOURS = {RELEASED: BLUE, TEXT: VERMILION}

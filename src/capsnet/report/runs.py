@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsnet.errors import Mistake
+from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.report import groups
 from capsnet.report.look import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
-from capsnet.results import Record, read_all, read_arrays
 
 OTHER = "other"
 SETS = {"mnist": "MNIST", "multimnist": "MultiMNIST", "affnist": "affNIST", OTHER: "other digits"}
@@ -28,7 +28,7 @@ class Run(NamedTuple):
 
     @property
     def iterations(self) -> int | None:
-        """Of routing; None for baselines."""
+        """Return the routing iterations; None for baselines."""
         return self.record.model.get("routing_iterations")
 
     @property
@@ -63,14 +63,16 @@ class Run(NamedTuple):
 
 def read_runs(folder: Path, pattern: str = "*/*.json") -> list[Run]:
     """All runs below `folder`, the lowest seeds first. Raises Mistake where there is nothing."""
-    runs = [Run(record, read_arrays(path)) for path, record in read_all(folder, pattern).items()]
+    runs = [
+        Run(record, read_arrays(path)) for path, record in read_records(folder, pattern).items()
+    ]
     if not runs:
         raise Mistake(f"there are no results in {folder}")
     return sorted(runs, key=lambda run: (run.record.experiment, run.record.seed))
 
 
 def caption(runs: Sequence[Run], *remarks: str) -> str:
-    """Who was trained on what, how, and for how long; `remarks` a line each below it."""
+    """Write which runs are shown, on what and for how long they trained, and `remarks` below."""
     records = [run.record for run in runs]
     recipes = [replace(record, changed=()).variant for record in records]
     routed = [name for name, record in zip(recipes, records, strict=True) if record.capsules]
@@ -87,7 +89,7 @@ def caption(runs: Sequence[Run], *remarks: str) -> str:
 
 
 def by_hand(records: Sequence[Record]) -> Iterator[str]:
-    """What was set by hand: 'model.routing_iterations=1, 3', say, for each key."""
+    """List the values set by hand, for each key: 'model.routing_iterations=1, 3', say."""
     pairs = [one.partition("=") for record in records for one in record.changed]
     for key in _unique(key for key, _, _ in pairs):
         yield f"{key}={_told(value for name, _, value in pairs if name == key)}"
@@ -116,7 +118,7 @@ def seeds(records: Sequence[Record]) -> str:
 
 
 def marks(runs: Iterable[Run]) -> list[str]:
-    """What no reader may overlook: other digits or a narrower network, fewer steps."""
+    """Name the caveats: other digits or a narrower network, fewer steps."""
     records = [run.record for run in runs]
     told = {"demo": groups.demo, "short schedule": groups.short}
     return [words for words, holds in told.items() if any(map(holds, records))]
@@ -128,7 +130,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def _unique(words: Iterable[str]) -> list[str]:
-    """In the order in which they come."""
+    """Drop repeated values, in their order."""
     return list(dict.fromkeys(words))
 
 

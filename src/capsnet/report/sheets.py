@@ -1,4 +1,4 @@
-"""What `python -m capsnet.report data` draws: a contact sheet of every set made of some digits.
+"""Contact sheets of every set made of some digits, as `python -m capsnet.report data` draws.
 
 The one part of the report that needs torch: it shows the very pictures that a network is shown.
 """
@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from capsnet.data import affnist, affnist_official, expanded, multimnist, prepared
+from capsnet.data import affnist, affnist_official, expanded, multimnist, storage
 from capsnet.data.examples import Examples, Split
-from capsnet.data.prepared import Digits
 from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
+from capsnet.data.storage import Digits
 from capsnet.report.contact import COLUMNS, ROWS, sheet
 
 CELLS = ROWS * COLUMNS
@@ -24,7 +24,7 @@ def draw(root: Path, source: str, folder: Path) -> Iterator[Path]:
 
     Raises Mistake when a set is not prepared; the official affNIST is left out where it is not.
     """
-    digits = prepared.read_digits(root / source)
+    digits = storage.read_digits(root / source)
     for name, split in singles(root, source, digits).items():
         yield _digits(folder / f"{name}.png", f"{name} ({digits.source})", split)
     pairs = multimnist.read(root / f"multimnist-{source}", digits)["test"]
@@ -71,7 +71,7 @@ def _pairs(path: Path, title: str, split: Split) -> Path:
 
 def _affine(path: Path, folder: Path, digits: Digits) -> Path:
     """Six digits, one a row, each in its first eight copies; below each picture its map."""
-    split, (_, arrays) = affnist.read(folder, digits), prepared.read(folder)
+    split, (_, arrays) = affnist.read(folder, digits), storage.read(folder)
     copies = torch.arange(ROWS)[:, None] + len(split.labels) * torch.arange(COLUMNS)
     shown = split.examples(copies.flatten(), None)
     title = f"affNIST, generated ({digits.source}): rotation, shear; expansions; shifts"
@@ -82,7 +82,7 @@ def _affine(path: Path, folder: Path, digits: Digits) -> Path:
 
 
 def _map(transform: NDArray[np.float32]) -> str:
-    """In `affnist.COLUMNS`' order: degrees, shear, expansions and shifts, both down and right."""
+    """Write a map in the order of `affnist.COLUMNS`: degrees, shear, expansions, shifts."""
     angle, shear, down, right, shift_down, shift_right = transform
     return (
         f"{angle:+.0f}°, {shear:+.2f}\n×{down:.2f}, ×{right:.2f}\n"

@@ -144,7 +144,7 @@ ERRORS: dict[str, Callable[[int, int], Any]] = {
 
 
 def errors_table(draws: int = DRAWS) -> list[Text]:
-    """How often a verdict is wrong, in percent: at each look, and at any of them."""
+    """Tabulate how often a verdict is wrong, in percent: at each look, and at any of them."""
     found = {name: [wrong(n, draws) for n in LOOKS] for name, wrong in ERRORS.items()}
     lines = [
         (name, *(f"{100 * np.mean(some):.1f}" for some in (*looks, np.any(looks, axis=0))))

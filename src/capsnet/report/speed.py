@@ -1,5 +1,5 @@
-"""What the benchmark measured, as tables: from the JSON that it writes, so that README, files and
-terminal say the same.
+"""The benchmark's measurements as tables: from the JSON that it writes, so that docs/speed.md and
+the terminal say the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from capsnet.paper import BATCH
+from capsnet.records.provenance import threads
 from capsnet.report.tables import Text
 
 PARTS = ("data", "forward", "backward", "optimiser")  # of a training step
@@ -70,9 +71,9 @@ def speed_tables(told: Mapping[str, Any]) -> dict[str, list[Text]]:
 
 
 def machine(told: Mapping[str, Any]) -> str:
-    """What computed; and whatever was set for the experiments."""
-    threads = [f"{told['threads']} threads, fp32"] if told.get("device", "cpu") == "cpu" else []
-    return ", ".join([told["processor"], *threads, *told.get("overrides", [])])
+    """Describe the machine, and the settings of the experiments."""
+    cpu = [threads(told["threads"]), "fp32"] if told.get("device", "cpu") == "cpu" else []
+    return ", ".join([told["processor"], *cpu, *told.get("overrides", [])])
 
 
 def paths_table(told: Mapping[str, Any]) -> list[Text]:
@@ -150,7 +151,7 @@ def loop_seconds(loop: Mapping[str, float]) -> float:
 
 
 def loop_table(told: Mapping[str, float]) -> list[Text]:
-    """What of the loop's time the bare step is, and what its data."""
+    """Tabulate the shares of the bare step and of its data in the loop's time."""
     return [
         LOOP_COLUMNS,
         (
@@ -195,7 +196,7 @@ def seconds(rounds: Rounds, part: str) -> float:
 
 
 def steps_seconds(rounds: Rounds) -> list[float]:
-    """Of the training step of each round."""
+    """Return the seconds of the training step in each round."""
     return [sum(one[part] for part in PARTS) for one in rounds]
 
 
@@ -205,13 +206,13 @@ def step_seconds(rounds: Rounds) -> float:
 
 
 def ratios(slow: Rounds, quick: Rounds) -> list[float]:
-    """How many times faster, round by round."""
+    """Return the speed-up, round by round."""
     pairs = zip(steps_seconds(slow), steps_seconds(quick), strict=True)
     return [one / other for one, other in pairs]
 
 
 def times(slow: Mapping[str, Any] | None, quick: Rounds) -> str:
-    """How many times faster: median and quartiles; nothing beside what was not measured or died."""
+    """Write the speed-up: median and quartiles; nothing for what was not measured or died."""
     if slow is None or slow["peak_mib"] is None:
         return "–"
     values = ratios(slow["timings"], quick)
@@ -220,7 +221,7 @@ def times(slow: Mapping[str, Any] | None, quick: Rounds) -> str:
 
 
 def shares(rounds: Rounds, parts: Sequence[str]) -> str:
-    """Of a step's time, what each part takes, in percent: medians."""
+    """Return the share of each part in a step's time, in percent: medians."""
     whole = steps_seconds(rounds)
     medians = (
         median(one[part] / step for one, step in zip(rounds, whole, strict=True)) for part in parts

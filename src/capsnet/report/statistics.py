@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, chi2
 
-from capsnet.clusters import Counts, Sums, sums
+from capsnet.records.clusters import Counts, Sums, sums
 
 
 class McNemar(NamedTuple):

@@ -7,9 +7,9 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from capsnet.errors import Mistake
+from capsnet.records.files import write_atomically
 from capsnet.report.runs import Run, caption, marks
 from capsnet.report.tables import Text, markdown
-from capsnet.results import write_atomically
 
 ITERATIONS = "model.routing_iterations"
 LABELS = {ITERATIONS: "routing iterations"}
@@ -104,7 +104,7 @@ def settings(run: Run) -> dict[str, str]:
 
 
 def facts(run: Run, key: str) -> dict[str, str]:
-    """What a run is apart from its seed and its value of `key`, by key of the configuration."""
+    """Return a run's values by key of the configuration, without its seed and `key`."""
     one = run.record
     about = {
         "experiment": one.experiment,
@@ -136,7 +136,7 @@ def final_loss(run: Run) -> float | None:
 
 
 def error(run: Run) -> float:
-    """In percent, on the test set."""
+    """Return the test error in percent."""
     return run.record.tests["test"].error_percent
 
 

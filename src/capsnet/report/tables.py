@@ -9,12 +9,12 @@ from statistics import mean, stdev
 
 from capsnet import paper
 from capsnet.paper import data_set
+from capsnet.records.record import BY_DIGIT, Outcome, Record
 from capsnet.report import plan
 from capsnet.report.answers import answers, in_general
 from capsnet.report.groups import groups, looked, missing, noise, shortcoming
 from capsnet.report.numbers import at_equal_error, numbers
 from capsnet.report.verdicts import MARGINS, PRIMARY, SEEDS, Difference, from_paper, row_verdict
-from capsnet.results import BY_DIGIT, Outcome, Record
 
 Text = tuple[str, ...]
 PAPER_COLUMNS = (
@@ -30,6 +30,7 @@ PAPER_COLUMNS = (
     "verdict",
 )
 ABLATION_COLUMNS = ("experiment", *PAPER_COLUMNS[3:5], *PAPER_COLUMNS[6:-1])
+STATE_COLUMNS = ("test error, %", "paper", "ours so far", "steps, schedule, recipe")
 RUN_COLUMNS = (
     "run",
     "recipe",
@@ -53,10 +54,39 @@ def paper_table(runs: Mapping[Path, Record], rows: Sequence[paper.Row]) -> list[
     return [PAPER_COLUMNS, *(_row(row, runs, group) for row, group in paired(runs, rows))]
 
 
+def state_table(runs: Mapping[Path, Record]) -> list[Text]:
+    """Return a short line for each published result and each recipe and schedule it was run with.
+
+    The rows whose number is the condition at which training stops are left out.
+    """
+    return [
+        STATE_COLUMNS,
+        *(
+            (f"{data}: {row.name}", published(row), _ours(row, runs, group)[0], trained(group))
+            for data, rows in paper.TABLES.items()
+            for row, group in paired(runs, rows)
+            if not row.condition
+        ),
+    ]
+
+
+def trained(group: Mapping[Path, Record]) -> str:
+    """Return the steps done, the schedule and the recipe of runs that share them."""
+    if not group:
+        return "not yet run"
+    first = next(iter(group.values()))
+    return f"{steps_done([*group.values()])}, {first.schedule}, {first.variant}"
+
+
+def published(row: paper.Row) -> str:
+    """Return the paper's error in percent, with its sd where the paper gives one."""
+    return f"{row.error_percent}" + (f" ± {row.sd}" if row.sd else "")
+
+
 def paired(
     runs: Mapping[Path, Record], rows: Sequence[paper.Row]
 ) -> list[tuple[paper.Row, dict[Path, Record]]]:
-    """What each line of `paper_table` tells of; no records where a row was not yet run."""
+    """List the row and the runs of each line of `paper_table`; no runs where there are none yet."""
     return [(row, group) for row in rows for group in groups(runs, row.experiment) or [{}]]
 
 
@@ -68,8 +98,7 @@ def ablations_table(runs: Mapping[Path, Record]) -> list[Text]:
 
 
 def _row(row: paper.Row, runs: Mapping[Path, Record], group: Mapping[Path, Record]) -> Text:
-    published = f"{row.error_percent}" + (f" ± {row.sd}" if row.sd else "")
-    shown = row.name, published, row.public or "–"
+    shown = row.name, published(row), row.public or "–"
     return *shown, *_ours(row, runs, group), verdict(row, runs, group)
 
 
@@ -150,15 +179,19 @@ def interval(
 
 def steps(records: Sequence[Record]) -> str:
     """Done of planned, whether validation ended training, and the batch where it is not 128."""
-    done = sorted({record.steps_done for record in records})
-    told = "–".join(f"{count:,}" for count in (done[0], done[-1])[: len(done)])
     stopped = ", stopped" if all(record.stopped for record in records) else ""
     batch = "" if records[0].batch == paper.BATCH else f", batch {records[0].batch}"
-    return f"{told} of {records[0].steps_planned:,}{stopped}{batch}"
+    return f"{steps_done(records)} of {records[0].steps_planned:,}{stopped}{batch}"
+
+
+def steps_done(records: Sequence[Record]) -> str:
+    """Return the steps that all `records` have done, as a range where they differ."""
+    done = sorted({record.steps_done for record in records})
+    return "–".join(f"{count:,}" for count in (done[0], done[-1])[: len(done)])
 
 
 def verdict(row: paper.Row, runs: Mapping[Path, Record], group: Mapping[Path, Record]) -> str:
-    """What the runs of `group` say of the paper's number, by the rules of the analysis plan.
+    """Give the verdict of the runs of `group` on the paper's number, by the analysis plan.
 
     Other digits, narrower networks, shorter schedules, values set by hand, uncommitted code and
     numbers that training was stopped at get no verdict.

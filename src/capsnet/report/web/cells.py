@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from capsnet import paper
+from capsnet.records.record import Outcome, Record
 from capsnet.report import document
 from capsnet.report.claims import judged
 from capsnet.report.costs import HOUR
 from capsnet.report.document import tables
 from capsnet.report.runs import Run, marks
 from capsnet.report.tables import Text, paired, runs_table, steps
-from capsnet.results import Outcome, Record
 
 Told = tuple[Record, Outcome]
 WORDS = {  # columns that are not numbers alone
@@ -100,7 +100,7 @@ def table(
 
 
 def facts(told: Sequence[Told]) -> list[Fact]:
-    """Of runs, what their records say."""
+    """List the facts in the records of runs."""
     every = {name: [fact(*one) for one in told] for name, fact in FACTS.items() if told}
     return [
         Fact(name, values[:1] if len(set(values)) == 1 else values)

@@ -47,7 +47,7 @@ class Chart(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What is told apart by its colour: a kind of network, a series of a sweep."""
+    """A colour's meaning: a kind of network, a series of a sweep."""
 
     name: str
     colour: str

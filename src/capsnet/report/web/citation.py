@@ -1,4 +1,4 @@
-"""How to cite, from CITATION.cff: the paper that is reproduced, and this reproduction."""
+"""Citations from CITATION.cff: the reproduced paper, and this reproduction."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from capsnet.errors import Mistake
 
 
 class Citation(NamedTuple):
-    """What is asked of whoever cites, the paper as one reads it and as BibTeX has it."""
+    """The request to those who cite, and the paper as text and as BibTeX."""
 
     message: str
     title: str

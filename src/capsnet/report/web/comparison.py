@@ -8,11 +8,11 @@ from typing import Any
 import altair as alt
 
 from capsnet import paper
+from capsnet.records.record import Record
 from capsnet.report.numbers import numbers
 from capsnet.report.tables import PAPER_COLUMNS, Text, interval, paired
 from capsnet.report.web.cells import Table
 from capsnet.report.web.charts import ACCENT, INK, Chart, drawn
-from capsnet.results import Record
 
 TITLE = "◇ the paper's number, ● ours with its 95 % interval for digits in general"
 TICKS = [
@@ -25,7 +25,7 @@ ROW = 26  # pixels
 def comparison(
     table: Table, rows: Sequence[paper.Row], runs: Mapping[Path, Record]
 ) -> Chart | None:
-    """Of `table`, which is that of `rows`. None where nothing was run."""
+    """Chart `table`, which is that of `rows`. None where nothing was run."""
     lines = zip(paired(runs, rows), table.lines, strict=True)
     values = [_value(row, runs, some, line.texts) for (row, some), line in lines]
     if not any("ours" in value for value in values):

@@ -38,7 +38,7 @@ def curves(runs: Sequence[Run]) -> list[Chart]:
 
 
 def metrics(runs: Sequence[Run]) -> dict[str, str]:
-    """What was logged, by name, as one reads it."""
+    """Return the logged metrics, by readable names."""
     names = {name for run in runs for name in logged(run)}
     changes = sorted(name for name in names if name.startswith(CHANGE))
     words = {name: f"routing: mean |Δb| of iteration {name[len(CHANGE) :]}" for name in changes}

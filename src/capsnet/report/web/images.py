@@ -66,7 +66,7 @@ def sheets(folder: Path) -> list[Picture]:
 
 
 def _file(path: Path, words: Mapping[str, str], how: Mapping[str, Any]) -> Picture:
-    """What it shows was written into it when it was drawn: its title, and of whom it is."""
+    """Read the title and the caption that were written into the file when it was drawn."""
     with Image.open(path) as image:
         told = [image.info.get("Title"), words.get(path.stem), image.info.get("Description")]
         dots, _ = image.info.get("dpi", (INCH, INCH))
@@ -105,7 +105,7 @@ class Gallery(NamedTuple):
 
 
 def galleries(runs: Sequence[Run]) -> list[Gallery]:
-    """Of each experiment that reconstructs, the failures that the lowest seed kept."""
+    """Show the failures that the lowest seed kept, for each experiment that reconstructs."""
     kept = {run.record.experiment: run for run in reversed(runs) if "targets" in run.arrays}
     return [
         Gallery(name, caption([kept[name]]), marks([kept[name]]), failures(kept[name].arrays))
@@ -114,7 +114,7 @@ def galleries(runs: Sequence[Run]) -> list[Gallery]:
 
 
 def failures(arrays: Mapping[str, NDArray[Any]]) -> list[Failure]:
-    """In their order in the test set."""
+    """Return the failures in their order in the test set."""
     _, wrong = found(arrays["targets"])
     return [_failure(arrays, one) for one in wrong]
 

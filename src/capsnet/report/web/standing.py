@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from capsnet import paper
+from capsnet.records.record import Record
 from capsnet.report.groups import shortcoming
 from capsnet.report.runs import counted
-from capsnet.results import Record
 
 FULL = "full schedule"
 PAPER = f"the paper's {paper.STEPS:,} steps"
 
 
 class Standing(NamedTuple):
-    """What some of the numbers are worth."""
+    """A group of results, and how far they can be trusted."""
 
     word: str  # what `groups.shortcoming` says, FULL, 'not yet run', 'generated test data'
     share: str  # of which numbers this is said: '3 of 10 runs'
@@ -33,7 +33,7 @@ def standings(records: Sequence[Record]) -> list[Standing]:
 
 
 def kind(record: Record) -> str:
-    """What `groups.shortcoming` says of it, or FULL."""
+    """Return `groups.shortcoming`, or FULL."""
     return shortcoming([record]) or FULL
 
 

@@ -8,6 +8,8 @@ from markupsafe import Markup
 
 from capsnet import paper
 from capsnet.errors import Mistake
+from capsnet.records.files import write_atomically
+from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.report.costs import costs_table
 from capsnet.report.runs import Run, counted, marks, read_runs
 from capsnet.report.sweep import REMARK, Sweep, means_table, runs_table, sweep_of
@@ -19,7 +21,6 @@ from capsnet.report.web.curves import SMOOTHED, curves, kinds, last, metrics
 from capsnet.report.web.render import rendered
 from capsnet.report.web.standing import FULL, Standing, standings
 from capsnet.report.web.sweeping import legend, sweeping
-from capsnet.results import Record, read_all, read_arrays, write_atomically
 
 CITATION = Path("CITATION.cff")
 SECTIONS = {
@@ -48,8 +49,8 @@ def write(folder: Path, path: Path, swept: Path | None = None) -> None:
 
 
 def page(folder: Path, swept: Path | None = None) -> str:
-    """What `write` writes."""
-    records = read_all(folder)
+    """Return the page that `write` writes."""
+    records = read_records(folder)
     if not records:
         raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
     found = sweep_of(read_runs(swept, "**/record.json")) if swept else None
@@ -65,7 +66,7 @@ def page(folder: Path, swept: Path | None = None) -> str:
 
 
 def head(folder: Path, records: Sequence[Record], absent: set[str]) -> dict[str, Any]:
-    """What stands above everything: whose numbers these are, and what they are worth.
+    """Return the head of the page: whose numbers these are, and how far they can be trusted.
 
     `absent` are the SECTIONS that the page lacks.
     """
@@ -91,7 +92,7 @@ def ribbon(worth: Sequence[Standing]) -> str:
 
 
 def took(records: Sequence[Record]) -> str:
-    """How long they trained, all together."""
+    """Write the training time of all runs together."""
     whole = cells.hours(sum(one.train_seconds for one in records))
     return f"{counted(len(records), 'run')}, {whole} of training in all."
 
@@ -112,7 +113,7 @@ def results(records: Mapping[Path, Record]) -> dict[str, Any]:
 
 
 def training(runs: Sequence[Run]) -> dict[str, Any]:
-    """What the arrays beside the records show: curves and failures."""
+    """Return the parts made from arrays: curves and failures."""
     return {
         "curves": curves(runs),
         "metrics": metrics(runs),
@@ -136,7 +137,7 @@ def sweep_section(sweep: Sweep) -> dict[str, Any]:
 
 
 def beside(folder: Path) -> dict[str, Any]:
-    """What other commands left beside the records: figures, contact sheets, a benchmark."""
+    """Return the parts that other commands made: figures, contact sheets, a benchmark."""
     costs = costs_table((folder.parent / "benchmark").glob("*.json"))
     return {
         "figures": images.figures(folder.with_name(f"{folder.name}-figures")),

@@ -1,0 +1,1 @@
+"""Predictions of a trained network, and the arrays that figures show."""

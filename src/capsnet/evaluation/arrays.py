@@ -1,0 +1,37 @@
+"""The arrays that are kept beside a record."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capsnet.data.registry import DataSet
+from capsnet.evaluation.figure_data import illustrations
+from capsnet.evaluation.outcomes import partners_of
+from capsnet.evaluation.predict import Predictions
+from capsnet.networks import Baseline, CapsNet
+from capsnet.records.curves import curves
+
+
+def record_arrays(
+    network: CapsNet | Baseline, data: DataSet, predictions: dict[str, Predictions], folder: Path
+) -> dict[str, NDArray[Any]]:
+    """Collect per-example errors as bits, confusions, curves, and what the figures show.
+
+    `wrong.<test>` uint8, one bit for each test example as numpy.packbits leaves them;
+    `by_partner.<test>` uint32 [2, digits] where examples show two digits, as `partner_counts`;
+    `confusion.<test>` float64 [classes, classes] as in Predictions; `curve.<metric>` [points, 2];
+    and for CapsNets what `figure_data.illustrations` gives.
+    """
+    kept: dict[str, NDArray[Any]] = {}
+    for name, one in predictions.items():
+        kept[f"wrong.{name}"] = np.packbits(one.wrong.numpy())
+        kept[f"confusion.{name}"] = one.confusion.numpy()
+        if (counts := partners_of(data.tests[name], one.wrong.numpy())) is not None:
+            kept[f"by_partner.{name}"] = counts
+    kept |= {f"curve.{name}": points for name, points in curves(folder).items()}
+    if isinstance(network, CapsNet):
+        test = data.tests["test"].split
+        kept |= illustrations(network, test, predictions["test"].wrong)
+    return kept

@@ -1,0 +1,27 @@
+"""Error counts of predictions, with their intervals."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capsnet.data.multimnist import MultiMnist
+from capsnet.data.registry import DataSet, TestSet
+from capsnet.evaluation.predict import Predictions
+from capsnet.records.clusters import Counts, partner_counts
+from capsnet.records.record import Outcome, outcome_of
+
+
+def count_outcomes(data: DataSet, answers: dict[str, Predictions]) -> dict[str, Outcome]:
+    """The outcome of every test set."""
+    found: dict[str, Outcome] = {}
+    for name, test in data.tests.items():
+        wrong = answers[name].wrong.numpy()
+        partners = partners_of(test, wrong)
+        found[name] = outcome_of(test.source, wrong, test.digits, partners)
+    return found
+
+
+def partners_of(test: TestSet, wrong: NDArray[np.bool_]) -> Counts | None:
+    """Return `partner_counts` of a test set whose examples show two digits, None of others."""
+    if not isinstance(test.split, MultiMnist):
+        return None
+    return partner_counts(wrong, test.split.partner.numpy().ravel(), test.digits)

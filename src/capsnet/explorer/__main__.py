@@ -1,0 +1,67 @@
+"""`python -m capsnet.explorer [CHECKPOINT]`: what capsules do, on a page in the browser.
+
+CHECKPOINT is the folder of a finished run with a decoder, or its weights.safetensors; without it,
+the one that `make demo` leaves. The page is served to this machine alone, and needs no other.
+"""
+
+import argparse
+import socket
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from capsnet.data import storage
+from capsnet.errors import Mistake, told_plainly
+from capsnet.records.run_folder import trained_run
+
+DEMO = Path("runs/demo/mnist_capsnet_r3_recon/seed0")
+PORT = 2017  # the year of the paper
+
+
+def main() -> None:
+    """Open the checkpoint, serve the page until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m capsnet.explorer", description=__doc__)
+    parser.add_argument("checkpoint", nargs="?", type=Path, metavar="CHECKPOINT")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: all who reach this machine")
+    parser.add_argument("--port", type=int, default=PORT, help=f"({PORT})")
+    asked = parser.parse_args()
+    with told_plainly():
+        explore(asked.checkpoint, asked.host, asked.port)
+
+
+def explore(checkpoint: Path | None, host: str, port: int) -> None:
+    """Raises Mistake when the page cannot be served or the checkpoint not be shown."""
+    if find_spec("nicegui") is None:
+        raise Mistake("the explorer needs NiceGUI: run `pip install -e '.[explore]'`")
+    require_free(host, port)
+    if checkpoint is None and not DEMO.is_dir():
+        raise Mistake(f"{DEMO} is not here: run `make demo`, or name the folder of a finished run")
+    # What may be missing comes before torch, whose import takes seconds.
+    data = trained_run(checkpoint or DEMO).data
+    storage.read_manifest(Path(data.root) / data.source)
+
+    from capsnet.explorer.checkpoint import opened
+    from capsnet.explorer.interface import serve
+
+    subject = opened(checkpoint or DEMO)
+    print(f"Capsule explorer: http://{host}:{port} (Ctrl-C ends it)", flush=True)
+    with suppress(KeyboardInterrupt):  # the way to end it
+        serve(subject, host, port)
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises Mistake when `port` cannot be listened on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise Mistake(
+                f"port {port} of {host} cannot be had ({why}): name another one with --port"
+            ) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""One small record per run, and its arrays: written once, read by the report, kept in git."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capsnet.config import Run
+from capsnet.errors import Mistake
+from capsnet.records.clusters import Counts
+from capsnet.records.provenance import Provenance, versions
+
+if TYPE_CHECKING:
+    pass
+from capsnet.records.files import write_atomically, write_json
+from capsnet.records.statistics import clustered, wilson
+
+WILSON, BY_DIGIT, BY_PAIR = "wilson", "by digit", "by pair of digits"  # kinds of intervals
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The errors of a network on one test set. The percentage is derived from the counts."""
+
+    source: str  # mnist, uci-digits, affnist-generated, affnist-official
+    errors: int
+    total: int
+    interval_percent: tuple[float, float]  # 95 %
+    digits: int | None = None  # where several examples show one: example i shows i mod digits
+    interval_kind: str = WILSON  # or BY_DIGIT, BY_PAIR: what examples have in common
+
+    @property
+    def error(self) -> float:
+        """Return the errors as a share of 1."""
+        return self.errors / self.total
+
+    @property
+    def error_percent(self) -> float:
+        """Errors in 100 test examples."""
+        return 100 * self.errors / self.total
+
+    @property
+    def counts(self) -> str:
+        """'60 / 10,000'."""
+        return f"{self.errors:,} / {self.total:,}"
+
+
+def outcome(source: str, errors: int, total: int) -> Outcome:
+    """Count errors of examples that all show another digit: with Wilson's interval."""
+    return Outcome(source, errors, total, wilson(errors, total))
+
+
+def outcome_of(
+    source: str, wrong: NDArray[np.bool_], digits: int, partners: Counts | None = None
+) -> Outcome:
+    """Count wrong [n], where example i shows digit i mod `digits`: if n > `digits`, `clustered`.
+
+    Where each example shows a second digit, `partners` is what `partner_counts` counts of it.
+    """
+    one = outcome(source, int(wrong.sum()), len(wrong))
+    if partners is None and digits == one.total:
+        return one
+    kind = BY_DIGIT if partners is None else BY_PAIR
+    interval = clustered(wrong, digits, partners)
+    return replace(one, interval_percent=interval, digits=digits, interval_kind=kind)
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """State how a training went, in what a record says of it."""
+
+    steps: int
+    stopped: int | None  # the step at which validation ended it
+    examples: int
+    parameters: int
+    seconds: float
+    device: str
+    settings: dict[str, Any]  # kernels, devices, … that it ran with
+
+
+@dataclass(frozen=True)
+class Record:
+    """The configuration, provenance and results of a run."""
+
+    experiment: str
+    seed: int
+    recipe: str
+    schedule: str
+    steps_done: int
+    steps_planned: int
+    stop_at: float | None  # the accuracy on validation digits that was to end training
+    stopped: int | None  # the step at which it did
+    batch: int
+    tests: dict[str, Outcome]  # 'test', and 'affnist' where the run is judged on that too
+    training_examples: int
+    parameters: int
+    model: dict[str, Any]  # name, width (1: the paper's) and choices of the network
+    train_seconds: float
+    images_per_second: float
+    device: str
+    identity: dict[str, str]
+    commit: str | None
+    clean: bool | None  # whether src/ and conf/ were the commit's
+    versions: dict[str, str]
+    wandb_id: str | None
+    precision: str = "32-true"  # tf32, bf16-mixed: what convolutions multiplied in
+    changed: tuple[str, ...] = ()  # what was set by hand beside the files of conf/: KEY=VALUE
+    changed_known: bool = True  # False where a record is from before `changed`
+    trainer: dict[str, Any] = field(default_factory=dict)  # kernels, devices, … that it ran with
+
+    @classmethod
+    def of(
+        cls,
+        run: Run,
+        provenance: Provenance,
+        training: TrainingSummary,
+        tests: dict[str, Outcome],
+        wandb_id: str | None,
+    ) -> "Record":
+        """Build the record of a finished run."""
+        rate = training.steps * run.schedule.batch / training.seconds
+        return cls(
+            experiment=run.name,
+            seed=run.seed,
+            recipe=run.recipe.name,
+            schedule=run.schedule.name,
+            steps_done=training.steps,
+            steps_planned=run.schedule.steps,
+            stop_at=run.schedule.stop_at,
+            stopped=training.stopped,
+            batch=run.schedule.batch,
+            tests=tests,
+            training_examples=training.examples,
+            parameters=training.parameters,
+            model=asdict(run.model),
+            train_seconds=round(training.seconds, 1),
+            images_per_second=round(rate, 1),
+            device=training.device,
+            precision=run.precision,
+            trainer=training.settings,
+            versions=versions(),
+            wandb_id=wandb_id,
+            **vars(provenance),
+        )
+
+    @property
+    def capsules(self) -> bool:
+        """Whether it is a CapsNet; recipes change no baseline."""
+        return "routing_iterations" in self.model
+
+    @property
+    def variant(self) -> str:
+        """The recipe, the arithmetic where that is not fp32, and what was set by hand.
+
+        Runs that differ in it are never pooled.
+        """
+        arithmetic = {"32-true": (), "tf32": ("TF32",), "bf16-mixed": ("bf16",)}[self.precision]
+        recipe = self.recipe if self.capsules else "any recipe"
+        return ", ".join((recipe, *arithmetic, *self.changed))
+
+    @property
+    def processes(self) -> int:
+        """Count the devices that trained it together."""
+        return self.trainer.get("devices", 1) * self.trainer.get("num_nodes", 1)
+
+    @property
+    def source(self) -> str:
+        """Whose digits it was trained on: mnist, uci-digits."""
+        return self.tests["test"].source
+
+
+def record_path(folder: Path, record: str | None) -> Path:
+    """Give the place of a run's record: `record`, or record.json in the run's folder."""
+    return Path(record) if record else folder / "record.json"
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Store the record, whole or not at all."""
+    write_json(asdict(record), path)
+
+
+def read_record(path: Path) -> Record:
+    """The record at `path`. Raises Mistake when it is none, or of another version."""
+    try:
+        values: dict[str, Any] = json.loads(path.read_text())
+        tests = {name: _outcome(**test) for name, test in values.pop("tests").items()}
+        values.setdefault("changed_known", "changed" in values)
+        changed = tuple(values.pop("changed", ()))
+        values["device"] = values["device"].replace(", 1 threads", ", 1 thread")  # as once written
+        return Record(**values, tests=tests, changed=changed)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Mistake(f"{path} is no result of this version: train it again ({error!r})") from error
+
+
+def _outcome(interval_percent: Sequence[float], **values: Any) -> Outcome:
+    """An outcome as read: one without `interval_kind` is from before intervals by pair."""
+    kind = values.setdefault("interval_kind", BY_DIGIT if values.get("digits") else WILSON)
+    if kind not in (WILSON, BY_DIGIT, BY_PAIR):
+        raise ValueError(f"interval_kind {kind!r}")
+    low, high = interval_percent
+    return Outcome(interval_percent=(low, high), **values)
+
+
+def read_records(folder: Path, pattern: str = "*/*.json") -> dict[Path, Record]:
+    """Every record of a profile's `folder` by its path, in the order of their paths."""
+    return {path: read_record(path) for path in sorted(folder.glob(pattern))}
+
+
+def write_arrays(record: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Store what figures and paired tests need beside the record at `record`, compressed."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    write_atomically(record.with_suffix(".npz"), buffer.getvalue())
+
+
+def read_arrays(record: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of the record at `record`; none where they were not kept.
+
+    Raises Mistake when the file is not a whole one.
+    """
+    path = record.with_suffix(".npz")
+    if not path.is_file():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise Mistake(f"{path} holds no arrays of a run: train it again ({error})") from error
+
+
+def keep_origin(record: Record, path: Path) -> Record:
+    """Keep the device, commit and versions of the record at `path` if it has the same steps.
+
+    Re-evaluating a finished run changes none of them.
+    """
+    try:
+        before = read_record(path)
+    except (FileNotFoundError, Mistake):
+        return record
+    if (before.identity, before.steps_done) != (record.identity, record.steps_done):
+        return record
+    kept = ("device", "commit", "clean", "versions", "trainer")
+    return replace(record, **{name: getattr(before, name) for name in kept})

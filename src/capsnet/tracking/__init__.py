@@ -1,0 +1,1 @@
+"""Loggers, and all that is sent to W&B."""

@@ -1,0 +1,107 @@
+"""`python -m capsnet.tracking.dashboards`: a W&B workspace and a report of all runs of a schedule.
+
+Without an account it writes what it would upload to a file, and says so.
+"""
+
+import argparse
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capsnet.config import Logger
+from capsnet.errors import Mistake, told_plainly
+from capsnet.records.files import write_json
+from capsnet.tracking.credentials import host, logged_in
+
+if TYPE_CHECKING:
+    import wandb
+
+    from capsnet.tracking.dashboards.definition import Place
+
+
+def main() -> None:
+    """Build both, and upload them where there is an account."""
+    arguments = _parser().parse_args()
+    with told_plainly():
+        if importlib.util.find_spec("wandb_workspaces") is None:
+            raise Mistake("wandb-workspaces is not installed: `pip install -e '.[dashboards]'`")
+        os.environ.setdefault("WANDB_SILENT", "true")
+        wanted = arguments.entity, arguments.project, arguments.schedule
+        if logged_in():
+            upload(*wanted)
+        else:
+            write(*wanted, arguments.output)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m capsnet.tracking.dashboards", description=__doc__
+    )
+    parser.add_argument("--entity", help="the user or team; by default, the account's own")
+    parser.add_argument("--project", default=Logger.project, help=f"({Logger.project})")
+    parser.add_argument("--schedule", default="paper", help="of the runs that are shown (paper)")
+    output = Path("results/dashboards.json")
+    parser.add_argument("--output", type=Path, default=output, help=f"without account ({output})")
+    return parser
+
+
+def write(entity: str | None, project: str, schedule: str, path: Path) -> None:
+    """Write what would be uploaded to `path`."""
+    from capsnet.tracking.dashboards.definition import Place, definition
+
+    told = definition(Place(entity or "ENTITY", project, schedule))
+    write_json(told, path)
+    print(
+        f"No account on {host()} is known, so nothing was uploaded: the definition is in {path}, "
+        "and after `wandb login` the same command uploads it"
+    )
+
+
+def upload(entity: str | None, project: str, schedule: str) -> None:
+    """New ones each time: what people have changed on an older one stays theirs.
+
+    Raises Mistake when the server refuses or does not answer.
+    """
+    import wandb
+
+    from capsnet.tracking.dashboards.definition import Place, report, workspace
+
+    with refusals_told():
+        api = wandb.Api()
+        place = Place(entity or api.default_entity or "", project, schedule)
+        print(report(place).save().url)  # makes the project, where there is none yet
+        print(workspace(place).save().url)
+    draw(api, place)
+
+
+def draw(api: "wandb.Api", place: "Place") -> None:
+    """Make the bars' chart known to the account, which can be done once."""
+    from capsnet.tracking.dashboards import bars
+
+    try:
+        api.create_custom_chart(
+            entity=place.entity,
+            name=bars.name(),
+            display_name="The paper's tables",
+            spec_type="vega2",
+            access="private",
+            spec=bars.spec(),
+        )
+    except Exception as error:  # see refusals_told
+        print(f"{host()} made no new chart {place.chart}, perhaps as it is there: {error}")
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """Turn refusals into a Mistake. The clients' errors have no parent in common but Exception."""
+    try:
+        yield
+    except Exception as error:
+        raise Mistake(f"{host()} did not take it: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

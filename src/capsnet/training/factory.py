@@ -1,0 +1,184 @@
+"""Networks, modules and data modules, built from a configuration."""
+
+from typing import cast
+
+import torch
+from torch import nn
+
+from capsnet import config, networks
+from capsnet.data.datamodule import DigitsDataModule
+from capsnet.data.registry import DataSet
+from capsnet.errors import Mistake
+from capsnet.functional import Balance
+from capsnet.kernels.compiled import compiled
+from capsnet.kernels.networks import (
+    FastCapsNet,
+    FastConv2d,
+    FusedCapsNet,
+    channels_last,
+    choose_convolutions,
+)
+from capsnet.kernels.requirements import check_compiler, check_fused
+from capsnet.training.module import AnyModule, BaselineModule, CapsNetModule, Optimisation
+
+
+def build_network(
+    run: config.Run, image: tuple[int, int, int]
+) -> networks.CapsNet | networks.Baseline:
+    """Build the run's network for images of that shape, its weights drawn from the run's seed.
+
+    Raises Mistake when the images are too small for it, or when the run asks for kernels that need
+    a GPU where there is none.
+    """
+    torch.manual_seed(run.seed)
+    try:
+        built = _build_network(run, image)
+    except ValueError as error:
+        raise Mistake(f"model.name = {run.model.name} is not possible: {error}") from error
+    choose_convolutions(built, run.trainer.convolutions)
+    if run.precision != "32-true":
+        channels_last(built)
+    return built
+
+
+def _build_network(
+    run: config.Run, image: tuple[int, int, int]
+) -> networks.CapsNet | networks.Baseline:
+    conv = nn.Conv2d if run.trainer.kernels == "reference" else FastConv2d
+    match run.model:
+        case config.CapsNet():
+            kind = CAPSNETS[choose_kernels(run.trainer)]
+            return build_capsnet(kind, run.model, run.recipe, image)
+        case config.MnistBaseline():
+            return build_dropout_baseline(
+                networks.MnistBaseline, (328, 192), run.model, image, conv
+            )
+        case config.MultiMnistBaseline(width=width):
+            channels = scaled(512, width), scaled(256, width)
+            return networks.MultiMnistBaseline(image, channels, scaled(1024, width), conv=conv)
+        case config.AffnistBaseline():
+            return build_dropout_baseline(
+                networks.AffnistBaseline, (848, 192), run.model, image, conv
+            )
+        case _:
+            raise AssertionError(run.model)
+
+
+CAPSNETS = {"fast": FastCapsNet, "fused": FusedCapsNet, "reference": networks.CapsNet}
+
+
+def choose_kernels(trainer: config.Trainer) -> str:
+    """Choose the kernels of a CapsNet: fast, fused or reference.
+
+    Raises Mistake when fused is asked for and cannot run, and says what it lacks.
+    """
+    if trainer.kernels not in ("auto", "fused"):
+        return trainer.kernels
+    try:
+        if torch.cuda.is_available() and not on_cuda(trainer):
+            raise Mistake(
+                f"trainer.kernels=fused needs a CUDA GPU and trainer.accelerator is "
+                f"{trainer.accelerator}: use fast"
+            )
+        check_fused()
+    except Mistake:
+        if trainer.kernels == "fused":
+            raise
+        return "fast"
+    return "fused"
+
+
+def on_cuda(trainer: config.Trainer) -> bool:
+    """Tell whether the run trains on a CUDA GPU."""
+    return trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
+def build_capsnet(
+    kind: type[networks.CapsNet],
+    model: config.CapsNet,
+    recipe: config.Recipe,
+    image: tuple[int, int, int],
+) -> networks.CapsNet:
+    """A CapsNet under a recipe."""
+    return kind(
+        image,
+        iterations=model.routing_iterations,
+        decoder=model.decoder,
+        routing_bias=recipe.routing_bias,
+        primary_coupling=recipe.primary_coupling,
+        initialisation=cast(networks.Initialisation, recipe.initialisation),
+        channels=scaled(256, model.width),
+        types=scaled(32, model.width),
+        decoder_hidden=(scaled(512, model.width), scaled(1024, model.width)),
+    )
+
+
+def build_dropout_baseline(
+    kind: type[networks.MnistBaseline | networks.AffnistBaseline],
+    hidden: tuple[int, int],
+    model: config.DropoutBaseline,
+    image: tuple[int, int, int],
+    conv: type[nn.Conv2d],
+) -> networks.Baseline:
+    """Build the MNIST or the affNIST baseline, which differ in `hidden` and in their pools."""
+    first, second, third = (scaled(channels, model.width) for channels in (256, 256, 128))
+    narrowed = scaled(hidden[0], model.width), scaled(hidden[1], model.width)
+    return kind(image, (first, second, third), narrowed, model.dropout, conv=conv)
+
+
+def scaled(channels: int, width: float) -> int:
+    """Multiply `channels` by `width`, to at least 1."""
+    return max(1, round(channels * width))
+
+
+def build_module(run: config.Run, image: tuple[int, int, int]) -> AnyModule:
+    """Build the network together with its loss and optimiser.
+
+    Raises Mistake when kernels or compilation need what the machine lacks.
+    """
+    module = _build_module(run, build_network(run, image))
+    if run.trainer.compile:
+        if on_cuda(run.trainer):
+            check_compiler()
+        module.losses, module.scores = compiled(module.losses), compiled(module.scores)
+    return module
+
+
+def _build_module(run: config.Run, network: networks.CapsNet | networks.Baseline) -> AnyModule:
+    optimisation = adam_settings(run.schedule)
+    if isinstance(network, networks.CapsNet):
+        balance = cast(Balance, run.recipe.balance)
+        return CapsNetModule(network, balance, optimisation, run.seed)
+    return BaselineModule(network, optimisation, run.seed)
+
+
+def adam_settings(schedule: config.Schedule) -> Optimisation:
+    """Give Adam's settings: the learning rate falls by decay_rate, or to decay_to at the end."""
+    rate, every = schedule.decay_rate, schedule.decay_steps * schedule.decay_stretch
+    if schedule.decay_to is not None:
+        rate, every = schedule.decay_to, schedule.steps
+    return Optimisation(schedule.learning_rate, rate, every, schedule.floor)
+
+
+def check_training(run: config.Run, data: DataSet) -> None:
+    """Raise Mistake for what this machine or these data cannot do, before anything is touched."""
+    if run.precision == "tf32" and not on_cuda(run.trainer):
+        raise Mistake("precision = tf32 needs a CUDA GPU, and this run is to train on none")
+    batch, examples = run.schedule.batch, len(data.train)
+    if batch > examples:
+        raise Mistake(
+            f"schedule.batch = {batch} is not possible: it must be at most {examples:,}, which is "
+            "how many training examples there are"
+        )
+
+
+def build_datamodule(run: config.Run, data: DataSet) -> DigitsDataModule:
+    """Make what the trainer trains and validates on."""
+    return DigitsDataModule(
+        data.train, data.validation, run.schedule.batch, run.schedule.steps, run.seed
+    )
+
+
+def autocast(run: config.Run, device: torch.device) -> torch.autocast:
+    """Return the arithmetic of evaluation: autocast to bf16 if it was trained so, else fp32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16-mixed")

@@ -1,0 +1,107 @@
+"""Digests of what decides a run's numbers: its configuration, its data and the code."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from capsnet.config import Run
+
+PACKAGE = Path(__file__).parents[1]
+TRAINING = (  # the code that decides a run's weights: files, and packages with all in them
+    *("functional.py", "layers.py", "networks.py", "metrics.py"),
+    *("kernels", "data", "training"),
+)
+EVALUATION = ("evaluation", "records")  # the code that decides what is kept of trained weights
+LATER = ("decay_to", "evaluate_below")  # of the schedule: unset, digests of older runs stay right
+
+
+def code_digest(names: Sequence[str] = TRAINING, package: Path = PACKAGE) -> str:
+    """Digest the code of `names`, files and packages, without comments, docstrings and layout."""
+    paths = (path for name in names for path in _sources(package / name))
+    return _digest("\n".join(normalised(path.read_text()) for path in paths))
+
+
+def _sources(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+def normalised(source: str) -> str:
+    """Python source without what a reader alone sees; the same for every version of Python.
+
+    Parsed and stripped of docstrings, so that a better docstring costs no GPU run and a changed
+    equation does.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            node.body[0] = ast.Expr(ast.Constant(...))
+    return repr(_plain(tree))
+
+
+def _plain(node: Any) -> Any:
+    """A syntax tree as nested lists, without the empty fields that some versions add."""
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []))
+        return [type(node).__name__, *((name, _plain(value)) for name, value in fields)]
+    return [_plain(one) for one in node] if isinstance(node, list) else node
+
+
+def config_digest(run: Run, steps: bool = True) -> str:
+    """Digest the values that decide a run's numbers, without the seed; the steps count if asked.
+
+    They stay where the learning rate at a step depends on them: `schedule.decay_to`.
+    """
+    values = asdict(run)
+    decides = {key: values[key] for key in ("data", "model", "recipe", "schedule", "precision")}
+    del decides["data"]["root"]
+    for key in LATER:
+        if decides["schedule"][key] is None:
+            del decides["schedule"][key]
+    if not steps and run.schedule.decay_to is None:
+        del decides["schedule"]["steps"]
+    return _digest(json.dumps(decides, sort_keys=True))
+
+
+def composition(run: Run) -> str:
+    """One digest of values and code: what a composed configuration was made from."""
+    return _digest(config_digest(run) + code_digest() + code_digest(EVALUATION))
+
+
+def run_identity(run: Run, data_digest: str) -> dict[str, str]:
+    """Two runs that agree in all of these come out the same, step by step.
+
+    How they are judged is no part of it: other figures need no other training.
+    """
+    return {
+        "seed": str(run.seed),
+        "config": config_digest(run),
+        "data": data_digest,
+        "code": code_digest(),
+    }
+
+
+def folder_identity(run: Run, data_digest: str) -> dict[str, str]:
+    """Give the run's identity with its steps and a digest of all other values, for its folder.
+
+    Without `schedule.decay_to`, step k does not depend on how many come after it: a run that
+    differs in its steps alone can be prolonged.
+    """
+    steps = {"steps": str(run.schedule.steps), "config_without_steps": config_digest(run, False)}
+    return run_identity(run, data_digest) | steps
+
+
+def changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Name the parts of a folder's identity that keep a run from going on: none if it may."""
+    same_values = before.get("config_without_steps") == now["config_without_steps"]
+    prolonged = same_values and int(before["steps"]) < int(now["steps"])
+    parts = ("seed", "data", "code") if prolonged else ("seed", "config", "data", "code")
+    return [part for part in parts if before.get(part) != now[part]]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,144 @@
+"""The modules that Lightning trains and validates."""
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric
+
+from capsnet.data.counter_rng import hash32
+from capsnet.data.examples import Examples
+from capsnet.functional import Balance, lengths, margin_loss, reconstruction_loss
+from capsnet.metrics import correct
+from capsnet.networks import Baseline, CapsNet, one_hot
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """Adam, its learning rate falling without jumps: lr · rate^(step / decay_steps) ≥ floor [C]."""
+
+    learning_rate: float = 0.001
+    decay_rate: float = 0.96
+    decay_steps: float = 2000
+    floor: float = 1e-6
+
+    def factor(self, step: int) -> float:
+        """Return the factor of `learning_rate` at `step`."""
+        decayed = self.decay_rate ** (step / self.decay_steps)
+        return max(decayed, self.floor / self.learning_rate)
+
+
+Network = TypeVar("Network", bound=CapsNet | Baseline)
+
+
+class DigitsModule(pl.LightningModule, Generic[Network]):
+    """Train and validate any network; subclasses define the loss."""
+
+    def __init__(self, network: Network, optimisation: Optimisation, seed: int) -> None:
+        super().__init__()
+        self.network, self.optimisation, self.seed = network, optimisation, seed
+        self.error = MeanMetric()
+        self.draws = any(isinstance(layer, nn.Dropout) for layer in network.modules())
+
+    def losses(self, examples: Examples) -> dict[str, Tensor]:
+        """The parts of the loss by name; their sum is trained on."""
+        raise NotImplementedError
+
+    def scores(self, images: Tensor) -> Tensor:
+        """Return the network's class scores [batch, classes]; the highest are the answer."""
+        return self.network.class_scores(images)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Make dropout a function of (seed, step, process): a resumed run is the same run."""
+        if not self.draws:
+            return
+        part = self.global_step * self.trainer.world_size + self.global_rank
+        torch.manual_seed(hash32(self.seed, part))
+
+    def training_step(self, examples: Examples, batch_idx: int) -> Tensor:
+        """The loss at this step's examples."""
+        parts = self.losses(examples)
+        loss = torch.stack(list(parts.values())).sum()
+        if self._is_logged():
+            self._log(parts, loss, examples)
+        return loss
+
+    def _is_logged(self) -> bool:
+        """Tell whether this step is logged: reading its values makes a GPU wait."""
+        trainer: Any = self.trainer  # Lightning's own types lack this attribute of its trainer
+        return (self.global_step + 1) % trainer.log_every_n_steps == 0
+
+    def _log(self, parts: dict[str, Tensor], loss: Tensor, examples: Examples) -> None:
+        seen = (self.global_step + 1) * len(examples.images) * self.trainer.world_size
+        scheduler = cast(LambdaLR, self.lr_schedulers())
+        self.log("train/loss", loss)
+        self.log_dict({f"train/{name}": part for name, part in parts.items()})
+        self.log_dict({"images_seen": float(seen), "learning_rate": scheduler.get_last_lr()[0]})
+
+    def on_validation_start(self) -> None:
+        """Forget the gradients: replaying graphs would overwrite them (`trainer.compile`)."""
+        self.zero_grad()
+
+    def validation_step(self, examples: Examples, batch_idx: int) -> None:
+        """The error on the validation split, which alone may choose anything."""
+        self.error(~correct(self.scores(examples.images), examples.labels))
+        self.log("validation/error", self.error)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Adam with TensorFlow's betas 0.9 and 0.999 and its eps, 1e-8 [C].
+
+        TensorFlow adds eps before it corrects the second moment's bias, PyTorch after: at step t
+        its own would be 1e-8 / √(1 − 0.999ᵗ) here, 3e-7 at first, 1e-8 after some thousand [D].
+        """
+        adam = torch.optim.Adam(
+            self.network.parameters(), lr=self.optimisation.learning_rate, fused=True
+        )
+        decay = LambdaLR(adam, self.optimisation.factor)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
+
+
+class CapsNetModule(DigitsModule[CapsNet]):
+    """A CapsNet under margin loss, and reconstruction loss where it has a decoder [P]."""
+
+    def __init__(
+        self, network: CapsNet, balance: Balance, optimisation: Optimisation, seed: int
+    ) -> None:
+        super().__init__(network, optimisation, seed)
+        self.balance: Balance = balance
+
+    def losses(self, examples: Examples) -> dict[str, Tensor]:
+        """Margin; and each digit reconstructed by itself from the true capsule [P]."""
+        capsules = self.network(examples.images)
+        targets = one_hot(examples.labels, capsules.shape[1])
+        losses = {"margin": margin_loss(lengths(capsules), targets, self.balance)}
+        if self.network.decoder is not None:
+            drawn = [
+                reconstruction_loss(
+                    self.network.reconstruct(capsules, one_hot(label, capsules.shape[1])), part
+                )
+                for label, part in zip(
+                    examples.labels.unbind(1), examples.parts.unbind(1), strict=True
+                )
+            ]
+            losses["reconstruction"] = torch.stack(drawn).sum()
+        return losses
+
+
+class BaselineModule(DigitsModule[Baseline]):
+    """A convolutional baseline under cross-entropy: softmax for one digit, sigmoids for two [P]."""
+
+    def losses(self, examples: Examples) -> dict[str, Tensor]:
+        """The cross-entropy, for two digits the mean over classes."""
+        logits = self.network(examples.images)
+        if examples.labels.shape[1] == 1:
+            return {"cross_entropy": cross_entropy(logits, examples.labels[:, 0])}
+        targets = one_hot(examples.labels, logits.shape[1])
+        return {"cross_entropy": binary_cross_entropy_with_logits(logits, targets)}
+
+
+AnyModule = CapsNetModule | BaselineModule

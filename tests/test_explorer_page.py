@@ -1,0 +1,272 @@
+"""The explorer as a person uses it: started by its command, opened in a real browser."""
+
+import base64
+import io
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from browser import chromium, visit
+from capsnet.data.multimnist import render
+from capsnet.data.storage import Digits
+from capsnet.explorer import drawing
+from capsnet.train import train
+from running import command, tiny
+
+pytestmark = pytest.mark.slow
+
+__all__ = ["chromium"]
+
+SHORT = ("schedule.steps=20", "schedule.decay_steps=100", "schedule.batch=32", "logger=csv")
+WAIT = 20_000  # milliseconds, of a machine that has other things to do
+
+
+@pytest.fixture(scope="module")
+def place(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the demo has left its checkpoint."""
+    folder = tmp_path_factory.mktemp("explore")
+    train(tiny(data_root, *SHORT), folder / "runs/demo/mnist_capsnet_r3_recon/seed0")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server(chromium: Browser, place: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """Started as a user starts it, without a checkpoint; it has said that it serves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTEST_CURRENT_TEST")  # NiceGUI would take itself for the one tested
+        process = command("explorer", "--port", str(port), cwd=place)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line == f"Capsule explorer: http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+        while not answers(port):
+            assert process.poll() is None
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def page(chromium: Browser, server: subprocess.Popen[str], port: int) -> Iterator[Page]:
+    """The page with its first answer; no error and no request abroad until the test is done."""
+    with visit(chromium, f"http://127.0.0.1:{port}") as visited:
+        visited.page.set_default_timeout(WAIT)
+        expect.set_options(timeout=WAIT)
+        expect(visited.page.locator(".verdict")).to_contain_text("Answer")
+        yield visited.page
+
+
+def picture(page: Page, selector: str) -> np.ndarray:
+    """Return the pixels of an image on the page."""
+    source = page.locator(selector).get_attribute("src") or ""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))))
+
+
+def lengths(page: Page) -> list[str]:
+    return page.locator(".lengths .number").all_text_contents()
+
+
+def press(page: Page, slider: str, key: str, times: int) -> None:
+    page.locator(f'.q-slider[aria-label="{slider}"] [tabindex]').focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+def changes(page: Page, selector: str, before: str | None) -> None:
+    """Wait until an image is another one."""
+    expect(page.locator(selector)).not_to_have_attribute("src", before or "")
+
+
+def becomes(page: Page, selector: str, pixels: np.ndarray, near: int = 0) -> None:
+    """Wait until an image shows `pixels`."""
+    for _ in range(WAIT // 50):
+        shown = picture(page, selector).astype(int)
+        if shown.shape == pixels.shape and np.abs(shown - pixels).max() <= near:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{selector} never showed what was expected")
+
+
+RECONSTRUCTION = ".pictures .reconstruction img"
+SEEN = ".seen img"
+
+
+def test_it_opens_with_the_first_test_example(page: Page, digits: Digits) -> None:
+    assert np.array_equal(picture(page, SEEN), digits.test_images[0])
+    assert f"label {digits.test_labels[0]}" in page.inner_text(".seen figcaption")
+    longest = int(np.argmax([float(length) for length in lengths(page)]))
+    assert page.inner_text(".verdict").startswith(f"Answer: {longest}, ")
+    assert page.locator(".bar[aria-pressed=true]").get_attribute("aria-label") == (
+        f"capsule {longest}, length {lengths(page)[longest]}"
+    )
+    weights = page.inner_text(".weights")
+    assert "DEMO" in weights
+    assert "which are not MNIST" in weights
+    assert "20 steps of 32 (the paper: 300,000 of 128)" in weights
+    assert page.inner_text(".iteration:nth-of-type(3) .mean, .iteration .mean >> nth=0").endswith(
+        "0.100"
+    )  # routing starts from equal shares
+    assert page.locator(".iteration").count() == 3
+    assert page.locator("img:not([alt]), button:empty").count() == 0
+
+
+def test_a_number_moves_the_reconstruction_and_comes_back(page: Page) -> None:
+    value = page.locator(".pose-number .value").nth(3)
+    still, source = value.inner_text(), page.locator(RECONSTRUCTION).get_attribute("src")
+    press(page, "number 4", "ArrowRight", 20)
+    expect(value).to_have_text(signed(number(still) + 0.2))
+    changes(page, RECONSTRUCTION, source)
+    page.get_by_role("button", name="All back to 0").click()
+    expect(value).to_have_text(still)
+    expect(page.locator(RECONSTRUCTION)).to_have_attribute("src", source or "")
+    expect(page.locator('.q-slider[aria-label="number 4"]')).to_have_attribute("aria-valuenow", "0")
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-"))
+
+
+def signed(value: float) -> re.Pattern[str]:
+    """To the last digit shown, whichever way it was rounded before."""
+    near = (value - 0.01, value, value + 0.01)
+    return re.compile("|".join(re.escape(f"{one:+.2f}".replace("-", "−")) for one in near))
+
+
+def test_another_example_and_another_capsule(page: Page, digits: Digits) -> None:
+    source = page.locator(SEEN).get_attribute("src")
+    page.get_by_label("test example").fill("123")
+    changes(page, SEEN, source)
+    expect(page.locator(".seen figcaption")).to_contain_text(f"label {digits.test_labels[123]}")
+    assert np.array_equal(picture(page, SEEN), digits.test_images[123])
+    page.get_by_role("button", name="next").click()
+    expect(page.locator(".seen figcaption")).to_contain_text(f"label {digits.test_labels[124]}")
+    longest = page.locator(".bar[aria-pressed=true] .digit").inner_text()
+    other = str((int(longest) + 1) % 10)
+    source = page.locator(RECONSTRUCTION).get_attribute("src")
+    page.locator(".bar").nth(int(other)).click()
+    expect(page.locator(".pictures h3")).to_have_text(
+        f"Capsule {other} (forced: the longest is {longest})"
+    )
+    changes(page, RECONSTRUCTION, source)
+    page.locator(".bar").nth(int(other)).click()
+    expect(page.locator(".pictures h3")).to_have_text(f"Capsule {longest}")
+
+
+def test_a_stroke_is_drawn_and_answered(page: Page) -> None:
+    page.get_by_role("button", name="Draw").click()
+    expect(page.locator(".seen figcaption")).to_contain_text("no label")
+    before = lengths(page)
+    pad = page.locator(".pad").bounding_box()
+    assert pad is not None
+    line = [(0.5, 0.2), (0.5, 0.5), (0.5, 0.8)]
+    at = [(pad["x"] + x * pad["width"], pad["y"] + y * pad["height"]) for x, y in line]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    for point in at[1:]:
+        page.mouse.move(*point)
+    page.mouse.up()
+    expect(page.locator(".lengths .number").first).not_to_have_text(before[0])
+    page.wait_for_function("document.querySelector('.pad path').getAttribute('d').includes('L')")
+    becomes(page, SEEN, drawing.digit([line]), near=64)  # a screen has pixels too
+    assert lengths(page) != before
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator(".lengths .number").first).to_have_text(before[0])
+    assert page.locator(".pad path").get_attribute("d") == ""
+
+
+def test_a_finger_draws_too(chromium: Browser, server: object, port: int) -> None:
+    context = chromium.new_context(has_touch=True, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{port}")
+    page.get_by_role("button", name="Draw").click()
+    expect(page.locator(".seen figcaption")).to_contain_text("no label")
+    blank = page.locator(SEEN).get_attribute("src")
+    page.locator(".pad").tap()
+    changes(page, SEEN, blank)
+    # A narrow window shows everything without scrolling sideways.
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
+def test_the_capsule_follows_a_turn(page: Page) -> None:
+    page.locator(".bar").nth(4).click()  # the longest may be another one after the turn
+    expect(page.locator(".chart h3")).to_have_text("Capsule 4 over “turn”")
+    expect(page.locator(".chart.waiting")).to_have_count(0)
+    expect(page.locator(".chart .lines polyline")).to_have_count(16)
+    before, source = lengths(page), page.locator(SEEN).get_attribute("src")
+    curves = page.locator(".chart .lines").inner_html()
+    numbers = page.locator(".pose-number .value").all_text_contents()
+    press(page, "turn", "ArrowRight", 3)
+    expect(page.locator(".move", has_text="turn").locator(".value")).to_have_text("+12°")
+    changes(page, SEEN, source)
+    expect(page.locator(".marker")).to_have_attribute("style", re.compile(r"left: ?64\.29%"))
+    assert "moved by the sliders below" in page.inner_text(".seen figcaption")
+    assert lengths(page) != before
+    assert page.locator(".pose-number .value").all_text_contents() != numbers
+    assert page.locator(".chart .lines").inner_html() == curves  # the same slider, another place
+    press(page, "shift right", "ArrowRight", 2)
+    expect(page.locator(".chart h3")).to_have_text(re.compile("over “shift right”"))
+    expect(page.locator(".moves .note")).to_contain_text("up to 2 px")
+    page.wait_for_function(
+        "curves => document.querySelector('.chart .lines').innerHTML !== curves", arg=curves
+    )
+
+
+def test_two_digits_are_told_apart_in_red_and_green(page: Page, digits: Digits) -> None:
+    page.get_by_role("button", name="Two digits").click()
+    expect(page.locator(".pair .note")).to_contain_text("has never seen two digits at once")
+    press(page, "red right", "ArrowLeft", 1)
+    expected = render(
+        digits.test_images, *(np.array(one) for one in ([0], [[-2, -3]], [1], [[2, 2]]))
+    )
+    labels = [int(label) for label in digits.test_labels[:2]]
+    expect(page.locator(".pair .value").first).to_have_text("−3 px")
+    expect(page.locator(".pictures .green img")).to_be_visible()
+    becomes(page, SEEN, expected[0, 4:-4, 4:-4])
+    assert f"label {labels[0]} and {labels[1]}" in page.inner_text(".seen figcaption")
+    both = picture(page, RECONSTRUCTION)
+    assert np.array_equal(both[..., 0], picture(page, ".pictures .red img"))
+    assert np.array_equal(both[..., 1], picture(page, ".pictures .green img"))
+    assert not both[..., 2].any()
+
+
+def test_only_this_machine_is_served(server: subprocess.Popen[str], port: int) -> None:
+    listening = [
+        line.split()[1]
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for line in Path(table).read_text().splitlines()[1:]
+        if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
+    ]
+    assert listening == [f"0100007F:{port:04X}"]  # 127.0.0.1, its bytes the other way round
+
+
+def test_control_c_ends_it_without_a_word(
+    chromium: Browser, server: subprocess.Popen[str], port: int, place: Path
+) -> None:
+    page = chromium.new_page()
+    page.goto(f"http://127.0.0.1:{port}")
+    server.send_signal(signal.SIGINT)
+    printed, _ = server.communicate(timeout=60)
+    assert (server.returncode, printed) == (0, "")
+    page.close()
+    assert sorted(path.name for path in place.iterdir()) == ["runs"]  # it leaves nothing behind
