@@ -153,6 +153,7 @@ def test_the_nominal_step_is_the_convolutions_and_the_votes() -> None:
     assert paths.nominal_flops(1) == pytest.approx(expected, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_experiment_has_noise_of_its_shape(experiment: str) -> None:
     run = rows.paper_run(experiment)

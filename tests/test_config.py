@@ -120,6 +120,7 @@ def test_an_unknown_model_is_named(model: str | None) -> None:
         config.validated(OmegaConf.create({"model": {"name": model}}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", names("profile"))
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_experiment_composes_under_its_own_name(profile: str, experiment: str) -> None:

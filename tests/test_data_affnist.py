@@ -183,6 +183,7 @@ def test_generated_copies_are_prepared_and_read(digits: Digits, tmp_path: Path) 
     assert arrays["test_transforms"].shape == (1500, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", GOLDEN)
 def test_the_first_thousand_are_what_they_were(
     source: str, request: pytest.FixtureRequest, tmp_path: Path

@@ -75,6 +75,7 @@ def test_ctrl_c_while_records_are_read(tmp_path: Path) -> None:
     assert not (tmp_path / "results/paper.md").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_configurations_are_composed(tmp_path: Path) -> None:
     process = command("compose", "demo", cwd=tmp_path)
     while process.poll() is None and not (tmp_path / "configs" / ".demo.partial").is_dir():

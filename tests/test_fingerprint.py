@@ -71,6 +71,7 @@ def test_what_is_kept_of_trained_weights_needs_no_other_training(
     assert composition(run) != composed_from
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [

@@ -404,6 +404,7 @@ def test_other_systems_keep_their_own_ways(monkeypatch: pytest.MonkeyPatch) -> N
     allocator.keep_memory()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image", [(1, 28, 28), (1, 36, 36), (2, 21, 33)])
 @pytest.mark.parametrize("recipe", [{}, {"routing_bias": False, "primary_coupling": False}])
 @pytest.mark.parametrize("kind", [FastCapsNet, TextbookCapsNet])

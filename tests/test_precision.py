@@ -40,6 +40,7 @@ def module(run: Run) -> tuple[Any, Any]:
     return build_module(run, (channels, height, width)).eval(), examples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_only_convolutions_are_in_bf16(experiment: str) -> None:
     """And what lies between them: all other layers answer in fp32, as do the losses."""
@@ -170,6 +171,7 @@ class NoQuestions(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_a_step_never_waits_for_the_device(
     experiment: str, monkeypatch: pytest.MonkeyPatch

@@ -72,6 +72,7 @@ def test_a_folder_without_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["truncated", "altered"])
 def test_a_harmed_file_then_the_right_one(
     harm: str, mnist: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

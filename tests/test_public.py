@@ -47,6 +47,7 @@ def saved(folder: Path, experiment: str, side: int) -> torch.nn.Module:
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("experiment", "side"), EXPERIMENTS)
 def test_a_loaded_network_computes_what_the_saved_one_did(
     experiment: str, side: int, tmp_path: Path

@@ -77,6 +77,7 @@ def trainer(**chosen: Any) -> config.Trainer:
     ).trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("there", "accelerator", "auto"),
     [(True, "auto", "fused"), (True, "cpu", "fast"), (False, "auto", "fast")],
