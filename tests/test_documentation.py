@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[1]
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [
+    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *sorted((PROJECT / "docs").glob("*.md")),
+]
 CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)|\b(?:src|href)=\"([^\"]+)\"")
 
@@ -49,7 +52,7 @@ def test_a_dead_link_is_noticed() -> None:
 
 def test_every_page_is_reached_from_the_readme() -> None:
     linked = {link.partition("#")[0] for link in links(prose(PROJECT / "README.md"))}
-    assert {f"docs/{page.name}" for page in PAGES[1:]} <= linked
+    assert {str(page.relative_to(PROJECT)) for page in PAGES[1:]} <= linked
 
 
 def test_the_readme_is_short() -> None:
