@@ -22,10 +22,10 @@ lint: .venv/installed
 
 # Without the tests marked `slow`; says which of the others took a second or more.
 quick: lint
-	pytest --numprocesses auto --dist loadfile -m "not slow" --durations 10 --durations-min 1
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow" --durations 10 --durations-min 1
 
 test: lint
-	pytest --numprocesses auto --dist loadfile
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 gpu-check: .venv/installed
 	@python -m capsnet.gpu_check

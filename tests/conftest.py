@@ -7,6 +7,7 @@ os.environ["TRITON_INTERPRET"] = "1"
 os.environ["CAPSNET_MACHINE"] = "none"  # no settings of the machine that runs the tests
 
 from pathlib import Path
+from statistics import mean
 from typing import NamedTuple
 
 import pytest
@@ -23,6 +24,14 @@ from running import tiny
 # Networks this small are fastest on one thread, and tests may run beside one another.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files of slow tests first: one that came last would leave the other processes idle."""
+    marks: dict[Path, list[bool]] = {}
+    for item in items:
+        marks.setdefault(item.path, []).append(item.get_closest_marker("slow") is not None)
+    items.sort(key=lambda item: -mean(marks[item.path]))
 
 
 @pytest.fixture(scope="session")
