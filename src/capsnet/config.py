@@ -107,7 +107,7 @@ class AffnistBaseline(DropoutBaseline):
 
 @dataclass
 class Recipe(SetOnce):
-    """Where the released code and the text of the paper differ."""
+    """The choices in which the released code and the text of the paper differ."""
 
     name: str = MISSING
     routing_bias: bool = MISSING

@@ -14,7 +14,7 @@ def predicted(
 def correct(
     scores: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch digits"]
 ) -> Bool[Tensor, "batch"]:
-    """Whether the predicted digits are exactly the digits of `labels`, in any order.
+    """Tell whether the predicted digits are exactly the digits of `labels`, in any order.
 
     One digit: the longest capsule is the true one [P]. Two: both have to be right [P] [C].
     """

@@ -93,7 +93,7 @@ def _centred(height: int, width: int) -> Float64[np.ndarray, "2 height width"]:
 def sampling(
     transforms: Float32[np.ndarray, "n 6"], height: int = 28, width: int = 28
 ) -> Int32[np.ndarray, "n 2 3"]:
-    """Where each map's pixels come from: (row, column) = M · (down, right, 1), in 2⁻²⁰ pixels.
+    """Give the source of each map's pixels: (row, column) = M · (down, right, 1), in 2⁻²⁰ pixels.
 
     Whole numbers, so that the rendered images are the same to the byte on every device.
     """

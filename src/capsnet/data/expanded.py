@@ -26,7 +26,7 @@ TRAIN, TEST = range(2)  # whose shift a random number is, as a key
 
 
 def fixed_shifts(n: int, split: int, seed: int = 0) -> Int8[np.ndarray, "n 2"]:
-    """Where each digit of a split stands in evaluation, (down, right): of (seed, split, digit)."""
+    """Place each digit of a split for evaluation, (down, right): of (seed, split, digit)."""
     digit, axes = np.arange(n)[:, None], np.arange(2)
     return integers(-REACH, REACH + 1, seed, split, digit, axes).astype(np.int8)
 

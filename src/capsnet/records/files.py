@@ -4,12 +4,9 @@ import json
 import os
 from errno import EISDIR
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from capsnet.errors import Mistake
-
-if TYPE_CHECKING:
-    pass
 
 
 def check_writable(key: str, path: Path) -> None:

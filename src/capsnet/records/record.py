@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -14,11 +14,8 @@ from numpy.typing import NDArray
 from capsnet.config import Run
 from capsnet.errors import Mistake
 from capsnet.records.clusters import Counts
-from capsnet.records.provenance import Provenance, versions
-
-if TYPE_CHECKING:
-    pass
 from capsnet.records.files import write_atomically, write_json
+from capsnet.records.provenance import Provenance, versions
 from capsnet.records.statistics import clustered, wilson
 
 WILSON, BY_DIGIT, BY_PAIR = "wilson", "by digit", "by pair of digits"  # kinds of intervals

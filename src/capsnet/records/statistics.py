@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 from statistics import mean, stdev
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capsnet.records.clusters import Counts, sums
-
-if TYPE_CHECKING:
-    pass
 
 
 def wilson(errors: int, total: int) -> tuple[float, float]:

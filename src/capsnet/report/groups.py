@@ -92,7 +92,7 @@ def real(runs: Mapping[Path, Record]) -> dict[Path, Record]:
 
 
 def demo(record: Record) -> bool:
-    """Whether it is of other digits than MNIST's, or of a narrower network than the paper's."""
+    """Tell whether it has other digits than MNIST's, or a narrower network than the paper's."""
     return record.source != "mnist" or record.model["width"] != 1
 
 
@@ -153,7 +153,7 @@ def shortcoming(records: Sequence[Record]) -> str | None:
 
 
 def short(record: Record) -> bool:
-    """Whether it had fewer steps than the paper's, without having stopped where the paper did."""
+    """Tell whether it had fewer steps than the paper's and did not stop where the paper did."""
     ended = record.steps_done >= paper.STEPS or record.stopped
     return record.schedule != "paper" or not ended
 

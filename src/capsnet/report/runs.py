@@ -33,7 +33,7 @@ class Run(NamedTuple):
 
     @property
     def decoder(self) -> bool:
-        """Whether it reconstructs."""
+        """Tell whether it reconstructs."""
         return bool(self.record.model.get("decoder", False))
 
     @property

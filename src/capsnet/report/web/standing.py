@@ -1,4 +1,4 @@
-"""Whether numbers are demo, of a short schedule or of the paper's: the words above all others."""
+"""The words above all others: numbers are the demo's, of a short schedule, or the paper's."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
