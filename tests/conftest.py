@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from capsnet.data.mnist import MIRROR
-from capsnet.data.storage import Digits, read_digits
+from capsnet.data.storage import LabelledImages, read_images
 from capsnet.prepare import prepare
 from capsnet.records.record import Record
 from capsnet.train import train
-from offline_wandb import OfflineRun, read_runs
-from running import tiny
+from helpers.offline_wandb import OfflineRun, read_runs
+from helpers.running import tiny
 
 # Networks this small are fastest on one thread, and tests may run beside one another.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -43,8 +43,8 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def digits(data_root: Path) -> Digits:
-    return read_digits(data_root / "digits")
+def digits(data_root: Path) -> LabelledImages:
+    return read_images(data_root / "digits")
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +58,8 @@ def mnist_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mnist(mnist_root: Path) -> Digits:
-    return read_digits(mnist_root / "mnist")
+def mnist(mnist_root: Path) -> LabelledImages:
+    return read_images(mnist_root / "mnist")
 
 
 class Shown(NamedTuple):

@@ -15,7 +15,7 @@ from capsnet.report.document import extra_tables
 from capsnet.report.equal_error import at_clean_error, points
 from capsnet.report.runs import Run
 from capsnet.report.tables import paper_table
-from records import record
+from helpers.records import record
 
 STEPS = np.arange(1500, 13_001, 500.0)
 DIGITS = 10_000

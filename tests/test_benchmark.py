@@ -23,7 +23,7 @@ from capsnet.benchmark.turns import Candidate, Stopwatch, measured
 from capsnet.compose import names
 from capsnet.data.datamodule import BLOCK, batch_indices
 from capsnet.kernels.networks import FastCapsNet, FastConv2d
-from running import output
+from helpers.running import output
 
 
 class Told(Stopwatch):
@@ -172,8 +172,8 @@ def test_growth_varies_one_thing_at_a_time() -> None:
     assert list(benches) == ["textbook", "fast"]
     for bench in benches.values():
         assert isinstance(bench, paths.Implementation)
-        assert bench.network.digits.weight.shape[0] == 3200  # of 36×36
-        assert (len(bench.images), bench.network.digits.iterations) == (128, 3)
+        assert bench.network.class_capsules.weight.shape[0] == 3200  # of 36×36
+        assert (len(bench.images), bench.network.class_capsules.iterations) == (128, 3)
         assert bench.network.decoder is None
 
 

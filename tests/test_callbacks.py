@@ -13,7 +13,7 @@ from capsnet.records.record import Record, read_arrays
 from capsnet.train import train
 from capsnet.training.callbacks import Throughput
 from capsnet.training.module import CapsNetModule
-from running import tiny
+from helpers.running import tiny
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from capsnet import config, paper
 from capsnet.compose import compose, composed, names
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.training.factory import adam_settings
-from running import output
+from helpers.running import output
 
 EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
 
@@ -110,13 +110,13 @@ def test_a_validated_run_cannot_change() -> None:
 
 def test_a_plain_file_is_held_to_the_schema_too() -> None:
     values = OmegaConf.create({"model": {"name": "capsnet"}, "seed": "abc"})
-    with pytest.raises(Mistake, match="could not be converted to Integer"):
+    with pytest.raises(UserError, match="could not be converted to Integer"):
         config.validated(values)
 
 
 @pytest.mark.parametrize("model", ["nothing", None])
 def test_an_unknown_model_is_named(model: str | None) -> None:
-    with pytest.raises(Mistake, match=r"model\.name"):
+    with pytest.raises(UserError, match=r"model\.name"):
         config.validated(OmegaConf.create({"model": {"name": model}}))
 
 
@@ -219,7 +219,7 @@ def test_the_demo_s_baselines_with_dropout_have_a_rate_of_their_own(experiment: 
 
 
 def test_a_stopping_rule_needs_validation_digits() -> None:
-    with pytest.raises(Mistake, match=r"schedule\.stop_at = 0\.9 .* data\.holdout is 0"):
+    with pytest.raises(UserError, match=r"schedule\.stop_at = 0\.9 .* data\.holdout is 0"):
         composed("experiment=mnist_capsnet_r1", "schedule.stop_at=0.9")
 
 

@@ -8,10 +8,10 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor
 
-from capsnet.data.examples import Examples, StillDigits
+from capsnet.data.examples import Examples, UnshiftedImages
 from capsnet.report import sheets
 from capsnet.report.contact import COLUMNS, ROWS, sheet
-from running import output
+from helpers.running import output
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def test_an_example_is_drawn_in_its_own_cell(cell: int, tmp_path: Path) -> None:
     assert down == pytest.approx((row + 0.5) / ROWS, abs=0.6 / ROWS)  # the title takes a share
 
 
-class Pairs(StillDigits):
+class Pairs(UnshiftedImages):
     """48 pairs; the first one's digits alone are marked in the middle, as `marked` says."""
 
     marked: int | None = None

@@ -10,8 +10,8 @@ import pytest
 
 from capsnet import paper
 from conftest import Shown
-from running import output
-from wandb_server import serving
+from helpers.running import output
+from helpers.wandb_server import serving
 
 pytestmark = pytest.mark.slow
 

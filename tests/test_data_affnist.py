@@ -16,10 +16,10 @@ from scipy.stats import kstest
 from capsnet.data import affnist, affnist_official, storage
 from capsnet.data.affnist import random_transforms, render, sampling
 from capsnet.data.affnist_official import read_mat
-from capsnet.data.storage import Digits
-from capsnet.errors import Mistake
+from capsnet.data.storage import LabelledImages
+from capsnet.errors import UserError
 from capsnet.prepare import prepare
-from rendered import DEVICES, digest, grey
+from helpers.rendered import DEVICES, digest, grey
 
 GOLDEN = {"digits": "ebb7653c65a815c1", "mnist": "cefbd840b7eb334a"}
 STILL = {
@@ -62,12 +62,12 @@ def test_columns_have_the_order_of_these_tests() -> None:
     assert tuple(STILL) == affnist.COLUMNS
 
 
-def test_the_identity_gives_the_padded_digit(digits: Digits) -> None:
+def test_the_identity_gives_the_padded_digit(digits: LabelledImages) -> None:
     images = digits.test_images[:50]
     np.testing.assert_array_equal(mapped(images), np.pad(images, ((0, 0), (6, 6), (6, 6))))
 
 
-def test_whole_shifts_move_whole_pixels(digits: Digits) -> None:
+def test_whole_shifts_move_whole_pixels(digits: LabelledImages) -> None:
     images = digits.test_images[:50]
     expected = np.pad(images, ((0, 0), (6, 6), (6, 6)))
     expected = np.roll(expected, (3, -5), (1, 2))
@@ -100,7 +100,7 @@ def test_expansion_comes_first_and_rotation_last() -> None:
     assert place(shown) == pytest.approx((-(0.5 + 11), 11), abs=0.01)
 
 
-def test_a_shift_conserves_ink(digits: Digits) -> None:
+def test_a_shift_conserves_ink(digits: LabelledImages) -> None:
     """To within the rounding of each pixel to a whole grey."""
     images = digits.test_images[:100]
     shown = mapped(images, shift_down=2.37, shift_right=-3.81).sum((1, 2), dtype=int)
@@ -118,7 +118,7 @@ def test_ink_at_the_edge_of_a_digit_is_not_smeared() -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_no_copy_loses_ink_and_all_agree_with_scipy(digits: Digits, device: str) -> None:
+def test_no_copy_loses_ink_and_all_agree_with_scipy(digits: LabelledImages, device: str) -> None:
     """Drawn by another hand into a larger frame: the same inside, and nothing outside."""
     images = digits.test_images[:40]
     transforms = np.concatenate([random_transforms(images, copy, 0) for copy in range(5)])
@@ -142,7 +142,7 @@ def drawn_by_scipy(image: NDArray[np.uint8], transform: NDArray[np.float32]) -> 
     return affine_transform(padded, inverse, offset.tolist(), (60, 60), order=1)
 
 
-def test_all_ranges_are_uniform(digits: Digits) -> None:
+def test_all_ranges_are_uniform(digits: LabelledImages) -> None:
     transforms = np.concatenate([random_transforms(digits.test_images, c, 0) for c in range(6)])
     for column, (low, high) in zip(transforms.T, affnist.RANGES.values(), strict=False):
         assert kstest(column, "uniform", (low, high - low)).pvalue > 0.001
@@ -161,7 +161,7 @@ def test_shifts_use_all_the_room_there_is() -> None:
     assert kstest(places[:, 1], "uniform", (-20, 40)).pvalue > 0.001
 
 
-def test_a_map_depends_on_digit_and_copy_alone(digits: Digits) -> None:
+def test_a_map_depends_on_digit_and_copy_alone(digits: LabelledImages) -> None:
     images = digits.test_images
     whole = random_transforms(images, 3, 0)
     np.testing.assert_array_equal(random_transforms(images[70:80], 3, 0, first=70), whole[70:80])
@@ -169,7 +169,7 @@ def test_a_map_depends_on_digit_and_copy_alone(digits: Digits) -> None:
     assert (random_transforms(images, 3, 1) != whole).any(1).all()
 
 
-def test_generated_copies_are_prepared_and_read(digits: Digits, tmp_path: Path) -> None:
+def test_generated_copies_are_prepared_and_read(digits: LabelledImages, tmp_path: Path) -> None:
     affnist.prepare(tmp_path / "a", digits, copies=3)
     split = affnist.read(tmp_path / "a", digits)
     assert len(split) == 3 * 500
@@ -194,12 +194,12 @@ def test_the_first_thousand_are_what_they_were(
 
 
 @pytest.fixture(scope="module")
-def squares(digits: Digits) -> NDArray[np.uint8]:
+def squares(digits: LabelledImages) -> NDArray[np.uint8]:
     return np.pad(digits.test_images[:60], ((0, 0), (6, 6), (6, 6)))
 
 
 @pytest.fixture
-def official(digits: Digits, squares: NDArray[np.uint8]) -> dict[str, Any]:
+def official(digits: LabelledImages, squares: NDArray[np.uint8]) -> dict[str, Any]:
     """The fields of the official struct: MATLAB runs down the columns of an image."""
     labels = digits.test_labels[:60]
     return {
@@ -218,7 +218,7 @@ def mat(folder: Path, struct: Any, name: str = "affNISTdata") -> Path:
 
 
 def test_the_official_file_is_read_upright(
-    official: dict[str, Any], squares: NDArray[np.uint8], digits: Digits, tmp_path: Path
+    official: dict[str, Any], squares: NDArray[np.uint8], digits: LabelledImages, tmp_path: Path
 ) -> None:
     arrays = read_mat(mat(tmp_path, official), count=60)
     assert (squares != squares.transpose(0, 2, 1)).any((1, 2)).all()
@@ -231,7 +231,7 @@ def test_pixels_that_run_the_other_way_are_noticed(
     official: dict[str, Any], squares: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     path = mat(tmp_path, official | {"image": squares.reshape(60, 1600).T})
-    with pytest.raises(Mistake, match="ones lie on their side; try --pixels rows"):
+    with pytest.raises(UserError, match="ones lie on their side; try --pixels rows"):
         read_mat(path, count=60)
     np.testing.assert_array_equal(read_mat(path, 60, "rows")["test_images"], squares)
 
@@ -249,20 +249,20 @@ def test_pixels_that_run_the_other_way_are_noticed(
 def test_wrong_shapes_and_counts_are_named(
     official: dict[str, Any], change: dict[str, Any], complaint: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(Mistake, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         read_mat(mat(tmp_path, official | change), count=60)
 
 
 def test_files_of_another_kind_are_named(official: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="no MATLAB struct affNISTdata"):
+    with pytest.raises(UserError, match="no MATLAB struct affNISTdata"):
         read_mat(mat(tmp_path, official, "other"), 60)
-    with pytest.raises(Mistake, match="no MATLAB struct affNISTdata"):
+    with pytest.raises(UserError, match="no MATLAB struct affNISTdata"):
         read_mat(mat(tmp_path, np.zeros((3, 3))), 60)
     del official["label_int"]
-    with pytest.raises(Mistake, match="has no label_int"):
+    with pytest.raises(UserError, match="has no label_int"):
         read_mat(mat(tmp_path, official), 60)
     (tmp_path / "test.mat").write_bytes(b"not a MATLAB file" * 20)
-    with pytest.raises(Mistake, match="no MATLAB struct affNISTdata"):
+    with pytest.raises(UserError, match="no MATLAB struct affNISTdata"):
         read_mat(tmp_path / "test.mat", 60)
 
 
@@ -292,16 +292,16 @@ def test_the_zip_is_fetched_from_a_mirror_and_its_md5_remembered(
     assert manifest["file_md5"] == storage.md5(file)
     assert len(list(folder.iterdir())) == 4
     zipped(mirror, official | {"original_id": np.zeros((1, 60))})
-    with pytest.raises(Mistake, match="to trust the new one"):
+    with pytest.raises(UserError, match="to trust the new one"):
         affnist_official.prepare(folder, count=60)
     assert len(affnist_official.read(folder)) == 60
 
 
 def test_a_missing_official_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "affnist-official"
-    with pytest.raises(Mistake, match=r"nowhere\.mat does not exist"):
+    with pytest.raises(UserError, match=r"nowhere\.mat does not exist"):
         prepare("affnist-official", folder, file=tmp_path / "nowhere.mat")
     monkeypatch.setenv(affnist_official.MIRROR, str(tmp_path / "empty"))
-    with pytest.raises(Mistake, match=f"could not get .* Set {affnist_official.MIRROR}"):
+    with pytest.raises(UserError, match=f"could not get .* Set {affnist_official.MIRROR}"):
         prepare("affnist-official", folder)
     assert list(tmp_path.iterdir()) == []

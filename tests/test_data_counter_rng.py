@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from capsnet.data.counter_rng import hash32, integers, permuted, uniform
-from rendered import evenly
+from helpers.rendered import evenly
 
 KEYS = st.integers(0, 2**32 - 1)
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from capsnet.data import multimnist, storage
 from capsnet.data.multimnist import MultiMnist, pairs, render
-from capsnet.data.storage import Digits
-from capsnet.errors import Mistake
-from rendered import DEVICES, digest, evenly, grey
+from capsnet.data.storage import LabelledImages
+from capsnet.errors import UserError
+from helpers.rendered import DEVICES, digest, evenly, grey
 
 GOLDEN = {"digits": "37d8a128e3931cbb", "mnist": "8d8e79806ea3395c"}
 
@@ -25,7 +25,7 @@ def labels() -> NDArray[np.int64]:
 
 
 @pytest.fixture(scope="module")
-def test_split(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> MultiMnist:
+def test_split(digits: LabelledImages, tmp_path_factory: pytest.TempPathFactory) -> MultiMnist:
     folder = tmp_path_factory.mktemp("data") / "multimnist-digits"
     multimnist.prepare(folder, digits, count=20)
     return multimnist.read(folder, digits)["test"]
@@ -87,7 +87,7 @@ def test_the_frames_overlap_as_computed(side: int, share: float) -> None:
 
 
 def test_too_many_pairs_are_refused() -> None:
-    with pytest.raises(Mistake, match=r"19 pairs .* 18 are of another class"):
+    with pytest.raises(UserError, match=r"19 pairs .* 18 are of another class"):
         pairs(np.repeat(np.arange(10), 2), 19)
 
 
@@ -121,7 +121,7 @@ def test_ink_that_leaves_the_frame_is_cut_off() -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("reach", [4, 6])
-def test_the_device_shows_what_numpy_shows(digits: Digits, reach: int, device: str) -> None:
+def test_the_device_shows_what_numpy_shows(digits: LabelledImages, reach: int, device: str) -> None:
     images, labels = digits.test_images, digits.test_labels
     table = pairs(labels, 4, reach)
     split = MultiMnist(
@@ -179,9 +179,11 @@ def test_partners_beyond_the_sign_bit_are_found() -> None:
     assert split.pair(torch.tensor([5]))[0].tolist() == [[5, 54_321]]
 
 
-def test_held_out_digits_meet_only_each_other(digits: Digits, tmp_path: Path) -> None:
+def test_held_out_digits_meet_only_each_other(digits: LabelledImages, tmp_path: Path) -> None:
     multimnist.prepare(tmp_path / "m", digits, count=5, holdout=200)
-    with pytest.raises(Mistake, match=r"holds out 200 training digits, not 0: run .* --holdout 0"):
+    with pytest.raises(
+        UserError, match=r"holds out 200 training digits, not 0: run .* --holdout 0"
+    ):
         multimnist.read(tmp_path / "m", digits)
     splits = multimnist.read(tmp_path / "m", digits, holdout=200)
     assert [len(split.labels) for split in splits.values()] == [1097, 200, 500]
@@ -193,19 +195,19 @@ def test_held_out_digits_meet_only_each_other(digits: Digits, tmp_path: Path) ->
     assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
 
 
-def test_nothing_is_left_to_train_on(digits: Digits, tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="leaves none of uci-digits"):
+def test_nothing_is_left_to_train_on(digits: LabelledImages, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="leaves none of uci-digits"):
         multimnist.prepare(tmp_path / "m", digits, count=5, holdout=1297)
 
 
-def test_tables_of_other_digits_are_refused(digits: Digits, tmp_path: Path) -> None:
+def test_tables_of_other_digits_are_refused(digits: LabelledImages, tmp_path: Path) -> None:
     multimnist.prepare(tmp_path / "multimnist-digits", digits, count=2)
     others = dataclasses.replace(digits, digest="of others")
-    with pytest.raises(Mistake, match=r"not made from .* run `.* multimnist-digits --root"):
+    with pytest.raises(UserError, match=r"not made from .* run `.* multimnist-digits --root"):
         multimnist.read(tmp_path / "multimnist-digits", others)
 
 
-def test_the_manifest_says_how_it_was_made(digits: Digits, tmp_path: Path) -> None:
+def test_the_manifest_says_how_it_was_made(digits: LabelledImages, tmp_path: Path) -> None:
     multimnist.prepare(tmp_path / "m", digits, count=2, reach=6, seed=3)
     manifest, arrays = storage.read(tmp_path / "m")
     told = {key: manifest[key] for key in ("name", "source", "pairs_per_digit", "reach", "seed")}

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits, random_offsets, shifted
-from capsnet.data.storage import Digits
-from rendered import digest, evenly, grey
+from capsnet.data.shifted import EnumeratedShifts, ShiftedImages, random_offsets, shifted
+from capsnet.data.storage import LabelledImages
+from helpers.rendered import digest, evenly, grey
 
 ENUMERATED = {"digits": "8429799dced87696", "mnist": "5fdc63ac50f30551"}
 GOLDEN = {"digits": "dd22d0bd54e648d3", "mnist": "30c2387143888ac4"}
 
 
-def training(digits: Digits, seed: int = 0) -> ShiftedDigits:
+def training(digits: LabelledImages, seed: int = 0) -> ShiftedImages:
     images = torch.from_numpy(digits.train_images)
-    return ShiftedDigits(images, torch.from_numpy(digits.train_labels), 2, seed)
+    return ShiftedImages(images, torch.from_numpy(digits.train_labels), 2, seed)
 
 
 def test_a_pixel_moves_down_and_right() -> None:
@@ -42,25 +42,25 @@ def test_all_25_shifts_are_equally_likely_over_images_and_over_steps() -> None:
     assert evenly(torch.cat(one_image).numpy(), -2, 3)
 
 
-def test_an_image_moves_anew_at_each_step_and_the_same_in_each_run(digits: Digits) -> None:
+def test_an_image_moves_anew_at_each_step_and_the_same_in_each_run(digits: LabelledImages) -> None:
     split, indices = training(digits), torch.arange(100)
     assert (grey(split, indices, 3) == grey(split, indices, 3)).all()
     assert (grey(split, indices, 3) != grey(split, indices, 4)).any()
     assert (grey(split, indices, 3) != grey(training(digits, seed=1), indices, 3)).any()
 
 
-def test_its_shift_does_not_depend_on_the_batch_it_is_in(digits: Digits) -> None:
+def test_its_shift_does_not_depend_on_the_batch_it_is_in(digits: LabelledImages) -> None:
     split = training(digits)
     alone = grey(split, torch.tensor([41]), 3)
     np.testing.assert_array_equal(grey(split, torch.arange(128), 3)[41], alone[0])
 
 
-def test_evaluation_shows_the_digits_as_they_are(digits: Digits) -> None:
+def test_evaluation_shows_the_digits_as_they_are(digits: LabelledImages) -> None:
     shown = grey(training(digits), torch.arange(50))
     np.testing.assert_array_equal(shown, digits.train_images[:50])
 
 
-def test_the_enumerated_set_holds_every_shift_of_every_digit_once(digits: Digits) -> None:
+def test_the_enumerated_set_holds_every_shift_of_every_digit_once(digits: LabelledImages) -> None:
     labels = torch.from_numpy(digits.train_labels)
     split = EnumeratedShifts(torch.from_numpy(digits.train_images), labels, 2)
     assert len(split) == 25 * len(labels)

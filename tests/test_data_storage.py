@@ -13,7 +13,7 @@ import pytest
 
 from capsnet import prepare as entry
 from capsnet.data import affnist, multimnist, storage
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.prepare import prepare
 
 ABOUT = {"name": "numbers", "source": "here"}
@@ -77,7 +77,7 @@ with storage.building(Path("set")) as scratch:
         assert process.stdout is not None
         assert process.stdout.readline() == "now\n"
         os.kill(process.pid, signal.SIGKILL)
-    with pytest.raises(Mistake, match="holds no prepared data"):
+    with pytest.raises(UserError, match="holds no prepared data"):
         storage.read(tmp_path / "set")
     build(tmp_path / "set", 4)
     assert storage.read(tmp_path / "set")[1]["few"].tolist() == [4, 4, 4]
@@ -95,14 +95,14 @@ def test_a_flipped_bit_is_found_and_its_file_named(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
     path.write_bytes(content)
-    with pytest.raises(Mistake, match=r"many\.npy has changed .*: prepare it again"):
+    with pytest.raises(UserError, match=r"many\.npy has changed .*: prepare it again"):
         storage.read(tmp_path / "set")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     build(tmp_path / "set")
     (tmp_path / "set" / "few.npy").unlink()
-    with pytest.raises(Mistake, match=r"few\.npy is missing: prepare it again"):
+    with pytest.raises(UserError, match=r"few\.npy is missing: prepare it again"):
         storage.read(tmp_path / "set")
 
 
@@ -124,29 +124,29 @@ def test_a_manifest_that_is_none_names_the_command_that_repairs_it(
     build(tmp_path / "digits")
     (tmp_path / "digits" / "manifest.json").write_bytes(content)
     repair = re.escape(f"run `python -m capsnet.prepare digits --root {tmp_path}`")
-    with pytest.raises(Mistake, match=f"{message}.*: {repair}$") as told:
-        storage.read_digits(tmp_path / "digits")
+    with pytest.raises(UserError, match=f"{message}.*: {repair}$") as told:
+        storage.read_images(tmp_path / "digits")
     assert "\n" not in str(told.value)
     prepare("digits", tmp_path / "digits")
-    assert storage.read_digits(tmp_path / "digits").source == "uci-digits"
+    assert storage.read_images(tmp_path / "digits").source == "uci-digits"
 
 
 def test_tables_in_place_of_others_are_named(tmp_path: Path) -> None:
     prepare("digits", tmp_path / "digits")
     prepare("expanded-digits", tmp_path / "expanded-digits")
     shutil.copytree(tmp_path / "expanded-digits", tmp_path / "multimnist-digits")
-    digits = storage.read_digits(tmp_path / "digits")
-    with pytest.raises(Mistake, match=r"without holdout: run `.* multimnist-digits --root"):
+    digits = storage.read_images(tmp_path / "digits")
+    with pytest.raises(UserError, match=r"without holdout: run `.* multimnist-digits --root"):
         multimnist.read(tmp_path / "multimnist-digits", digits)
     shutil.copytree(tmp_path / "digits", tmp_path / "affnist-digits")
-    with pytest.raises(Mistake, match=r"without digits: run `.* affnist-digits --root"):
+    with pytest.raises(UserError, match=r"without digits: run `.* affnist-digits --root"):
         affnist.read(tmp_path / "affnist-digits", digits)
 
 
 def test_an_array_of_objects_is_never_unpickled(tmp_path: Path) -> None:
     with storage.building(tmp_path / "digits") as scratch:
         storage.write(scratch, ABOUT, {"train_images": np.array([{}, {}], dtype=object)})
-    with pytest.raises(Mistake, match=r"train_images\.npy is not an array of numbers: run "):
+    with pytest.raises(UserError, match=r"train_images\.npy is not an array of numbers: run "):
         storage.read(tmp_path / "digits")
 
 
@@ -158,7 +158,7 @@ def test_data_that_may_not_be_read(tmp_path: Path) -> None:
     if user == 0:
         os.seteuid(65534)  # root may read everything
     try:
-        with pytest.raises(Mistake, match=r"may not be read: run `chmod -R u\+rX .*set`"):
+        with pytest.raises(UserError, match=r"may not be read: run `chmod -R u\+rX .*set`"):
             storage.read(tmp_path / "set")
     finally:
         os.seteuid(user)
@@ -170,9 +170,9 @@ def test_nothing_prepared_names_the_folder_and_what_can_be(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     expected = f"{tmp_path}/data/digits holds no prepared data: run `python -m capsnet.prepare dig"
-    with pytest.raises(Mistake, match=re.escape(expected)):
+    with pytest.raises(UserError, match=re.escape(expected)):
         storage.read(Path("data/digits"))
-    with pytest.raises(Mistake, match=r"data\.source must be mnist or digits, or data that you"):
+    with pytest.raises(UserError, match=r"data\.source must be mnist or digits, or data that you"):
         storage.read(Path("data/mine"))
 
 
@@ -199,12 +199,12 @@ def test_each_set_is_made_by_its_command(
     manifest, _ = storage.read(root / name)
     assert manifest["seed"] == 7
     assert manifest["name"] == name.split("-")[0]
-    assert manifest["digits"] == storage.read_digits(root / "digits").digest
+    assert manifest["digits"] == storage.read_images(root / "digits").digest
 
 
 @pytest.mark.parametrize("name", ["multimnist-mnist", "expanded-mnist", "affnist-mnist"])
 def test_digits_that_are_not_there_are_named(root: Path, name: str) -> None:
-    with pytest.raises(Mistake, match=r"mnist holds no prepared data: run `.* mnist --root .*`"):
+    with pytest.raises(UserError, match=r"mnist holds no prepared data: run `.* mnist --root .*`"):
         prepare(name, root / name)
     assert not (root / name).exists()
 

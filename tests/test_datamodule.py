@@ -9,10 +9,10 @@ import torch
 from capsnet.compose import composed
 from capsnet.data.datamodule import BLOCK, EvaluationBatches, TrainingSteps, batch_indices
 from capsnet.data.registry import load_dataset
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.prepare import prepare
 from capsnet.train import train
-from running import tiny
+from helpers.running import tiny
 
 SETS = ("shifted", "enumerated", "expanded", "multimnist")
 FEW = ("schedule.steps=4", "schedule.batch=16", "logger=csv")
@@ -95,7 +95,7 @@ def test_a_capsnet_takes_every_set(name: str, root: Path, tmp_path: Path) -> Non
 def test_held_out_digits_are_not_trained_on(name: str, root: Path, tmp_path: Path) -> None:
     if name == "multimnist":
         message = "holds out 0 training digits, not 97: run .* --holdout 97"
-        with pytest.raises(Mistake, match=message):
+        with pytest.raises(UserError, match=message):
             load_dataset(
                 tiny(root, "data=multimnist", "data.source=digits", f"data.holdout={97 / 1297}")
             )
@@ -136,6 +136,6 @@ def test_two_tables_are_two_runs(root: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_set_lists_the_sets() -> None:
     with pytest.raises(
-        Mistake, match="one of shifted, enumerated, expanded, affnist, affnist_official, m"
+        UserError, match="one of shifted, enumerated, expanded, affnist, affnist_official, m"
     ):
         composed("experiment=mnist_capsnet_r1", "data.name=nothing")

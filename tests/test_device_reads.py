@@ -12,7 +12,7 @@ from capsnet.data.registry import load_dataset
 from capsnet.tracking.loggers import build_loggers
 from capsnet.training.factory import build_datamodule, build_module
 from capsnet.training.trainer import build_trainer
-from running import tiny
+from helpers.running import tiny
 
 READS = ("_local_scalar_dense", "nonzero", "masked_select", "unique")  # a CUDA device is waited for
 STEPS, EVERY = 61, 20

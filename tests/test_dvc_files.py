@@ -10,7 +10,7 @@ import yaml
 from capsnet.records import dvc_files
 from capsnet.records.record import Record, read_records
 from capsnet.train import train
-from running import tiny
+from helpers.running import tiny
 
 SHORT = (
     *("schedule.steps=12", "schedule.batch=16", "trainer.log_every=2", "logger=csv"),

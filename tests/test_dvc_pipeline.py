@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from copies import EXPERIMENTS, PROJECT, tiny_copy
+from helpers.copies import EXPERIMENTS, PROJECT, tiny_copy
 
 pytestmark = pytest.mark.slow
 

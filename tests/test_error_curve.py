@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from capsnet.data.examples import StillDigits
+from capsnet.data.examples import UnshiftedImages
 from capsnet.prepare import prepare
 from capsnet.records.curves import curves
 from capsnet.records.record import Record, read_arrays, read_record
@@ -17,7 +17,7 @@ from capsnet.train import train
 from capsnet.training import error_curve
 from capsnet.training.error_curve import ErrorCurve
 from capsnet.training.module import CapsNetModule
-from running import tiny
+from helpers.running import tiny
 
 pytestmark = pytest.mark.slow
 
@@ -164,7 +164,7 @@ class Brightest(torch.nn.Module):
 
 def test_processes_share_the_examples_and_have_the_sum() -> None:
     images = torch.randint(0, 256, (37, 12, 12), generator=torch.Generator().manual_seed(0))
-    split, module = StillDigits(images.to(torch.uint8), torch.arange(37) % 10), Brightest()
+    split, module = UnshiftedImages(images.to(torch.uint8), torch.arange(37) % 10), Brightest()
     said = images[:, :10].sum(2).argmax(1)
     shares: list[torch.Tensor] = []
 

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from capsnet.errors import Mistake, told_plainly
+from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.record import write_record
 from capsnet.training.fingerprint import PACKAGE
-from records import record
-from running import command, interrupted_reading, shell_code
+from helpers.records import record
+from helpers.running import command, interrupted_reading, shell_code
 
 
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (Mistake("what is wrong"), 1, "error: what is wrong\n"),
+        (UserError("what is wrong"), 1, "error: what is wrong\n"),
         (PermissionError(13, "Permission denied", "x"), 1, "error: [Errno 13] Permission denied"),
         (KeyboardInterrupt(), 130, "stopped by Ctrl-C\n"),
     ],
@@ -28,14 +28,14 @@ from running import command, interrupted_reading, shell_code
 def test_an_error_is_a_line_and_an_exit_code(
     error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended, told_plainly():
+    with pytest.raises(SystemExit) as ended, exit_on_user_error():
         raise error
     assert ended.value.code == code
     assert capsys.readouterr().err.startswith(line)
 
 
 def test_other_errors_keep_their_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), told_plainly():
+    with pytest.raises(ZeroDivisionError), exit_on_user_error():
         print(1 / int("0"))
 
 
@@ -43,8 +43,8 @@ def test_other_errors_keep_their_traceback() -> None:
 def test_a_reader_that_is_gone_ends_it_silently(few: bool) -> None:
     """A few lines wait in a buffer until the program ends; many are written at once."""
     script = (
-        "from capsnet.errors import told_plainly\n"
-        f"with told_plainly(): [print('line') for _ in range({10 if few else 10**6})]\n"
+        "from capsnet.errors import exit_on_user_error\n"
+        f"with exit_on_user_error(): [print('line') for _ in range({10 if few else 10**6})]\n"
     )
     assert without_reader([sys.executable, "-c", script], Path.cwd()) == (141, "")
 

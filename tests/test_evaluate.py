@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from capsnet.data import storage
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.evaluate import evaluate
 from capsnet.prepare import prepare
 from capsnet.records.record import read_record
@@ -23,7 +23,7 @@ from capsnet.records.weights import read_weights, save_weights
 from capsnet.train import train
 from capsnet.training.factory import build_network
 from capsnet.training.fingerprint import PACKAGE, config_digest
-from running import interrupted_reading, output, tiny
+from helpers.running import interrupted_reading, output, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -122,12 +122,12 @@ def test_on_the_command_line(affine: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_tested_gets_a_sentence(
     overrides: list[str], message: str, affine: Path
 ) -> None:
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(UserError, match=message):
         evaluate(affine, overrides)
 
 
 def test_a_device_that_is_not_here_gets_a_sentence(affine: Path) -> None:
-    with pytest.raises(Mistake, match="--device nonsense is not here"):
+    with pytest.raises(UserError, match="--device nonsense is not here"):
         evaluate(affine, [], "nonsense")
 
 
@@ -152,7 +152,7 @@ def test_broken_weights_get_a_sentence(
         (tmp_path / file).unlink()
     else:
         (tmp_path / file).write_bytes(content)
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(UserError, match=message):
         evaluate(tmp_path, [])
 
 
@@ -172,12 +172,12 @@ def test_no_code_of_a_pickle_runs(affine: Path, data_root: Path, tmp_path: Path)
     weights, checkpoint = copy / "weights.safetensors", copy / "checkpoints" / "last.ckpt"
     weights.write_bytes(pickle.dumps(Malicious(mark)))
     torch.save({"state_dict": Malicious(mark)}, checkpoint)
-    with pytest.raises(Mistake, match="holds no weights of a run"):
+    with pytest.raises(UserError, match="holds no weights of a run"):
         evaluate(weights, [])
-    with pytest.raises(Mistake, match=r"last\.ckpt is not the weights of a run"):
+    with pytest.raises(UserError, match=r"last\.ckpt is not the weights of a run"):
         evaluate(checkpoint, [])
     run = tiny(data_root, *SHORT, "schedule.validate_every=20", experiment="affnist_capsnet")
-    with pytest.raises((Mistake, pickle.UnpicklingError)):
+    with pytest.raises((UserError, pickle.UnpicklingError)):
         train(run, copy)
     assert not mark.exists()
     torch.load(checkpoint, weights_only=False)
@@ -204,7 +204,7 @@ def test_data_of_another_kind_get_a_sentence(
         storage.write(scratch, {"name": "mine", "source": "mine"}, arrays)
     run = tiny(data_root, experiment="mnist_baseline")
     save_weights(build_network(run, (1, 28, 28)), run, tmp_path / "run")
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(UserError, match=message):
         evaluate(tmp_path / "run", [f"data.root={tmp_path}", "data.source=mine"])
 
 
@@ -254,12 +254,12 @@ def test_ctrl_c_ends_it_in_a_line(affine: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="nothing does not exist"):
+    with pytest.raises(UserError, match="nothing does not exist"):
         evaluate(tmp_path / "nothing", [])
 
 
 def test_a_folder_is_no_weights_file(affine: Path, tmp_path: Path) -> None:
     shutil.copy(affine / "config.yaml", tmp_path)
     (tmp_path / "weights.safetensors").mkdir()
-    with pytest.raises(Mistake, match=r"weights\.safetensors does not exist"):
+    with pytest.raises(UserError, match=r"weights\.safetensors does not exist"):
         evaluate(tmp_path, [])

@@ -16,10 +16,9 @@ from nicegui.testing import user_simulation
 from PIL import Image
 from torch.nn.functional import one_hot
 
-import oracle
 from capsnet.data.registry import load_dataset
-from capsnet.data.storage import Digits
-from capsnet.errors import Mistake
+from capsnet.data.storage import LabelledImages
+from capsnet.errors import UserError
 from capsnet.evaluation.figure_data import grey
 from capsnet.explorer import __main__ as command
 from capsnet.explorer import drawing, pictures, what
@@ -32,7 +31,8 @@ from capsnet.prepare import prepare
 from capsnet.records.weights import save_weights
 from capsnet.train import train
 from capsnet.training.factory import build_network
-from running import output, tiny
+from helpers import oracle
+from helpers.running import output, tiny
 
 
 def small(**changes: object) -> CapsNet:
@@ -62,7 +62,7 @@ def test_couplings_and_lengths_are_the_oracle_s_at_their_places() -> None:
     seen = what.seen(network, picture)
     places = [(kind, row, column) for kind in (0, 1) for row in range(6) for column in range(6)]
     u = np.array([[primary_capsule(network, picture, place) for place in places]])
-    weight, bias = network.digits.weight, network.digits.bias
+    weight, bias = network.class_capsules.weight, network.class_capsules.bias
     assert bias is not None
     steps = oracle.routing(u, weight.detach().double().numpy(), 3, bias.detach().double().numpy())
     assert seen.couplings.shape == (3, 2, 6, 6, 10)
@@ -205,7 +205,7 @@ def centre(picture: np.ndarray) -> np.ndarray:
     return np.array([weights.sum(axis) @ (np.arange(28) + 0.5) for axis in (1, 0)])
 
 
-def test_mnist_is_of_that_format_itself(mnist: Digits) -> None:
+def test_mnist_is_of_that_format_itself(mnist: LabelledImages) -> None:
     some = mnist.test_images[:200].astype(float)
     boxes = [max(np.ptp(np.flatnonzero(one.any(axis))) + 1 for axis in (0, 1)) for one in some]
     assert np.median(boxes) == 20
@@ -354,7 +354,13 @@ def test_every_capsnet_can_be_looked_at(
         capsules = fast(example.images)[0]
     assert torch.allclose(told.seen.capsules, capsules, atol=1e-5)
     grid = (side - 15) // 2
-    assert told.seen.couplings.shape == (subject.network.digits.iterations, 1, grid, grid, 10)
+    assert told.seen.couplings.shape == (
+        subject.network.class_capsules.iterations,
+        1,
+        grid,
+        grid,
+        10,
+    )
     assert len(told.digits) == len(asked.labels)
 
 
@@ -377,7 +383,7 @@ def test_what_cannot_be_shown_gets_a_sentence(
     config = tmp_path / "config.yaml"
     if override.startswith("data.root"):
         config.write_text(config.read_text().replace(str(root), "nowhere"))
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(UserError, match=message):
         opened(tmp_path)
 
 
@@ -391,10 +397,10 @@ def test_a_mistake_on_the_command_line_is_one_sentence(
     assert f"port {port} of 127.0.0.1 cannot be had" in printed
     assert "--port" in printed
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Mistake, match="seed0 is not here: run `make demo`, or name the folder"):
+    with pytest.raises(UserError, match="seed0 is not here: run `make demo`, or name the folder"):
         command.explore(None, "127.0.0.1", 0)
-    with pytest.raises(Mistake, match=r"port 99999 of 127\.0\.0\.1 cannot be had"):
+    with pytest.raises(UserError, match=r"port 99999 of 127\.0\.0\.1 cannot be had"):
         command.explore(None, "127.0.0.1", 99999)
     monkeypatch.setattr(command, "find_spec", lambda name: None)
-    with pytest.raises(Mistake, match=r"needs NiceGUI: run `pip install -e '\.\[explore\]'`"):
+    with pytest.raises(UserError, match=r"needs NiceGUI: run `pip install -e '\.\[explore\]'`"):
         command.explore(None, "127.0.0.1", 0)

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from browser import chromium, visit
 from capsnet.data.multimnist import render
-from capsnet.data.storage import Digits
+from capsnet.data.storage import LabelledImages
 from capsnet.explorer import drawing
 from capsnet.train import train
-from running import command, tiny
+from helpers.browser import chromium, visit
+from helpers.running import command, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +111,7 @@ RECONSTRUCTION = ".pictures .reconstruction img"
 SEEN = ".seen img"
 
 
-def test_it_opens_with_the_first_test_example(page: Page, digits: Digits) -> None:
+def test_it_opens_with_the_first_test_example(page: Page, digits: LabelledImages) -> None:
     assert np.array_equal(picture(page, SEEN), digits.test_images[0])
     assert f"label {digits.test_labels[0]}" in page.inner_text(".seen figcaption")
     longest = int(np.argmax([float(length) for length in lengths(page)]))
@@ -152,7 +152,7 @@ def signed(value: float) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(f"{one:+.2f}".replace("-", "−")) for one in near))
 
 
-def test_another_example_and_another_capsule(page: Page, digits: Digits) -> None:
+def test_another_example_and_another_capsule(page: Page, digits: LabelledImages) -> None:
     source = page.locator(SEEN).get_attribute("src")
     page.get_by_label("test example").fill("123")
     changes(page, SEEN, source)
@@ -232,7 +232,7 @@ def test_the_capsule_follows_a_turn(page: Page) -> None:
     )
 
 
-def test_two_digits_are_told_apart_in_red_and_green(page: Page, digits: Digits) -> None:
+def test_two_digits_are_told_apart_in_red_and_green(page: Page, digits: LabelledImages) -> None:
     page.get_by_role("button", name="Two digits").click()
     expect(page.locator(".pair .note")).to_contain_text("has never seen two digits at once")
     press(page, "red right", "ArrowLeft", 1)

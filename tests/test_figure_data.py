@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-import oracle
-from capsnet.data.examples import StillDigits
+from capsnet.data.examples import UnshiftedImages
 from capsnet.evaluation.figure_data import (
     OFFSETS,
     chosen,
@@ -21,6 +20,7 @@ from capsnet.evaluation.figure_data import (
     shown,
 )
 from capsnet.networks import CapsNet
+from helpers import oracle
 
 
 def small(**changes: object) -> CapsNet:
@@ -30,11 +30,11 @@ def small(**changes: object) -> CapsNet:
 
 
 @pytest.fixture
-def split() -> StillDigits:
+def split() -> UnshiftedImages:
     """30 noisy digits of classes 0, 1, 2 in turn."""
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(0, 256, (30, 28, 28), generator=generator, dtype=torch.uint8)
-    return StillDigits(images, torch.arange(30) % 3)
+    return UnshiftedImages(images, torch.arange(30) % 3)
 
 
 def drawn(network: CapsNet, capsules: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
@@ -48,13 +48,13 @@ def test_routing_changes_are_the_oracle_s() -> None:
     with torch.no_grad():
         u = network.primary(network.conv1(images).relu())
         changes = routing_changes(network, images, iterations=4)
-    weight, bias = network.digits.weight, network.digits.bias
+    weight, bias = network.class_capsules.weight, network.class_capsules.bias
     assert bias is not None
     told = [array.detach().numpy() for array in (u, weight, bias)]
     steps = oracle.routing(told[0], told[1], 5, told[2])  # its logits are those before each step
     moved = [np.abs(b.logits - a.logits).mean() for a, b in itertools.pairwise(steps)]
     assert changes.tolist() == pytest.approx(moved, rel=1e-10)
-    assert len(routing_changes(network, images)) == network.digits.iterations
+    assert len(routing_changes(network, images)) == network.class_capsules.iterations
 
 
 def test_lengths_and_couplings_are_the_oracle_s() -> None:
@@ -63,7 +63,7 @@ def test_lengths_and_couplings_are_the_oracle_s() -> None:
     told = routed(network, images)
     with torch.no_grad():
         u = network.primary(network.conv1(images).relu())
-    weight, bias = network.digits.weight, network.digits.bias
+    weight, bias = network.class_capsules.weight, network.class_capsules.bias
     assert bias is not None
     u, weight, bias = (array.detach().numpy() for array in (u, weight, bias))
     last = oracle.routing(u, weight, 3, bias)[-1]
@@ -90,7 +90,7 @@ def test_a_forced_digit_is_neither_there_nor_predicted() -> None:
     assert two[:, 2].tolist() == [[0, 2], [0, 2]]  # the first digit stays, the last is replaced
 
 
-def test_shown_reconstructions_are_the_decoder_s(split: StillDigits) -> None:
+def test_shown_reconstructions_are_the_decoder_s(split: UnshiftedImages) -> None:
     network = small()
     indices = torch.tensor([4, 7, 20])
     told = shown(network, split, indices)
@@ -105,7 +105,7 @@ def test_shown_reconstructions_are_the_decoder_s(split: StillDigits) -> None:
         assert torch.equal(told.reconstructions[:, kind, 0], expected)
 
 
-def test_perturbations_move_one_dimension_of_one_capsule(split: StillDigits) -> None:
+def test_perturbations_move_one_dimension_of_one_capsule(split: UnshiftedImages) -> None:
     network = small()
     images = split.images[:, None].float() / 255
     told = perturbed(network, images, split.labels)
@@ -123,7 +123,7 @@ def test_perturbations_move_one_dimension_of_one_capsule(split: StillDigits) -> 
     assert not torch.equal(told[0, 0, 0], told[0, 0, 10])
 
 
-def test_what_a_network_has_decides_what_is_kept(split: StillDigits) -> None:
+def test_what_a_network_has_decides_what_is_kept(split: UnshiftedImages) -> None:
     wrong = torch.arange(30) % 5 == 0
     with_decoder = illustrations(small(), split, wrong)
     assert with_decoder["targets"].shape == (16, 3, 1)

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, write_arrays, write_record
 from capsnet.report import figures, lines, pictures
 from capsnet.report.look import BLUE, VERMILION
@@ -21,8 +21,8 @@ from capsnet.report.recipes import figure_recipes
 from capsnet.report.runs import Run, caption, marks
 from capsnet.report.sweep import Sweep, sweep_of
 from capsnet.report.sweep_figure import figure_sweep
-from records import record
-from running import output
+from helpers.records import record
+from helpers.running import output
 
 RNG = np.random.default_rng(0)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -344,7 +344,7 @@ def test_figures_without_arrays_are_left_out(tmp_path: Path) -> None:
     drawn = figures.draw(tmp_path / "some", tmp_path / "drawn")
     assert [path.name for path in drawn] == ["figure_a1.png", "figure_a1.svg"]
     write_record(record(), tmp_path / "bare" / "experiment" / "seed0.json")
-    with pytest.raises(Mistake, match=r"no record in .*bare has its arrays"):
+    with pytest.raises(UserError, match=r"no record in .*bare has its arrays"):
         list(figures.draw(tmp_path / "bare", tmp_path / "drawn"))
 
 
@@ -443,5 +443,5 @@ def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:
 def test_a_folder_without_a_sweep_gets_a_sentence(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
     write_record(record(model=model), tmp_path / "one" / "record.json")
-    with pytest.raises(Mistake, match=r"differ in no value that was set by hand"):
+    with pytest.raises(UserError, match=r"differ in no value that was set by hand"):
         list(figures.draw_sweep(tmp_path, tmp_path))

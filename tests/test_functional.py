@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import oracle
 from capsnet.functional import (
     Balance,
     agreement,
@@ -27,6 +26,7 @@ from capsnet.functional import (
     squash,
     weighted_votes,
 )
+from helpers import oracle
 
 FEW = settings(deadline=None, max_examples=12, derandomize=True)
 assert_equal = partial(torch.testing.assert_close, rtol=0.0, atol=1e-12)

@@ -23,7 +23,7 @@ from capsnet.gpu_check import advice, exactness
 from capsnet.kernels.precision import fp32_arithmetic
 from capsnet.records.record import read_record
 from capsnet.training.factory import autocast
-from running import TINY, output
+from helpers.running import TINY, output
 from test_resume import kill_after_progress
 
 EXPERIMENT, BASELINE = "mnist_capsnet_r3_recon", "mnist_baseline"

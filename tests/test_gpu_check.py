@@ -15,7 +15,7 @@ from capsnet.benchmark.rows import Row
 from capsnet.benchmark.settings import Setting, settings
 from capsnet.benchmark.turns import Candidate
 from capsnet.compose import names
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.gpu_check import advice, check, exactness, machine, measure, tables, waits
 from capsnet.gpu_check.advice import BASELINE, CAPSNET
 from capsnet.gpu_check.exactness import Sizes
@@ -24,7 +24,7 @@ from capsnet.kernels.networks import FastCapsNet
 from capsnet.records.files import write_json
 from capsnet.report.costs import costs_table
 from capsnet.report.speed import speed_tables
-from running import output
+from helpers.running import output
 
 TINY = ("model.width=0.03", "schedule.batch=8", "trainer.progress=false")
 SIZES = Sizes(routed=((3, 9),), images=2, side=20, channels=4)
@@ -354,7 +354,7 @@ def test_runs_side_by_side_are_real_processes() -> None:
 
 def test_settings_that_a_machine_cannot_run_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def lacks() -> None:
-        raise Mistake("fused needs more")
+        raise UserError("fused needs more")
 
     monkeypatch.setattr(check, "check_compiler", lambda: None)
     monkeypatch.setattr(check, "check_fused", lacks)

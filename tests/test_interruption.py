@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.record import read_record
 from capsnet.train import train
 from capsnet.training.callbacks import TimedCheckpoint
 from capsnet.training.interruption import Interrupted, Interruption
 from capsnet.training.module import CapsNetModule
-from running import TINY, command, output, tiny
+from helpers.running import TINY, command, output, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -212,7 +212,7 @@ def test_a_damaged_or_foreign_checkpoint_gets_a_sentence_and_none_of_its_code_ru
     monkeypatch.chdir(tmp_path)
     try:
         with pytest.raises(
-            Mistake, match=r"last\.ckpt is .*: move it away to start afresh"
+            UserError, match=r"last\.ckpt is .*: move it away to start afresh"
         ) as said:
             train(tiny(data_root, *SHORT, "schedule.steps=10"), begun)
     finally:
@@ -227,7 +227,7 @@ def test_a_damaged_identity_is_named(begun: Path, data_root: Path) -> None:
     content = path.read_text()
     path.write_text(content[:20])
     try:
-        with pytest.raises(Mistake, match=r"identity\.json is damaged"):
+        with pytest.raises(UserError, match=r"identity\.json is damaged"):
             train(tiny(data_root, *SHORT, "schedule.steps=10"), begun)
     finally:
         path.write_text(content)
@@ -248,7 +248,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 
     monkeypatch.setattr(CapsNetModule, "losses", broken)
     told = r"loss is not finite at step 30; the last checkpoint, .*last\.ckpt, is of step 20"
-    with pytest.raises(Mistake, match=told):
+    with pytest.raises(UserError, match=told):
         train(tiny(data_root, *SHORT, "trainer.checkpoint_every=0"), tmp_path)
     assert all(part.isfinite().all() for part in checkpoint(tmp_path)["state_dict"].values())
 
@@ -262,7 +262,7 @@ def test_weights_that_are_not_finite_are_never_saved(
 
     monkeypatch.setattr(CapsNetModule, "on_after_backward", broken)
     told = r"weights are not finite at step 20; the last checkpoint, .* is of step 10"
-    with pytest.raises(Mistake, match=told):
+    with pytest.raises(UserError, match=told):
         train(tiny(data_root, *SHORT, "trainer.checkpoint_every=0"), tmp_path)
 
 
@@ -273,10 +273,10 @@ def test_what_cannot_work_is_refused_before_training(data_root: Path, tmp_path: 
         (f"record={tmp_path}", "cannot be written: Is a directory"),
         ("schedule.batch=1298", "schedule.batch = 1298 .* at most 1,297"),
     ):
-        with pytest.raises(Mistake, match=told):
+        with pytest.raises(UserError, match=told):
             train(tiny(data_root, *SHORT, override), tmp_path / "run")
         assert not list(tmp_path.glob("run/logs"))
-    with pytest.raises(Mistake, match=r"file/record\.json cannot be written: "):
+    with pytest.raises(UserError, match=r"file/record\.json cannot be written: "):
         train(tiny(data_root, *SHORT), tmp_path / "file")
 
 

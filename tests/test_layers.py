@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import oracle
-from capsnet.layers import Decoder, DigitCapsules, PrimaryCapsules
+from capsnet.layers import ClassCapsules, Decoder, PrimaryCapsules
+from helpers import oracle
 
 assert_equal = partial(torch.testing.assert_close, rtol=0.0, atol=1e-12)
 
@@ -98,7 +98,7 @@ def test_primary_bias_enters_before_the_squash_one_value_per_channel() -> None:
 def test_digit_capsules_equal_the_oracle_with_the_layer_s_own_parameters(
     iterations: int, bias: bool
 ) -> None:
-    layer = DigitCapsules(
+    layer = ClassCapsules(
         in_capsules=6, iterations=iterations, classes=3, in_dim=2, dim=4, bias=bias
     )
     randomised(layer)

@@ -92,6 +92,6 @@ def test_no_gradient_outlives_the_step_when_a_validation_begins() -> None:
     network = CapsNet((1, 21, 21), channels=4, types=2, decoder_hidden=(8, 8))
     module = CapsNetModule(network, "text", Optimisation(), 0)
     module.losses(pairs())["margin"].backward()
-    assert network.digits.weight.grad is not None
+    assert network.class_capsules.weight.grad is not None
     module.on_validation_start()
     assert all(parameter.grad is None for parameter in network.parameters())

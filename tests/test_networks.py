@@ -85,7 +85,7 @@ def test_parameter_count_leaves_out_what_is_frozen() -> None:
 def test_primary_capsules_per_image_size(side: int, capsules: int) -> None:
     network = full_size(image=(1, side, side))
     primary = network.primary(network.conv1(torch.empty(1, 1, side, side, device="meta")))
-    assert primary.shape[1] == network.digits.weight.shape[0] == capsules
+    assert primary.shape[1] == network.class_capsules.weight.shape[0] == capsules
 
 
 @pytest.mark.parametrize("height", [17, 18, 19, 20])
@@ -96,8 +96,8 @@ def test_digit_capsules_fit_the_primary_ones_for_odd_and_oblong_images(
     network = small_capsnet(image=(2, height, width))
     images = torch.rand(1, 2, height, width)
     primary = network.primary(network.conv1(images).relu())
-    assert primary.shape[1] == len(network.digits.weight)
-    torch.testing.assert_close(network(images), network.digits(primary))
+    assert primary.shape[1] == len(network.class_capsules.weight)
+    torch.testing.assert_close(network(images), network.class_capsules(primary))
 
 
 def test_digit_capsules_are_probabilities_of_length_below_1() -> None:
@@ -131,7 +131,7 @@ def test_iterations_reach_the_routing(iterations: int) -> None:
     network = small_capsnet(iterations=iterations)
     images = torch.rand(2, 1, 20, 20)
     v = network(images)
-    network.digits.iterations = 2
+    network.class_capsules.iterations = 2
     assert not v.allclose(network(images), rtol=1e-4)
 
 
@@ -184,7 +184,7 @@ def assert_truncated_normal(weight: Tensor, sd: float) -> None:
     [
         ("conv1.weight", 0.05),
         ("primary.conv.weight", 0.1),
-        ("digits.weight", 0.1),
+        ("class_capsules.weight", 0.1),
         ("decoder.0.weight", 0.1),
         ("decoder.2.weight", 0.1),
         ("decoder.4.weight", 0.1),
@@ -197,17 +197,17 @@ def test_released_weights_are_normal_cut_at_two_sd(released: CapsNet, name: str,
 def test_released_biases_are_all_a_tenth(released: CapsNet) -> None:
     biases = {name: p for name, p in released.named_parameters() if name.endswith("bias")}
     decoder = {f"decoder.{layer}.bias" for layer in (0, 2, 4)}
-    assert set(biases) == {"conv1.bias", "primary.bias", "digits.bias"} | decoder
+    assert set(biases) == {"conv1.bias", "primary.bias", "class_capsules.bias"} | decoder
     assert all(bias.eq(0.1).all() for bias in biases.values())
 
 
 def test_text_capsule_biases_are_0_and_the_other_layers_pytorch_s_own() -> None:
     torch.manual_seed(0)
     network = CapsNet(initialisation="text", decoder=False)
-    assert network.digits.bias is not None
-    assert network.digits.bias.eq(0).all()
+    assert network.class_capsules.bias is not None
+    assert network.class_capsules.bias.eq(0).all()
     assert network.primary.bias.eq(0).all()
-    assert_truncated_normal(network.digits.weight.detach(), 0.1)
+    assert_truncated_normal(network.class_capsules.weight.detach(), 0.1)
     # PyTorch draws a convolution uniformly within ±1/√(inputs): 1/9 for 9×9 and one channel.
     for conv, bound in ((network.conv1, 1 / 9), (network.primary.conv, 1 / 144)):
         weight = conv.weight.detach()
@@ -218,8 +218,8 @@ def test_text_capsule_biases_are_0_and_the_other_layers_pytorch_s_own() -> None:
 def test_text_initialisation_sets_capsule_biases_back_to_0() -> None:
     network = small_capsnet(initialisation="released")
     initialise_text(network)
-    assert network.digits.bias is not None
-    assert network.digits.bias.eq(0).all()
+    assert network.class_capsules.bias is not None
+    assert network.class_capsules.bias.eq(0).all()
     assert network.primary.bias.eq(0).all()
 
 
@@ -228,8 +228,8 @@ def test_initial_weights_follow_the_seed(initialisation: Initialisation) -> None
     first, again = (small_capsnet(initialisation=initialisation) for _ in range(2))
     torch.manual_seed(1)
     other = CapsNet((1, 20, 20), initialisation=initialisation, channels=6, types=2)
-    assert first.digits.weight.equal(again.digits.weight)
-    assert not first.digits.weight.equal(other.digits.weight)
+    assert first.class_capsules.weight.equal(again.class_capsules.weight)
+    assert not first.class_capsules.weight.equal(other.class_capsules.weight)
 
 
 # Gradients
@@ -259,8 +259,8 @@ def test_gradient_reaches_every_parameter_of_a_capsnet(
         loss = loss + reconstruction_loss(network.reconstruct(capsules, targets), images)
     loss.backward()
     assert_gradient_everywhere(network)
-    assert network.digits.weight.grad is not None
-    per_pair = network.digits.weight.grad.abs().amax((2, 3))
+    assert network.class_capsules.weight.grad is not None
+    per_pair = network.class_capsules.weight.grad.abs().amax((2, 3))
     assert per_pair.shape == (8, 10)
     assert per_pair.gt(0).all()  # every W_ij, not only some
 

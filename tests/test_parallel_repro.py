@@ -17,14 +17,14 @@ from dvc.lock import Lock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.parallel_repro import __main__ as driver
 from capsnet.parallel_repro import mps
 from capsnet.parallel_repro.jobs import Pipeline, environment
 from capsnet.parallel_repro.schedule import Needs, State, cut_off, startable
 from capsnet.parallel_repro.stages import collected, last_line
-from copies import tiny_copy
-from running import command, output
+from helpers.copies import tiny_copy
+from helpers.running import command, output
 
 # DVC itself reads a deprecated property of the trie that it keeps outputs in.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
@@ -370,23 +370,23 @@ def test_bad_input_is_told_in_a_sentence(project: Path) -> None:
 def test_a_bad_file_is_told_in_a_line(project: Path, text: str, message: str) -> None:
     file = project / "dvc.yaml"
     file.write_text(text)
-    with pytest.raises(Mistake, match=message) as told:
+    with pytest.raises(UserError, match=message) as told:
         collected(file)
     assert "\n" not in str(told.value)
 
 
 def test_files_that_are_not_dvc_s_are_refused(project: Path, tmp_path_factory) -> None:
-    with pytest.raises(Mistake, match=r"stage\.py holds no stages"):
+    with pytest.raises(UserError, match=r"stage\.py holds no stages"):
         collected(project / "stage.py")
     stray = tmp_path_factory.mktemp("elsewhere") / "dvc.yaml"
     stray.write_text(SMALL)
-    with pytest.raises(Mistake, match="not inside of a DVC repository"):
+    with pytest.raises(UserError, match="not inside of a DVC repository"):
         collected(stray)
 
 
 @pytest.mark.parametrize("devices", ["", ",", "0,", "0,0", "0, 1,0"])
 def test_bad_device_lists_are_refused(devices: str) -> None:
-    with pytest.raises(Mistake, match="list each device once"):
+    with pytest.raises(UserError, match="list each device once"):
         driver.listed(devices)
 
 
@@ -409,7 +409,7 @@ def test_devices_are_the_visible_ones(
     assert driver.listed(driver.visible()) == ["0", "1"]
     driver.tell_without_gpu(3)
     assert not capsys.readouterr().out
-    with pytest.raises(Mistake, match="there are 2 GPUs, from 0; no 2"):
+    with pytest.raises(UserError, match="there are 2 GPUs, from 0; no 2"):
         driver.listed("1,2")
 
 
@@ -484,7 +484,7 @@ def test_a_daemon_that_hangs_is_not_waited_for(
 
 @pytest.mark.parametrize("jobs", [0, -2])
 def test_less_than_one_job_per_device_is_refused(jobs: int) -> None:
-    with pytest.raises(Mistake, match=f"jobs-per-device {jobs}: one stage or more"):
+    with pytest.raises(UserError, match=f"jobs-per-device {jobs}: one stage or more"):
         driver.shared(["0"], jobs)
 
 

@@ -13,14 +13,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from capsnet.benchmark.rows import Row, noise
 from capsnet.compose import composed, names
 from capsnet.config import Run
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.evaluate import evaluate
 from capsnet.kernels.networks import FastCapsNet
 from capsnet.networks import CapsNet
 from capsnet.records.record import read_record
 from capsnet.train import train
 from capsnet.training.factory import build_module, build_network
-from running import TINY, output, tiny
+from helpers.running import TINY, output, tiny
 
 SHORT = ("schedule.steps=60", "schedule.batch=32", "trainer.log_every=10", "logger=csv")
 
@@ -66,9 +66,9 @@ def test_only_convolutions_are_in_bf16(experiment: str) -> None:
 def test_routing_and_decoder_have_the_bits_of_fp32(kind: type[CapsNet]) -> None:
     network = kind((1, 20, 20), channels=8, types=4)
     u = torch.randn(5, 4 * 2 * 2, 8)
-    alone = network.digits(u)
+    alone = network.class_capsules(u)
     with bf16():
-        assert torch.equal(network.digits(u), alone)
+        assert torch.equal(network.class_capsules(u), alone)
         mask = torch.eye(10)[:5]
         drawn = network.reconstruct(alone, mask)
     assert torch.equal(drawn, network.reconstruct(alone, mask))
@@ -154,7 +154,7 @@ def test_a_compiled_network_learns_the_same(
 def test_fused_kernels_need_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     run = composed("experiment=mnist_capsnet_r3", "trainer.kernels=fused")
-    with pytest.raises(Mistake, match="fused needs a CUDA GPU"):
+    with pytest.raises(UserError, match="fused needs a CUDA GPU"):
         build_network(run, (1, 28, 28))
 
 

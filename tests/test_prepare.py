@@ -19,10 +19,10 @@ from torchvision.datasets import MNIST
 
 from capsnet.data import download
 from capsnet.data.mnist import MIRROR
-from capsnet.data.storage import Digits, read_digits
-from capsnet.errors import Mistake
+from capsnet.data.storage import LabelledImages, read_images
+from capsnet.errors import UserError
 from capsnet.prepare import prepare
-from running import command, output, shell_code
+from helpers.running import command, output, shell_code
 
 FILES = (
     "train-images-idx3-ubyte.gz",
@@ -43,7 +43,7 @@ def test_a_mirror_that_cannot_be_reached(tmp_path: Path) -> None:
 
 
 def test_a_mirror_that_hangs_up_leaves_the_next_one_to_be_asked(
-    mnist: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mnist: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true = Path(os.environ[MIRROR]).absolute()
     monkeypatch.delenv(MIRROR)
@@ -55,7 +55,7 @@ def test_a_mirror_that_hangs_up_leaves_the_next_one_to_be_asked(
         hanging_up.start()
         prepare("mnist", tmp_path / "mnist")
         hanging_up.join()
-    assert read_digits(tmp_path / "mnist").digest == mnist.digest
+    assert read_images(tmp_path / "mnist").digest == mnist.digest
 
 
 def hang_up(server: socket.socket, times: int) -> None:
@@ -67,7 +67,7 @@ def hang_up(server: socket.socket, times: int) -> None:
 
 def test_a_folder_without_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MIRROR, str(tmp_path))
-    with pytest.raises(Mistake, match=r"train-images-idx3-ubyte\.gz does not exist"):
+    with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz does not exist"):
         prepare("mnist", tmp_path / "mnist")
     assert list(tmp_path.iterdir()) == []
 
@@ -75,7 +75,7 @@ def test_a_folder_without_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.slow
 @pytest.mark.parametrize("harm", ["truncated", "altered"])
 def test_a_harmed_file_then_the_right_one(
-    harm: str, mnist: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    harm: str, mnist: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true = Path(os.environ[MIRROR])
     mirror = tmp_path / "mirror"
@@ -88,15 +88,15 @@ def test_a_harmed_file_then_the_right_one(
     (mirror / FILES[2]).unlink()
     (mirror / FILES[2]).write_bytes(content if harm == "altered" else content[:-1])
     monkeypatch.setenv(MIRROR, str(mirror))
-    with pytest.raises(Mistake, match="truncated or altered file"):
+    with pytest.raises(UserError, match="truncated or altered file"):
         prepare("mnist", tmp_path / "data" / "mnist")
     assert list((tmp_path / "data").iterdir()) == []
     (mirror / FILES[2]).write_bytes((true / FILES[2]).read_bytes())
     prepare("mnist", tmp_path / "data" / "mnist")
-    assert read_digits(tmp_path / "data" / "mnist").digest == mnist.digest
+    assert read_images(tmp_path / "data" / "mnist").digest == mnist.digest
 
 
-def test_mnist_is_mnist(mnist: Digits) -> None:
+def test_mnist_is_mnist(mnist: LabelledImages) -> None:
     assert mnist.source == "mnist"
     assert mnist.train_images.shape == (60_000, 28, 28)
     # The class counts of the official test labels, and its first digits: 7 2 1 0 4.
@@ -192,7 +192,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_digits_are_the_same_everywhere(digits: Digits) -> None:
+def test_digits_are_the_same_everywhere(digits: LabelledImages) -> None:
     assert digits.source == "uci-digits"
     content = hashlib.md5(digits.train_images.tobytes()).hexdigest()
     assert content == "470d088921935d11a7d87d09c95ed04f"

@@ -10,7 +10,7 @@ import torch
 import capsnet
 from capsnet import functional, networks
 from capsnet.compose import composed
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.weights import save_weights
 from capsnet.training.factory import build_network
 
@@ -65,10 +65,14 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     network = saved(tmp_path, "mnist_capsnet_r1", 28)
     other = composed("experiment=mnist_capsnet_r1", "model.width=0.06")
     save_weights(network, other, tmp_path)
-    with pytest.raises(Mistake, match="the weights are not those of a capsnet as mnist_capsnet_r1"):
+    with pytest.raises(
+        UserError, match="the weights are not those of a capsnet as mnist_capsnet_r1"
+    ):
         capsnet.load(str(tmp_path))
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="does not exist: CHECKPOINT is the folder of a finished run"):
+    with pytest.raises(
+        UserError, match="does not exist: CHECKPOINT is the folder of a finished run"
+    ):
         capsnet.load(tmp_path / "nothing")

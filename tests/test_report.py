@@ -15,7 +15,7 @@ from scipy.stats import chi2
 from scipy.stats import t as student
 
 from capsnet import paper
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import (
     Record,
@@ -39,8 +39,8 @@ from capsnet.report.speed import speed_tables
 from capsnet.report.statistics import mcnemar
 from capsnet.report.tables import markdown, paper_table, verdict
 from capsnet.report.verdicts import pooled
-from records import record
-from running import output
+from helpers.records import record
+from helpers.running import output
 
 R3 = paper.MNIST[-1]
 
@@ -556,7 +556,7 @@ def test_generated_text_replaces_what_is_between_its_marks() -> None:
     text = updated("PAGE.md", f"before\n{begin}\nold\n{end}\nafter\n", {"one": "| a |"})
     assert text == f"before\n{begin}\n\n| a |\n{end}\nafter\n"
     assert updated("PAGE.md", text, {"one": "| a |"}) == text
-    with pytest.raises(Mistake, match="lacks its marks"):
+    with pytest.raises(UserError, match="lacks its marks"):
         updated("PAGE.md", text, {"two": "| b |"})
 
 

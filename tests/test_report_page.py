@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 import pytest
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, read_record, read_records, write_record
 from capsnet.report import plan
 from capsnet.report.document import tables
@@ -26,9 +26,9 @@ from capsnet.report.sweep import means_table, runs_table, sweep_of
 from capsnet.report.web.curves import CHANGE, WORDS
 from capsnet.report.web.sweeping import sweeping
 from capsnet.report.web.write import page, write
-from parsed import cells, parsed, text
-from records import record
-from running import output
+from helpers.parsed import cells, parsed, text
+from helpers.records import record
+from helpers.running import output
 
 PROJECT = Path(__file__).parents[1]
 WEB = PROJECT / "src/capsnet/report/web"
@@ -338,7 +338,7 @@ def test_broken_arrays_get_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "made" / "experiment" / "seed0.json"
     write_record(record(), path)
     path.with_suffix(".npz").write_bytes(b"half a file")
-    with pytest.raises(Mistake, match=r"seed0.npz holds no arrays of a run: train it again"):
+    with pytest.raises(UserError, match=r"seed0.npz holds no arrays of a run: train it again"):
         page(tmp_path / "made")
 
 
@@ -363,7 +363,7 @@ def test_a_sweep_is_shown_when_it_is_named(tmp_path: Path) -> None:
     [spec] = [json.loads(one.text or "") for one in by_id(shown, "sweep").iter("script")]
     assert {value["error"] for value in spec["data"]["values"]} == {0.4, 0.3}
     assert "sweep" not in {one.get("id") for one in parsed(page(tmp_path / "results/made")).iter()}
-    with pytest.raises(Mistake, match="there are no results in"):
+    with pytest.raises(UserError, match="there are no results in"):
         page(tmp_path / "results/made", tmp_path / "elsewhere")
 
 

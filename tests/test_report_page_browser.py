@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from browser import chromium, visit
 from capsnet.records.record import read_arrays, write_record
 from capsnet.report.figures import draw
 from capsnet.report.web.write import write
-from records import record
+from helpers.browser import chromium, visit
+from helpers.records import record
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.kernels import requirements
 
 
@@ -26,19 +26,19 @@ def test_a_machine_that_has_everything_is_fine(gpu: pytest.MonkeyPatch) -> None:
 
 def test_no_gpu(gpu: pytest.MonkeyPatch) -> None:
     gpu.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(Mistake, match="needs a CUDA GPU and there is none: use fast"):
+    with pytest.raises(UserError, match="needs a CUDA GPU and there is none: use fast"):
         requirements.check_fused()
 
 
 def test_an_older_gpu(gpu: pytest.MonkeyPatch) -> None:
     gpu.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
-    with pytest.raises(Mistake, match=r"8\.0 \(Ampere\) or newer and A card has 7\.5: use fast"):
+    with pytest.raises(UserError, match=r"8\.0 \(Ampere\) or newer and A card has 7\.5: use fast"):
         requirements.check_fused()
 
 
 def test_no_headers(gpu: pytest.MonkeyPatch) -> None:
     gpu.setattr(requirements, "header", lambda: Path("/nowhere/Python.h"))
-    with pytest.raises(Mistake, match=r"headers and /nowhere/Python\.h does not exist: install"):
+    with pytest.raises(UserError, match=r"headers and /nowhere/Python\.h does not exist: install"):
         requirements.check_fused()
 
 
@@ -48,7 +48,9 @@ def test_no_compiler(gpu: pytest.MonkeyPatch, CC: str | None, tmp_path: Path) ->
     gpu.delenv("CC")
     if CC is not None:
         gpu.setenv("CC", CC)
-    with pytest.raises(Mistake, match="need a C compiler and there is none: install gcc or clang"):
+    with pytest.raises(
+        UserError, match="need a C compiler and there is none: install gcc or clang"
+    ):
         requirements.check_compiler()
 
 

@@ -8,7 +8,7 @@ import torch
 
 from capsnet.records.provenance import device_name, git_commit, processor
 from capsnet.records.record import read_record, write_record
-from records import record
+from helpers.records import record
 
 
 def git(folder: Path, *arguments: str) -> str:

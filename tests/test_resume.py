@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from running import TINY, command, output
+from helpers.running import TINY, command, output
 
 KILLS = int(os.environ.get("CAPSNET_TEST_KILLS", "2"))
 EXPERIMENTS = (

@@ -18,14 +18,14 @@ from torch import nn
 from capsnet import config
 from capsnet.compose import composed
 from capsnet.config import CONF
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.kernels import networks
 from capsnet.kernels.networks import FastCapsNet, FastConv2d, through_fourier
 from capsnet.kernels.precision import fp32_arithmetic
 from capsnet.records.record import read_record
 from capsnet.train import train
 from capsnet.training.factory import build_module, build_network, choose_kernels
-from running import TINY, tiny
+from helpers.running import TINY, tiny
 
 BACKENDS: Any = torch.backends  # PyTorch's own types lack some of its switches
 SHORT = ("schedule.steps=20", "schedule.batch=16", "trainer.log_every=10", "logger=csv")
@@ -67,7 +67,7 @@ def test_importing_the_package_changes_no_global_setting() -> None:
 
 
 def test_tf32_is_refused_where_nothing_has_it(tmp_path: Path, data_root: Path) -> None:
-    with pytest.raises(Mistake, match="tf32 needs a CUDA GPU"):
+    with pytest.raises(UserError, match="tf32 needs a CUDA GPU"):
         train(tiny(data_root, "precision=tf32"), tmp_path)
 
 
@@ -90,7 +90,7 @@ def test_auto_takes_fused_kernels_where_a_gpu_can_run_them(
         monkeypatch.setattr("capsnet.training.factory.check_fused", lambda: None)
     assert choose_kernels(trainer(kernels="auto", accelerator=accelerator)) == auto
     if auto == "fast":
-        with pytest.raises(Mistake, match=r"trainer\.kernels=fused needs a CUDA GPU"):
+        with pytest.raises(UserError, match=r"trainer\.kernels=fused needs a CUDA GPU"):
             choose_kernels(trainer(kernels="fused", accelerator=accelerator))
     for name in ("fast", "reference"):
         assert choose_kernels(trainer(kernels=name, accelerator=accelerator)) == name
@@ -149,7 +149,9 @@ def test_a_bf16_network_is_channels_last_and_its_saved_weights_are_contiguous(
     for layer in (network.conv1, network.primary.conv):
         assert layer.weight.is_contiguous(memory_format=torch.channels_last)
     assert not network.primary.conv.weight.is_contiguous()
-    assert network.digits.weight.is_contiguous()  # four dimensions as well, but no convolution
+    assert (
+        network.class_capsules.weight.is_contiguous()
+    )  # four dimensions as well, but no convolution
     with torch.autocast("cpu", torch.bfloat16):
         features = network.conv1(torch.rand(2, 1, 28, 28))
     assert features.is_contiguous(memory_format=torch.channels_last)

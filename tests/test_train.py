@@ -19,8 +19,8 @@ from omegaconf import OmegaConf
 from capsnet.config import CONF, Run
 from capsnet.data import storage
 from capsnet.data.registry import load_dataset
-from capsnet.data.storage import read_digits
-from capsnet.errors import Mistake
+from capsnet.data.storage import read_images
+from capsnet.errors import UserError
 from capsnet.prepare import prepare
 from capsnet.records.provenance import processor
 from capsnet.records.record import read_arrays, read_record, write_record
@@ -28,8 +28,8 @@ from capsnet.train import train
 from capsnet.training.checkpoints import claim
 from capsnet.training.factory import build_module
 from capsnet.training.module import Optimisation
-from offline_wandb import read_runs
-from running import TINY, output, shell_code, tiny
+from helpers.offline_wandb import read_runs
+from helpers.running import TINY, output, shell_code, tiny
 
 SHORT = (
     "schedule.steps=60",
@@ -72,7 +72,7 @@ def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
 ) -> None:
     run, folder = finished
     record = read_record(folder / "record.json")
-    digits = read_digits(data_root / "digits")
+    digits = read_images(data_root / "digits")
     module = build_module(run, (1, 28, 28))
     module.load_state_dict(weights(folder))
     images = torch.from_numpy(digits.test_images)[:, None].float() / 255
@@ -157,7 +157,7 @@ def test_another_run_s_checkpoint_is_never_resumed(
 def test_what_is_no_run_s_is_not_cleared_away(data_root: Path, tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "other_project.ckpt").write_text("precious")
-    with pytest.raises(Mistake, match="holds checkpoints of something that is no run of capsnet"):
+    with pytest.raises(UserError, match="holds checkpoints of something that is no run of capsnet"):
         train(tiny(data_root, *SHORT), tmp_path)
     assert (tmp_path / "checkpoints" / "other_project.ckpt").read_text() == "precious"
     assert not (tmp_path / "identity.json").exists()
@@ -192,7 +192,7 @@ def test_of_another_run_nothing_is_left_to_be_taken_for_this_one_s(
 def test_two_trainers_do_not_share_a_folder(data_root: Path, tmp_path: Path) -> None:
     with (
         FileLock(tmp_path / ".lock"),
-        pytest.raises(Mistake, match="another process is training in"),
+        pytest.raises(UserError, match="another process is training in"),
     ):
         train(tiny(data_root, *SHORT), tmp_path)
 
@@ -208,13 +208,13 @@ def test_a_flipped_bit_in_the_data_is_found_before_training(
     content = bytearray(images.read_bytes())
     content[5000] ^= 1
     images.write_bytes(content)
-    with pytest.raises(Mistake, match=r"train_images\.npy has changed since it was prepared"):
+    with pytest.raises(UserError, match=r"train_images\.npy has changed since it was prepared"):
         train(tiny(root, *SHORT), tmp_path / "run")
     assert not list((tmp_path / "run").glob("*"))
 
 
 def test_data_that_are_not_there_name_the_command(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match=r"run `python -m capsnet\.prepare digits --root"):
+    with pytest.raises(UserError, match=r"run `python -m capsnet\.prepare digits --root"):
         train(tiny(tmp_path, *SHORT), tmp_path / "run")
 
 
@@ -225,14 +225,14 @@ def test_images_that_are_too_small_get_a_sentence(tmp_path: Path) -> None:
     with storage.building(tmp_path / "data" / "digits") as scratch:
         storage.write(scratch, {"source": "tiny"}, arrays)
     run = tiny(tmp_path / "data", *SHORT, "schedule.batch=10")
-    with pytest.raises(Mistake, match=r"12×12 pixels are too small .* it needs 17×17 or more"):
+    with pytest.raises(UserError, match=r"12×12 pixels are too small .* it needs 17×17 or more"):
         train(run, tmp_path / "run")
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_a_composed_run_with_other_values_is_refused(data_root: Path, tmp_path: Path) -> None:
     run = replace(tiny(data_root, *SHORT), composition="of something else")
-    with pytest.raises(Mistake, match="are not those it was composed with"):
+    with pytest.raises(UserError, match="are not those it was composed with"):
         train(run, tmp_path)
 
 
@@ -257,7 +257,7 @@ def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> 
 def test_more_held_out_than_there_is_gets_a_sentence(
     share: str, message: str, data_root: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(UserError, match=message):
         train(tiny(data_root, *SHORT, f"data.holdout={share}"), tmp_path)
 
 
@@ -392,7 +392,7 @@ def test_ctrl_c_ends_a_sweep_in_a_line(data_root: Path, tmp_path: Path) -> None:
 
 
 def test_a_device_that_there_is_not_gets_a_sentence(data_root: Path, tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match=r"trainer.accelerator = abacus, .devices = 1 is not poss"):
+    with pytest.raises(UserError, match=r"trainer.accelerator = abacus, .devices = 1 is not poss"):
         train(tiny(data_root, *SHORT, "trainer.accelerator=abacus"), tmp_path)
 
 

@@ -12,7 +12,7 @@ import pytest
 from capsnet import paper, usage
 from capsnet.compose import composed, names
 from capsnet.training.fingerprint import PACKAGE
-from running import output
+from helpers.running import output
 
 PROJECT = Path(__file__).parents[1]
 BENCHMARKS = [

@@ -22,7 +22,7 @@ from capsnet.report.verdicts import (
     pooled,
     row_verdict,
 )
-from running import output
+from helpers.running import output
 
 DRAWS = 20_000
 

@@ -21,9 +21,9 @@ from capsnet.tracking.credentials import host, logged_in
 from capsnet.train import train
 from capsnet.training.fingerprint import PACKAGE
 from conftest import Shown
-from offline_wandb import Artifact, OfflineRun, read_run, read_runs
-from running import TINY, tiny
-from wandb_server import Server, serving
+from helpers.offline_wandb import Artifact, OfflineRun, read_run, read_runs
+from helpers.running import TINY, tiny
+from helpers.wandb_server import Server, serving
 
 pytestmark = pytest.mark.slow
 

@@ -3,15 +3,15 @@
 import sys
 
 from capsnet import usage
-from capsnet.errors import Mistake, told_plainly
+from capsnet.errors import UserError, exit_on_user_error
 
 
 def main() -> None:
     """Print the guide. Anything but a request for help is a mistake."""
-    with told_plainly():
+    with exit_on_user_error():
         if others := [word for word in sys.argv[1:] if word not in usage.HELP]:
             commands = ", ".join(usage.COMMANDS)
-            raise Mistake(
+            raise UserError(
                 f"`python -m capsnet {others[0]}` does not exist: "
                 f"run `python -m capsnet.COMMAND`, where COMMAND is one of {commands}"
             )

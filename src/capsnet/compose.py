@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from capsnet import config
 from capsnet.config_errors import in_one_line
 from capsnet.data.storage import building
-from capsnet.errors import Mistake, told_plainly
+from capsnet.errors import UserError, exit_on_user_error
 from capsnet.training.fingerprint import composition
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m capsnet.compose", description=__doc__)
     parser.add_argument("profile", choices=names("profile"))
     profile: str = parser.parse_args().profile
-    with told_plainly():
+    with exit_on_user_error():
         compose(profile, Path("configs") / profile)
 
 
@@ -53,13 +53,13 @@ def resolved(profile: str, experiment: str) -> dict[str, Any]:
 
 
 def composed(*overrides: str) -> config.Run:
-    """The run that training makes of these overrides. Raises Mistake for bad ones."""
+    """The run that training makes of these overrides. Raises UserError for bad ones."""
     config.register()
     with initialize_config_dir(str(config.CONF), version_base="1.3"):
         try:
             return config.validated(hydra_compose("config", list(overrides)))
         except HydraException as error:
-            raise Mistake(f"{' '.join(overrides)}: {in_one_line(error)}") from error
+            raise UserError(f"{' '.join(overrides)}: {in_one_line(error)}") from error
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from capsnet.config_errors import in_one_line
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 
 _PACKAGED = Path(__file__).parent / "conf"  # a wheel has it, a checkout has not
 CONF = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "conf"
@@ -33,7 +33,7 @@ SETS = ("shifted", "enumerated", "expanded", "affnist", "affnist_official", "mul
 
 def _require(right: bool, key: str, value: object, rule: str) -> None:
     if not right:
-        raise Mistake(f"{key} = {value} is not possible: it must be {rule}")
+        raise UserError(f"{key} = {value} is not possible: it must be {rule}")
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Data(SetOnce):
     holdout: float = 0.0  # share of the training digits, the first ones, that validate instead
 
     def __post_init__(self) -> None:
-        """Raises Mistake when a value is out of range; so do all parts of a run."""
+        """Raises UserError when a value is out of range; so do all parts of a run."""
         _require(self.name in SETS, "data.name", self.name, f"one of {', '.join(SETS)}")
         _require(0 <= self.shift <= 14, "data.shift", self.shift, "between 0 and 14 pixels")
         held = self.holdout
@@ -257,7 +257,7 @@ def register() -> None:
 
 
 def validated(cfg: DictConfig) -> Run:
-    """The frozen run that `cfg` describes. Raises Mistake with the key at fault.
+    """The frozen run that `cfg` describes. Raises UserError with the key at fault.
 
     Hydra accepts `+foo=1` and reads a composed file without types; merging its plain values into
     the schema accepts neither.
@@ -269,4 +269,4 @@ def validated(cfg: DictConfig) -> Run:
         model = OmegaConf.structured(MODELS[name])
         return cast(Run, OmegaConf.to_object(OmegaConf.merge(Run, {"model": model}, values)))
     except OmegaConfBaseException as error:
-        raise Mistake(in_one_line(error)) from error
+        raise UserError(in_one_line(error)) from error

@@ -10,14 +10,14 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 
 FULL = "HYDRA_FULL_ERROR"  # Hydra then raises its errors instead of printing them and exiting
 
 
 @contextmanager
 def hydra_errors_raised() -> Iterator[None]:
-    """Surround Hydra's entry point: raise its errors as Mistake.
+    """Surround Hydra's entry point: raise its errors as UserError.
 
     Where the user has set HYDRA_FULL_ERROR=1, the traceback stays.
     """
@@ -28,7 +28,7 @@ def hydra_errors_raised() -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
-        raise Mistake(in_one_line(error)) from error
+        raise UserError(in_one_line(error)) from error
     finally:
         del os.environ[FULL]
 

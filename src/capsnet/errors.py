@@ -8,15 +8,15 @@ from contextlib import contextmanager
 INTERRUPTED, BROKEN_PIPE = 130, 141  # exit codes that a shell gives to SIGINT and SIGPIPE
 
 
-class Mistake(Exception):
+class UserError(Exception):
     """Says what is wrong, where, and what would be right."""
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def exit_on_user_error() -> Iterator[None]:
     """Surround an entry point: print its errors in one line, without a traceback.
 
-    Exits with 1 for a Mistake or a failing disk, with 130 for Ctrl-C, and silently with 141 when
+    Exits with 1 for a UserError or a failing disk, with 130 for Ctrl-C, and silently with 141 when
     the reader of the output is gone, as after `| head`.
     """
     try:
@@ -29,6 +29,6 @@ def told_plainly() -> Iterator[None]:
         # The interpreter flushes once more at its end, and would report the same error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(BROKEN_PIPE) from None
-    except (Mistake, OSError) as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -16,7 +16,7 @@ from yaml import YAMLError
 
 from capsnet import config
 from capsnet.data import storage
-from capsnet.errors import Mistake, told_plainly
+from capsnet.errors import UserError, exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable, write_json
 from capsnet.records.record import Outcome, read_record
@@ -38,9 +38,9 @@ def main() -> None:
     parser.add_argument("--wandb", action="store_true", help="a W&B page, which names the weights")
     arguments = parser.parse_intermixed_args()
     keep_memory()
-    with told_plainly():
+    with exit_on_user_error():
         if arguments.wandb and importlib.util.find_spec("wandb") is None:
-            raise Mistake("--wandb needs W&B: `pip install -e '.[pipeline]'`")
+            raise UserError("--wandb needs W&B: `pip install -e '.[pipeline]'`")
         run_folder(arguments.checkpoint)
         if arguments.json is not None:
             check_writable("--json", arguments.json)
@@ -66,7 +66,7 @@ def evaluate(
 ) -> dict[str, Outcome]:
     """The outcome of the trained weights on every test set of the data asked for.
 
-    By the fast kernels, which every device has, whatever trained them. Raises Mistake when there
+    By the fast kernels, which every device has, whatever trained them. Raises UserError when there
     are no weights, or the data are not prepared, or their images have another shape than those of
     the training.
     """
@@ -122,18 +122,18 @@ def _device(name: str | None) -> "torch.device":
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise Mistake(f"--device {name} is not here: {str(error).splitlines()[0]}") from error
+        raise UserError(f"--device {name} is not here: {str(error).splitlines()[0]}") from error
     return torch.device(name)
 
 
 def with_data(run: config.Run, overrides: list[str]) -> config.Run:
     """`run` on other data, of the same digits unless `data.source` says otherwise.
 
-    Raises Mistake for whatever is no value of `data`.
+    Raises UserError for whatever is no value of `data`.
     """
     for override in overrides:
         if not override.startswith(("data=", "data.")) or "=" not in override:
-            raise Mistake(f"{override}: only data=SET and data.key=value can be changed")
+            raise UserError(f"{override}: only data=SET and data.key=value can be changed")
     values: Any = asdict(run)
     for override in overrides:
         if override.startswith("data="):
@@ -143,15 +143,17 @@ def with_data(run: config.Run, overrides: list[str]) -> config.Run:
         merged = OmegaConf.merge(values, OmegaConf.from_dotlist(keys))
     except (OmegaConfBaseException, YAMLError) as error:
         why = " ".join(str(error).split())
-        raise Mistake(f"{' '.join(keys)} is not possible: {why}") from error
+        raise UserError(f"{' '.join(keys)} is not possible: {why}") from error
     return config.validated(cast(DictConfig, merged))
 
 
 def _set(name: str) -> dict[str, Any]:
-    """The values of conf/data/NAME.yaml. Raises Mistake, listing the sets, when there is none."""
+    """The values of conf/data/NAME.yaml. Raises UserError, listing the sets, when there is none."""
     files = {path.stem: path for path in (config.CONF / "data").glob("*.yaml")}
     if name not in files:
-        raise Mistake(f"data={name} is not possible: it must be one of {', '.join(sorted(files))}")
+        raise UserError(
+            f"data={name} is not possible: it must be one of {', '.join(sorted(files))}"
+        )
     return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(files[name])))
 
 

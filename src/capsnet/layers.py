@@ -56,7 +56,7 @@ class PrimaryCapsules(nn.Module):
         return squash(s.unflatten(1, (-1, self.dim)).movedim(2, -1).flatten(1, 3))
 
 
-class DigitCapsules(nn.Module):
+class ClassCapsules(nn.Module):
     """`classes` capsules of `dim` dimensions, routed to from `in_capsules` below [P].
 
     `route` computes the routing: any way to the values of `functional.dynamic_routing`.

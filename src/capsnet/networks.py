@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
 from capsnet.functional import dynamic_routing, lengths
-from capsnet.layers import Decoder, DigitCapsules, Linear, PrimaryCapsules
+from capsnet.layers import ClassCapsules, Decoder, Linear, PrimaryCapsules
 
 Initialisation = Literal["released", "text"]
 
@@ -53,7 +53,7 @@ class CapsNet(nn.Module):
         height, width = ((side - 8 - 8 + 1) // 2 for side in image[1:])
         self.conv1 = nn.Conv2d(image[0], channels, 9)
         self.primary = PrimaryCapsules(channels, types, coupled=primary_coupling)
-        self.digits = DigitCapsules(
+        self.class_capsules = ClassCapsules(
             types * height * width, iterations, classes, bias=routing_bias, route=self.route
         )
         self.decoder = Decoder(classes * 16, image, decoder_hidden) if decoder else None
@@ -63,7 +63,7 @@ class CapsNet(nn.Module):
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes dim"]:
         """Images in [0, 1] → digit capsules; their lengths are the answer."""
-        return self.digits(self.primary_capsules(images))
+        return self.class_capsules(self.primary_capsules(images))
 
     def primary_capsules(
         self, images: Float[Tensor, "batch channels height width"]
@@ -98,8 +98,8 @@ def initialise_released(network: CapsNet) -> None:
 
 def initialise_text(network: CapsNet) -> None:
     """PyTorch's own for convolutions and decoder; W_ij as released; capsule biases 0 [?]."""
-    trunc_normal_(network.digits.weight, std=0.1, a=-0.2, b=0.2)
-    for layer in (network.primary, network.digits):
+    trunc_normal_(network.class_capsules.weight, std=0.1, a=-0.2, b=0.2)
+    for layer in (network.primary, network.class_capsules):
         if layer.bias is not None:
             zeros_(layer.bias)
 

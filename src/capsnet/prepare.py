@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from capsnet.data.storage import SOURCES
-from capsnet.errors import Mistake, told_plainly
+from capsnet.errors import UserError, exit_on_user_error
 
 PATIENCE = 60  # seconds without a byte before a mirror counts as unreachable
 
@@ -17,7 +17,7 @@ def main() -> None:
     options = vars(_parser().parse_args())
     name, root = options.pop("name"), options.pop("root")
     socket.setdefaulttimeout(PATIENCE)
-    with told_plainly():
+    with exit_on_user_error():
         prepare(name, root / name, **options)
 
 
@@ -68,7 +68,7 @@ def _whole(low: int, high: float = float("inf")) -> Callable[[str], int]:
 def prepare(name: str, folder: Path, **options: Any) -> None:
     """Build data set `name` in `folder`; a set made of digits finds them beside it.
 
-    Raises Mistake when its source cannot be had.
+    Raises UserError when its source cannot be had.
     """
     match name.split("-"):
         case ["mnist"]:
@@ -86,14 +86,14 @@ def prepare(name: str, folder: Path, **options: Any) -> None:
         case [made, source]:
             _prepare_made(made, source, folder, options)
         case _:
-            raise Mistake(f"there is no data set {name}")
+            raise UserError(f"there is no data set {name}")
 
 
 def _prepare_made(made: str, source: str, folder: Path, options: dict[str, Any]) -> None:
     """A set that is made of the digits of `source`."""
     from capsnet.data import affnist, expanded, multimnist, storage
 
-    digits = storage.read_digits(folder.parent / source)
+    digits = storage.read_images(folder.parent / source)
     match made:
         case "multimnist":
             multimnist.prepare(folder, digits, **options)
@@ -102,7 +102,7 @@ def _prepare_made(made: str, source: str, folder: Path, options: dict[str, Any])
         case "affnist":
             affnist.prepare(folder, digits, **options)
         case _:
-            raise Mistake(f"there is no data set {made}-{source}")
+            raise UserError(f"there is no data set {made}-{source}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from capsnet import config, usage
 from capsnet.config_errors import hydra_errors_raised
-from capsnet.errors import Mistake, told_plainly
+from capsnet.errors import UserError, exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable
 from capsnet.records.record import record_path
@@ -32,7 +32,7 @@ def job(cfg: DictConfig) -> None:
     hydra_cfg = HydraConfig.get()
     overrides = hydra_cfg.overrides.task
     sweep = hydra_cfg.mode == RunMode.MULTIRUN
-    with failure_noted(hydra_cfg.job.num, overrides) if sweep else told_plainly():
+    with failure_noted(hydra_cfg.job.num, overrides) if sweep else exit_on_user_error():
         run = config.validated(cfg)
         if sweep:
             fit_for_a_sweep(run)
@@ -42,19 +42,19 @@ def job(cfg: DictConfig) -> None:
 def main() -> None:
     """Compose the run, or all runs of a sweep, from the command line, and train."""
     config.register()
-    with told_plainly(), hydra_errors_raised(), failed_jobs_named():
+    with exit_on_user_error(), hydra_errors_raised(), failed_jobs_named():
         job()
 
 
 def fit_for_a_sweep(run: config.Run) -> None:
-    """Raises Mistake for what several jobs cannot share, or would start the sweep anew."""
+    """Raises UserError for what several jobs cannot share, or would start the sweep anew."""
     if run.trainer.processes > 1:
-        raise Mistake(
+        raise UserError(
             f"trainer.devices = {run.trainer.devices} does not go with a sweep: every process "
             "would start the whole sweep again; use one device a job"
         )
     if run.record:
-        raise Mistake(
+        raise UserError(
             f"record = {run.record} does not go with a sweep: its jobs would overwrite one "
             "another's; without it each leaves a record.json in its folder"
         )
@@ -72,14 +72,14 @@ def train(run: config.Run, folder: Path, changed: tuple[str, ...] = ()) -> "Reco
     """Train in `folder`, resuming what was begun there, evaluate, and write the record.
 
     `changed` are the values that were set by hand, for the record. None on every process of a
-    distributed run but the first. Raises Mistake when the data are not prepared, the run is not
+    distributed run but the first. Raises UserError when the data are not prepared, the run is not
     what was composed, a path cannot be written, or the folder is in use; Interrupted after a
     signal.
     """
     check_writable("hydra.run.dir", folder / "record.json")
     check_writable("record", record_path(folder, run.record))
     if run.composition not in (None, composition(run)):
-        raise Mistake(
+        raise UserError(
             f"the values or the code of {run.name} are not those it was composed with: "
             "`dvc repro` composes again; to try values out, use experiment=NAME KEY=VALUE"
         )

@@ -20,7 +20,7 @@ from capsnet.benchmark import growth, loop, paths, rows
 from capsnet.benchmark.about import about
 from capsnet.benchmark.turns import Measured, measured, timing
 from capsnet.compose import names
-from capsnet.errors import told_plainly
+from capsnet.errors import exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import write_json
 from capsnet.report.speed import speed_tables
@@ -33,12 +33,12 @@ FEW = 3  # rounds of each point of growth, and of the warm-up before them 1
 def main() -> None:
     """Measure what is asked for, write the JSON after each part, and show the tables."""
     asked = arguments()
-    with told_plainly():
+    with exit_on_user_error():
         measure(asked)
 
 
 def measure(asked: argparse.Namespace) -> None:
-    """Measure what the command line asks for. Raises Mistake for overrides that Hydra refuses."""
+    """Measure what the command line asks for. Raises UserError for overrides that Hydra refuses."""
     torch.set_num_threads(asked.threads)
     for name in names("experiment") if asked.overrides else []:
         rows.paper_run(name, *asked.overrides)  # bad ones are told before anything is measured

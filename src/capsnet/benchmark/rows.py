@@ -17,9 +17,9 @@ from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.compose import composed
 from capsnet.data.datamodule import TrainingSteps
 from capsnet.data.examples import Split
-from capsnet.data.expanded import ExpandedDigits
+from capsnet.data.expanded import ExpandedImages
 from capsnet.data.multimnist import MultiMnist, pairs
-from capsnet.data.shifted import ShiftedDigits
+from capsnet.data.shifted import ShiftedImages
 from capsnet.kernels.precision import fp32_arithmetic
 from capsnet.training.factory import autocast, build_capsnet, build_module
 
@@ -77,7 +77,7 @@ class Row:
 
 
 def paper_run(experiment: str, *overrides: str) -> config.Run:
-    """The experiment as the paper runs it, but for `overrides`. Raises Mistake for bad ones."""
+    """The experiment as the paper runs it, but for `overrides`. Raises UserError for bad ones."""
     return composed(f"experiment={experiment}", "profile=paper", *overrides)
 
 
@@ -91,9 +91,9 @@ def noise(run: config.Run) -> Split:
             tables = [torch.from_numpy(table) for table in pairs(labels.numpy(), count=2)]
             return MultiMnist(images, labels, *tables, reach=4)
         case "expanded" | "affnist" | "affnist_official":
-            return ExpandedDigits(images, labels, torch.zeros(DIGITS, 2, dtype=torch.int8), 0)
+            return ExpandedImages(images, labels, torch.zeros(DIGITS, 2, dtype=torch.int8), 0)
         case "shifted" | "enumerated":
-            return ShiftedDigits(images, labels, run.data.shift, 0)
+            return ShiftedImages(images, labels, run.data.shift, 0)
         case _:
             raise AssertionError(run.data.name)
 

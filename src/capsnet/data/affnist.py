@@ -21,7 +21,7 @@ from torch.nn.functional import pad
 from capsnet.data import storage
 from capsnet.data.counter_rng import uniform
 from capsnet.data.examples import Examples, OnDevice, one_digit_each
-from capsnet.data.storage import Digits
+from capsnet.data.storage import LabelledImages
 
 FRAME = 40
 COPIES = 32
@@ -135,7 +135,7 @@ def _neighbours(place: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 @dataclass(frozen=True)
-class AffnistDigits(OnDevice):
+class AffnistImages(OnDevice):
     """Digits under affine maps, rendered on the device where they lie.
 
     Example i is copy i div n of digit i mod n: the first n examples show every digit once, and any
@@ -156,7 +156,7 @@ class AffnistDigits(OnDevice):
         return one_digit_each(rendered, self.labels[digits])
 
 
-def prepare(folder: Path, digits: Digits, copies: int = COPIES, seed: int = 0) -> None:
+def prepare(folder: Path, digits: LabelledImages, copies: int = COPIES, seed: int = 0) -> None:
     """Write the maps of `copies` copies of every test digit, one row a copy, to be read by eye."""
     about = {
         "name": "affnist",
@@ -178,14 +178,14 @@ def prepare(folder: Path, digits: Digits, copies: int = COPIES, seed: int = 0) -
         storage.write(scratch, about, {"test_transforms": transforms})
 
 
-def read(folder: Path, digits: Digits) -> AffnistDigits:
+def read(folder: Path, digits: LabelledImages) -> AffnistImages:
     """The copies prepared in `folder`.
 
-    Raises Mistake when there are none, or when they were made from other digits.
+    Raises UserError when there are none, or when they were made from other digits.
     """
     _, arrays = storage.read_made_from(digits, folder)
     images = digits.test_images
     maps = sampling(arrays["test_transforms"], *images.shape[1:])
-    return AffnistDigits(
+    return AffnistImages(
         torch.from_numpy(images), torch.from_numpy(digits.test_labels), torch.from_numpy(maps)
     )

@@ -17,8 +17,8 @@ from scipy.io.matlab import MatReadError
 from capsnet.data import storage
 from capsnet.data.affnist import FRAME
 from capsnet.data.download import UnavailableError, fetch
-from capsnet.data.examples import StillDigits
-from capsnet.errors import Mistake
+from capsnet.data.examples import UnshiftedImages
+from capsnet.errors import UserError
 
 PIXELS = ("columns", "rows")
 MIRROR = "CAPSNET_AFFNIST_MIRROR"
@@ -38,13 +38,13 @@ def prepare(
     """Store the official test set; `file` is test.mat or test.mat.zip, None: fetch it.
 
     No md5 is published: the one first seen is kept in the manifest, and another file is refused
-    from then on. Raises Mistake when the file cannot be had, is another, or is not what it should
+    from then on. Raises UserError when the file cannot be had, is another, or is not what it should
     be; see `read_mat`.
     """
     with storage.building(folder) as scratch:
         found = file or _fetch(scratch)
         if not found.is_file():
-            raise Mistake(f"{found} does not exist: it should be affNIST's {FILE}")
+            raise UserError(f"{found} does not exist: it should be affNIST's {FILE}")
         digest = storage.md5(found)
         _require_first_seen(folder, digest)
         arrays = read_mat(found, count, pixels)
@@ -53,10 +53,10 @@ def prepare(
         storage.write(scratch, {**ABOUT, "file_md5": digest, "pixels": pixels}, arrays)
 
 
-def read(folder: Path) -> StillDigits:
-    """The official test set prepared in `folder`. Raises Mistake when there is none."""
+def read(folder: Path) -> UnshiftedImages:
+    """The official test set prepared in `folder`. Raises UserError when there is none."""
     _, arrays = storage.read(folder)
-    return StillDigits(
+    return UnshiftedImages(
         torch.from_numpy(arrays["test_images"]), torch.from_numpy(arrays["test_labels"])
     )
 
@@ -66,17 +66,17 @@ def read_mat(path: Path, count: int = COUNT, pixels: str = PIXELS[0]) -> dict[st
 
     `pixels` says whether an image's 1600 numbers run down its `columns`, as documented, or along
     its `rows`. The transforms are the file's own human_readable_transform, [count, columns], where
-    it has them. Raises Mistake when the file is no such struct, has another shape or count, or
+    it has them. Raises UserError when the file is no such struct, has another shape or count, or
     shows digits that lie on their side.
     """
     struct = _struct(path)
     images, labels = struct["image"], struct["label_int"].ravel()
     if images.dtype != np.uint8 or images.shape != (FRAME**2, count):
-        raise Mistake(
+        raise UserError(
             f"{path}: image is {images.dtype} {images.shape}, not uint8 {(FRAME**2, count)}"
         )
     if labels.shape != (count,) or not np.isin(labels, np.arange(10)).all():
-        raise Mistake(f"{path}: label_int is not {count} digits from 0 to 9")
+        raise UserError(f"{path}: label_int is not {count} digits from 0 to 9")
     squares = images.T.reshape(count, FRAME, FRAME)
     squares = np.ascontiguousarray(squares.transpose(0, 2, 1) if pixels == "columns" else squares)
     _require_upright(path, squares[labels == 1], pixels)
@@ -101,9 +101,9 @@ def _struct(path: Path) -> dict[str, NDArray[Any]]:
         NotImplementedError,
         MatReadError,
     ) as wrong:
-        raise Mistake(f"{path} holds no MATLAB struct affNISTdata ({wrong})") from wrong
+        raise UserError(f"{path} holds no MATLAB struct affNISTdata ({wrong})") from wrong
     if missing := {"image", "label_int"} - fields.keys():
-        raise Mistake(f"{path}: its affNISTdata has no {' and no '.join(sorted(missing))}")
+        raise UserError(f"{path}: its affNISTdata has no {' and no '.join(sorted(missing))}")
     return fields
 
 
@@ -117,7 +117,7 @@ def _unzipped(path: Path) -> Iterator[IO[bytes]]:
     with zipfile.ZipFile(path) as archive:
         inside = [name for name in archive.namelist() if name.endswith(".mat")]
         if len(inside) != 1:
-            raise Mistake(f"{path} holds {len(inside)} .mat files, not one")
+            raise UserError(f"{path} holds {len(inside)} .mat files, not one")
         with archive.open(inside[0]) as file:
             yield file
 
@@ -127,7 +127,7 @@ def _require_upright(path: Path, ones: UInt8[np.ndarray, "n height width"], pixe
     tall, wide = ones.any(2).sum(), ones.any(1).sum()
     if tall < wide:
         other = PIXELS[1 - PIXELS.index(pixels)]
-        raise Mistake(
+        raise UserError(
             f"{path}: read along its {pixels}, the ones lie on their side; try --pixels {other}"
         )
 
@@ -136,10 +136,10 @@ def _require_first_seen(folder: Path, digest: str) -> None:
     there = (folder / storage.MANIFEST).is_file()
     try:
         known = storage.read_manifest(folder)["file_md5"] if there else digest
-    except Mistake as error:
-        raise Mistake(f"{folder} is damaged: delete it, and prepare it again") from error
+    except UserError as error:
+        raise UserError(f"{folder} is damaged: delete it, and prepare it again") from error
     if known != digest:
-        raise Mistake(
+        raise UserError(
             f"the file's md5 is {digest}, but {folder} was made from one with {known}: "
             f"delete {folder} to trust the new one"
         )
@@ -149,7 +149,7 @@ def _fetch(folder: Path) -> Path:
     try:
         return fetch(os.environ.get(MIRROR, PAGE), FILE, folder)
     except UnavailableError as problem:
-        raise Mistake(
+        raise UserError(
             f"could not get {FILE}: {problem}. Set {MIRROR} to a URL or a folder that holds it, "
             "or name a file with --file."
         ) from problem

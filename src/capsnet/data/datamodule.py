@@ -74,7 +74,7 @@ class EvaluationBatches(IterableDataset[tuple[None, Tensor]]):
             yield None, indices
 
 
-class DigitsDataModule(pl.LightningDataModule):
+class ImageDataModule(pl.LightningDataModule):
     """Training and validation (None: there is none) for a run of `steps` steps.
 
     The test split never comes here: nothing in training may see it.

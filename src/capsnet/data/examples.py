@@ -61,7 +61,7 @@ class OnDevice:
 
 
 @dataclass(frozen=True)
-class StillDigits(OnDevice):
+class UnshiftedImages(OnDevice):
     """Digits that are always shown as they are."""
 
     images: UInt8[Tensor, "n height width"]

@@ -18,7 +18,7 @@ from capsnet.data import storage
 from capsnet.data.counter_rng import integers
 from capsnet.data.examples import Examples, OnDevice, one_digit_each
 from capsnet.data.shifted import random_offsets, shifted
-from capsnet.data.storage import Digits
+from capsnet.data.storage import LabelledImages
 
 MARGIN = 6  # pixels around the 28×28 digit: 40×40
 REACH = 6  # pixels: a digit never leaves the frame
@@ -32,7 +32,7 @@ def fixed_shifts(n: int, split: int, seed: int = 0) -> Int8[np.ndarray, "n 2"]:
 
 
 @dataclass(frozen=True)
-class ExpandedDigits(OnDevice):
+class ExpandedImages(OnDevice):
     """Digits in a 40×40 frame: anywhere in training, at their fixed places in evaluation."""
 
     images: UInt8[Tensor, "n height width"]
@@ -53,7 +53,7 @@ class ExpandedDigits(OnDevice):
         return one_digit_each(shifted(framed, offsets, REACH), self.labels[indices])
 
 
-def prepare(folder: Path, digits: Digits, seed: int = 0) -> None:
+def prepare(folder: Path, digits: LabelledImages, seed: int = 0) -> None:
     """Write where every training and test digit stands in evaluation."""
     about = {
         "name": "expanded",
@@ -72,11 +72,11 @@ def prepare(folder: Path, digits: Digits, seed: int = 0) -> None:
 
 
 def read(
-    folder: Path, digits: Digits, seed: int = 0, holdout: int = 0
-) -> dict[str, ExpandedDigits]:
+    folder: Path, digits: LabelledImages, seed: int = 0, holdout: int = 0
+) -> dict[str, ExpandedImages]:
     """The splits by name; the first `holdout` training digits validate, `seed` moves the others.
 
-    Raises Mistake when `folder` holds no tables, or tables made from other digits.
+    Raises UserError when `folder` holds no tables, or tables made from other digits.
     """
     _, arrays = storage.read_made_from(digits, folder)
     train = digits.train_images, digits.train_labels, arrays["train_shift"]
@@ -87,7 +87,7 @@ def read(
         "test": test,
     }
     return {
-        name: ExpandedDigits(*(torch.from_numpy(array) for array in split), seed=seed)
+        name: ExpandedImages(*(torch.from_numpy(array) for array in split), seed=seed)
         for name, split in splits.items()
         if len(split[0])
     }

@@ -11,7 +11,7 @@ from torchvision.datasets import MNIST
 
 from capsnet.data import storage
 from capsnet.data.download import UnavailableError, fetch
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 
 MIRROR = "CAPSNET_MNIST_MIRROR"
 ABOUT = {
@@ -24,7 +24,7 @@ ABOUT = {
 def prepare(folder: Path) -> None:
     """Fetch the four official files, check their md5s, store them as arrays in `folder`.
 
-    Raises Mistake when no mirror gives a file with the right md5.
+    Raises UserError when no mirror gives a file with the right md5.
     """
     with storage.building(folder) as scratch:
         raw = scratch / "raw"
@@ -52,7 +52,7 @@ def _fetch(name: str, digest: str, folder: Path) -> Path:
             return fetch(origin, name, folder, digest)
         except UnavailableError as problem:
             problems.append(str(problem))
-    raise Mistake(
+    raise UserError(
         f"could not get {name}: {'; '.join(problems)}. "
         f"Set {MIRROR} to a URL or a folder that holds MNIST's four gzip files."
     )

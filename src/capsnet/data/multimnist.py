@@ -24,8 +24,8 @@ from capsnet.data import storage
 from capsnet.data.counter_rng import hash32, integers, permuted
 from capsnet.data.examples import Examples, OnDevice
 from capsnet.data.shifted import shifted
-from capsnet.data.storage import Digits
-from capsnet.errors import Mistake
+from capsnet.data.storage import LabelledImages
+from capsnet.errors import UserError
 
 MARGIN = 4  # pixels around the 28×28 digit: 36×36
 PAIRS = 1000  # partners of each base [P]
@@ -51,7 +51,7 @@ def pairs(
     """`count` partners of every digit of a split: of another class, and none twice for one base.
 
     What base i and its partner k are is a function of (seed, i, k) and the labels, whatever the
-    count. `progress` names a progress bar. Raises Mistake when a class leaves too few partners.
+    count. `progress` names a progress bar. Raises UserError when a class leaves too few partners.
     """
     _require_partners(labels, count)
     base, axes = np.arange(len(labels)), np.arange(2)
@@ -81,10 +81,10 @@ def partners(labels: Int[np.ndarray, "n"], k: int, seed: int) -> Int[np.ndarray,
 
 def _require_partners(labels: Int[np.ndarray, "n"], count: int) -> None:
     if len(labels) > 2**16:
-        raise Mistake(f"MultiMNIST's tables hold at most 65,536 digits, not {len(labels)}")
+        raise UserError(f"MultiMNIST's tables hold at most 65,536 digits, not {len(labels)}")
     others = len(labels) - np.bincount(labels).max()
     if count > others:
-        raise Mistake(
+        raise UserError(
             f"{count} pairs for each digit are too many: of {len(labels)} digits, "
             f"{others} are of another class than the most frequent one"
         )
@@ -157,7 +157,7 @@ class MultiMnist(OnDevice):
 
 def prepare(
     folder: Path,
-    digits: Digits,
+    digits: LabelledImages,
     count: int = PAIRS,
     reach: int = REACH,
     seed: int = 0,
@@ -165,7 +165,7 @@ def prepare(
 ) -> None:
     """Write the tables of every split of `digits`; the first `holdout` training digits validate.
 
-    A held-out digit is never a training digit's partner. Raises Mistake as `pairs` does, and when
+    A held-out digit is never a training digit's partner. Raises UserError as `pairs` does, and when
     nothing is left to train on.
     """
     about = {
@@ -179,7 +179,7 @@ def prepare(
     }
     splits = _singles(digits, holdout)
     if "train" not in splits:
-        raise Mistake(f"holding out {holdout} digits leaves none of {digits.source} to train on")
+        raise UserError(f"holding out {holdout} digits leaves none of {digits.source} to train on")
     for single in splits.values():
         _require_partners(single.labels, count)
     with storage.building(folder) as scratch:
@@ -191,15 +191,15 @@ def prepare(
         storage.write(scratch, about, arrays)
 
 
-def read(folder: Path, digits: Digits, holdout: int = 0) -> dict[str, MultiMnist]:
+def read(folder: Path, digits: LabelledImages, holdout: int = 0) -> dict[str, MultiMnist]:
     """The splits prepared in `folder` by name: train, test, and validation where one was held out.
 
-    Raises Mistake when there are none, or when they were made from other digits or hold out
+    Raises UserError when there are none, or when they were made from other digits or hold out
     another number of them.
     """
     manifest, arrays = storage.read_made_from(digits, folder)
     if manifest["holdout"] != holdout:
-        raise Mistake(
+        raise UserError(
             f"{folder} holds out {manifest['holdout']} training digits, not {holdout}: "
             f"run `python -m capsnet.prepare {folder.name} --holdout {holdout}`"
         )
@@ -222,7 +222,7 @@ class _Singles(NamedTuple):
     labels: NDArray[np.int64]
 
 
-def _singles(digits: Digits, holdout: int) -> dict[str, _Singles]:
+def _singles(digits: LabelledImages, holdout: int) -> dict[str, _Singles]:
     images, labels = digits.train_images, digits.train_labels
     splits = {
         "train": _Singles(0, images[holdout:], labels[holdout:]),

@@ -9,10 +9,10 @@ import torch
 
 from capsnet import config
 from capsnet.data import affnist, affnist_official, expanded, multimnist, storage
-from capsnet.data.examples import Split, StillDigits
-from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
-from capsnet.data.storage import Digits
-from capsnet.errors import Mistake
+from capsnet.data.examples import Split, UnshiftedImages
+from capsnet.data.shifted import EnumeratedShifts, ShiftedImages
+from capsnet.data.storage import LabelledImages
+from capsnet.errors import UserError
 
 
 class TestSet(NamedTuple):
@@ -47,20 +47,20 @@ class DataSet(NamedTuple):
 
 
 def load_dataset(run: config.Run) -> DataSet:
-    """The run's data, checked. Raises Mistake when they are not prepared or not as the run says.
+    """The run's data, checked. Raises UserError when they are not prepared or not as the run says.
 
     The first `holdout` of the training digits validate, as in the released code [C].
     """
     data, root = run.data, Path(run.data.root)
-    digits = storage.read_digits(root / data.source)
+    digits = storage.read_images(root / data.source)
     held = round(data.holdout * len(digits.train_labels))
     if held == len(digits.train_labels):
-        raise Mistake(
+        raise UserError(
             f"data.holdout = {data.holdout} leaves no digit of {digits.source} to train on"
         )
     match data.name:
         case "shifted":
-            return _singles(digits, data.shift, held, partial(ShiftedDigits, seed=run.seed))
+            return _singles(digits, data.shift, held, partial(ShiftedImages, seed=run.seed))
         case "enumerated":
             return _singles(digits, data.shift, held, EnumeratedShifts)
         case "multimnist":
@@ -86,25 +86,25 @@ def manifest_paths(data: config.Data) -> list[Path]:
     return [Path(data.root) / folder / storage.MANIFEST for folder in folders]
 
 
-def _singles(digits: Digits, reach: int, held: int, train: Callable[..., Split]) -> DataSet:
+def _singles(digits: LabelledImages, reach: int, held: int, train: Callable[..., Split]) -> DataSet:
     """Sets whose test digits stand where MNIST has them."""
     images, labels = torch.from_numpy(digits.train_images), torch.from_numpy(digits.train_labels)
     test = torch.from_numpy(digits.test_images), torch.from_numpy(digits.test_labels)
     return DataSet(
         train(images[held:], labels[held:], reach=reach),
-        StillDigits(images[:held], labels[:held]) if held else None,
-        {"test": TestSet(StillDigits(*test), digits.source, len(test[1]))},
+        UnshiftedImages(images[:held], labels[:held]) if held else None,
+        {"test": TestSet(UnshiftedImages(*test), digits.source, len(test[1]))},
         digits.digest,
     )
 
 
-def _tabled(folder: Path, digits: Digits, splits: Mapping[str, Split]) -> DataSet:
+def _tabled(folder: Path, digits: LabelledImages, splits: Mapping[str, Split]) -> DataSet:
     """Sets whose examples are told by the tables in `folder`."""
     tests = {"test": TestSet(splits["test"], digits.source, len(digits.test_labels))}
     return DataSet(splits["train"], splits.get("validation"), tests, storage.digest(folder))
 
 
-def with_affnist(expanded: DataSet, data: config.Data, digits: Digits) -> DataSet:
+def with_affnist(expanded: DataSet, data: config.Data, digits: LabelledImages) -> DataSet:
     """Expanded digits, judged on affNIST as well: generated from `digits`, or the official one."""
     count = len(digits.test_labels)
     if data.name == "affnist":

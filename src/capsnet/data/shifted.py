@@ -32,7 +32,7 @@ def random_offsets(
 
 
 @dataclass(frozen=True)
-class ShiftedDigits(OnDevice):
+class ShiftedImages(OnDevice):
     """Digits that move by up to `reach` pixels at each training step, and stand in evaluation."""
 
     images: UInt8[Tensor, "n height width"]

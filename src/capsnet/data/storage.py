@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 
 MANIFEST = "manifest.json"
 SOURCES = ("mnist", "digits")  # the digits that `capsnet.prepare` can get
@@ -22,7 +22,7 @@ SOURCES = ("mnist", "digits")  # the digits that `capsnet.prepare` can get
 def building(folder: Path) -> Iterator[Path]:
     """Give a scratch folder that becomes `folder` at the end, or leaves no trace.
 
-    Raises Mistake when the disk does not take what is written.
+    Raises UserError when the disk does not take what is written.
     """
     scratch = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(scratch, ignore_errors=True)
@@ -33,7 +33,7 @@ def building(folder: Path) -> Iterator[Path]:
         scratch.rename(folder)
     except OSError as error:  # NumPy's has no number: it says how many bytes were not written
         free = shutil.disk_usage(scratch.parent).free / 1e6
-        raise Mistake(
+        raise UserError(
             f"{folder} was not prepared: {error} ({free:,.1f} MB are free there)"
         ) from error
     finally:
@@ -59,30 +59,32 @@ def md5(path: Path) -> str:
 
 
 class Contents(dict[str, Any]):
-    """Manifest or arrays of a prepared folder. A missing entry raises Mistake."""
+    """Manifest or arrays of a prepared folder. A missing entry raises UserError."""
 
     def __init__(self, folder: Path, values: Mapping[str, Any]) -> None:
         super().__init__(values)
         self.folder = folder
 
     def __missing__(self, name: str) -> Any:
-        raise Mistake(f"{self.folder} is another data set, without {name}: {repair(self.folder)}")
+        raise UserError(f"{self.folder} is another data set, without {name}: {repair(self.folder)}")
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read the manifest and the arrays, each checked against its md5.
 
     The arrays stay on disk until they are used: a table may be larger than what a run needs.
-    Raises Mistake when there is nothing prepared or a file is not as it was prepared, and later
+    Raises UserError when there is nothing prepared or a file is not as it was prepared, and later
     when an entry is asked for that is missing from the result.
     """
     manifest = read_manifest(folder)
     for name, expected in manifest["md5"].items():
         path = folder / f"{name}.npy"
         if not path.is_file():
-            raise Mistake(f"{path} is missing: {repair(folder)}")
+            raise UserError(f"{path} is missing: {repair(folder)}")
         if md5(path) != expected:
-            raise Mistake(f"{path} has changed since it was prepared (wrong md5): {repair(folder)}")
+            raise UserError(
+                f"{path} has changed since it was prepared (wrong md5): {repair(folder)}"
+            )
     return manifest, Contents(folder, {name: _array(folder, name) for name in manifest["md5"]})
 
 
@@ -92,23 +94,23 @@ def _array(folder: Path, name: str) -> NDArray[Any]:
     try:
         return np.load(path, mmap_mode="c")
     except (ValueError, EOFError) as error:
-        raise Mistake(f"{path} is not an array of numbers: {repair(folder)}") from error
+        raise UserError(f"{path} is not an array of numbers: {repair(folder)}") from error
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read what was prepared in `folder`. Raises Mistake when that is nothing, or damaged."""
+    """Read what was prepared in `folder`. Raises UserError when that is nothing, or damaged."""
     path = folder / MANIFEST
     try:
         manifest = Contents(folder, json.loads(path.read_text()))
         if isinstance(manifest["md5"], dict):
             return manifest
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise Mistake(f"{folder.absolute()} holds no prepared data: {repair(folder)}") from error
+        raise UserError(f"{folder.absolute()} holds no prepared data: {repair(folder)}") from error
     except PermissionError as error:
-        raise Mistake(f"{path} may not be read: run `chmod -R u+rX {folder}`") from error
+        raise UserError(f"{path} may not be read: run `chmod -R u+rX {folder}`") from error
     except (ValueError, TypeError):
         pass
-    raise Mistake(f"{path} is cut or of another program: {repair(folder)}")
+    raise UserError(f"{path} is cut or of another program: {repair(folder)}")
 
 
 def repair(folder: Path) -> str:
@@ -121,7 +123,7 @@ def repair(folder: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Digits:
+class LabelledImages:
     """Single handwritten digits, 28×28: images uint8 [n, 28, 28], labels int64 [n]."""
 
     source: str
@@ -132,10 +134,10 @@ class Digits:
     test_labels: NDArray[np.int64]
 
 
-def read_digits(folder: Path) -> Digits:
+def read_images(folder: Path) -> LabelledImages:
     """Read the digits prepared in `folder`.
 
-    Raises Mistake as `read` does, and when they are not grey pictures of one size with a label
+    Raises UserError as `read` does, and when they are not grey pictures of one size with a label
     from 0 to 9 each.
     """
     manifest, arrays = read(folder)
@@ -143,38 +145,42 @@ def read_digits(folder: Path) -> Digits:
     for images, labels in splits:
         _require_digits(folder, images, labels)
     if (train := splits[0][0].shape[1:]) != (test := splits[1][0].shape[1:]):
-        raise Mistake(f"{folder}: training pictures are {train}, test pictures {test} in size")
-    return Digits(manifest["source"], digest(folder), *splits[0], *splits[1])
+        raise UserError(f"{folder}: training pictures are {train}, test pictures {test} in size")
+    return LabelledImages(manifest["source"], digest(folder), *splits[0], *splits[1])
 
 
 def _require_digits(folder: Path, images: NDArray[Any], labels: NDArray[Any]) -> None:
-    """Raise Mistake unless one split is grey pictures with a label of ten classes each."""
+    """Raise UserError unless one split is grey pictures with a label of ten classes each."""
     if images.dtype != np.uint8 or images.ndim != 3:
-        raise Mistake(
+        raise UserError(
             f"{folder}: pictures are {images.dtype} {images.shape}, but must be uint8 "
             "[n, height, width]: one channel, no colours"
         )
     if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
-        raise Mistake(
+        raise UserError(
             f"{folder}: labels are {labels.dtype} {labels.shape}, but must be int64 "
             f"[{len(images)}]: one for each picture"
         )
     if wrong := sorted({*labels.tolist()} - {*range(10)}):
-        raise Mistake(f"{folder}: label {wrong[0]} is not from 0 to 9: networks have ten classes")
+        raise UserError(f"{folder}: label {wrong[0]} is not from 0 to 9: networks have ten classes")
 
 
 def digest(folder: Path) -> str:
-    """Digest the manifest, and so all that was prepared in `folder`. Raises Mistake as `read`."""
+    """Digest the manifest, and so all that was prepared in `folder`. Raises UserError as `read`."""
     manifest = read_manifest(folder)
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def read_made_from(digits: Digits, folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read_made_from(
+    digits: LabelledImages, folder: Path
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read tables that only say what to do with `digits`.
 
-    Raises Mistake as `read` does, and when they were made from other digits.
+    Raises UserError as `read` does, and when they were made from other digits.
     """
     manifest, arrays = read(folder)
     if manifest["digits"] != digits.digest:
-        raise Mistake(f"{folder} was not made from these {digits.source} digits: {repair(folder)}")
+        raise UserError(
+            f"{folder} was not made from these {digits.source} digits: {repair(folder)}"
+        )
     return manifest, arrays

@@ -41,7 +41,7 @@ def illustrations(network: CapsNet, test: Split, wrong: Tensor) -> dict[str, NDA
     `chosen`: figures 3 and 5. On MNIST, `perturbed` uint8 [classes, dim, offsets, height, width] of
     the first of the first 1,000 examples of each class: figure 4.
     """
-    device = network.digits.weight.device
+    device = network.class_capsules.weight.device
     here = test.to(device)
     some = here.examples(torch.arange(min(len(wrong), 1000), device=device), None)
     drawn = routed(network, some.images[:128])
@@ -62,7 +62,7 @@ def routed(
     capsules; `couplings` int64 [50], how many c_ij of the last iteration lie in each fiftieth of
     [0, 1].
     """
-    layer = network.digits
+    layer = network.class_capsules
     u = network.primary_capsules(images)
     with full_precision(u):
         last = routing_trace(u, layer.weight, layer.iterations, layer.bias)[-1]
@@ -82,7 +82,7 @@ def chosen(wrong: Tensor) -> Int[Tensor, "n"]:
 @torch.inference_mode()
 def shown(network: CapsNet, split: Split, indices: Int[Tensor, "n"]) -> Shown:
     """Examples `indices` of `split` and their reconstructions, on the CPU."""
-    device = network.digits.weight.device
+    device = network.class_capsules.weight.device
     examples = split.to(device).examples(indices.to(device), None)
     capsules = network(examples.images)
     targets = forced(lengths(capsules), examples.labels)
@@ -155,7 +155,7 @@ def routing_changes(
 
     Of as many `iterations` as the network has, unless told.
     """
-    layer = network.digits
+    layer = network.class_capsules
     u = network.primary_capsules(images)
     with full_precision(u):
         trace = routing_trace(u, layer.weight, iterations or layer.iterations, layer.bias)

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from capsnet.data import storage
-from capsnet.errors import Mistake, told_plainly
+from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.run_folder import trained_run
 
 DEMO = Path("runs/demo/mnist_capsnet_r3_recon/seed0")
@@ -25,17 +25,19 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: all who reach this machine")
     parser.add_argument("--port", type=int, default=PORT, help=f"({PORT})")
     asked = parser.parse_args()
-    with told_plainly():
+    with exit_on_user_error():
         explore(asked.checkpoint, asked.host, asked.port)
 
 
 def explore(checkpoint: Path | None, host: str, port: int) -> None:
-    """Raises Mistake when the page cannot be served or the checkpoint not be shown."""
+    """Raises UserError when the page cannot be served or the checkpoint not be shown."""
     if find_spec("nicegui") is None:
-        raise Mistake("the explorer needs NiceGUI: run `pip install -e '.[explore]'`")
+        raise UserError("the explorer needs NiceGUI: run `pip install -e '.[explore]'`")
     require_free(host, port)
     if checkpoint is None and not DEMO.is_dir():
-        raise Mistake(f"{DEMO} is not here: run `make demo`, or name the folder of a finished run")
+        raise UserError(
+            f"{DEMO} is not here: run `make demo`, or name the folder of a finished run"
+        )
     # What may be missing comes before torch, whose import takes seconds.
     data = trained_run(checkpoint or DEMO).data
     storage.read_manifest(Path(data.root) / data.source)
@@ -50,7 +52,7 @@ def explore(checkpoint: Path | None, host: str, port: int) -> None:
 
 
 def require_free(host: str, port: int) -> None:
-    """Raises Mistake when `port` cannot be listened on."""
+    """Raises UserError when `port` cannot be listened on."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -58,7 +60,7 @@ def require_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
-            raise Mistake(
+            raise UserError(
                 f"port {port} of {host} cannot be had ({why}): name another one with --port"
             ) from error
 

@@ -9,10 +9,10 @@ from jaxtyping import Int, UInt8
 
 from capsnet import config, paper
 from capsnet.data import expanded, storage
-from capsnet.data.expanded import ExpandedDigits
+from capsnet.data.expanded import ExpandedImages
 from capsnet.data.multimnist import MultiMnist
 from capsnet.data.registry import TestSet, load_dataset
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.networks import CapsNet
 from capsnet.records.record import Record, read_record
 from capsnet.records.run_folder import run_folder
@@ -42,14 +42,14 @@ class Subject(NamedTuple):
 def opened(checkpoint: Path) -> Subject:
     """The weights in a run's folder, on the CPU, with the test data of their run.
 
-    Raises Mistake when there are none, when they are of a network that has no capsules or no
+    Raises UserError when there are none, when they are of a network that has no capsules or no
     decoder, or when their data are not prepared.
     """
     run, weights = read_weights(checkpoint)
     if not isinstance(run.model, config.CapsNet):
-        raise Mistake(f"{checkpoint} is a {run.model.name}: the explorer shows CapsNets only")
+        raise UserError(f"{checkpoint} is a {run.model.name}: the explorer shows CapsNets only")
     if not run.model.decoder:
-        raise Mistake(
+        raise UserError(
             f"{checkpoint} has no decoder, and so no reconstruction that could be shown: "
             "take a run of an experiment that ends with _recon"
         )
@@ -59,7 +59,7 @@ def opened(checkpoint: Path) -> Subject:
     network = build_network(reference, data.image)
     assert isinstance(network, CapsNet)
     load_weights(network, weights, data.image)
-    digits = storage.read_digits(root / run.data.source)
+    digits = storage.read_images(root / run.data.source)
     return Subject(
         run,
         network.eval(),
@@ -108,7 +108,7 @@ def about(subject: Subject) -> list[str]:
         f"{narrow}the paper's width: {counted(types, 'type')} of primary capsules "
         f"(the paper: 32), {network.conv1.out_channels} channels (256)",
         f"{_steps(subject):,} {planned}steps of {schedule.batch} (the paper: {paper.STEPS:,} of "
-        f"{paper.BATCH}), {network.digits.iterations} routing iterations",
+        f"{paper.BATCH}), {network.class_capsules.iterations} routing iterations",
         *([errors(subject.record)] if subject.record else []),
     ]
 
@@ -127,7 +127,7 @@ def trained_shift(subject: Subject) -> int:
     match subject.tests["test"].split:
         case MultiMnist(reach=reach):
             return reach
-        case ExpandedDigits():
+        case ExpandedImages():
             return expanded.REACH
         case _:
             return subject.run.data.shift

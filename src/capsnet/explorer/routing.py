@@ -29,7 +29,7 @@ class Routing:
         )
         with panel("routing", "Routing by agreement", line):
             self.legend = html(classes="legend")
-            count = explorer.subject.network.digits.iterations
+            count = explorer.subject.network.class_capsules.iterations
             self.rows = [self._row(place + 1) for place in range(count)]
 
     def _row(self, iteration: int) -> tuple[Element, ui.html, ui.label]:

@@ -61,7 +61,7 @@ class Seen(NamedTuple):
 @torch.inference_mode()
 def seen(network: CapsNet, picture: Picture) -> Seen:
     """Everything from one forward pass, by the equations of `functional`."""
-    layer = network.digits
+    layer = network.class_capsules
     u = network.primary_capsules(_batch(picture[None]))
     steps = routing_trace(u, layer.weight, layer.iterations, layer.bias)
     types = network.primary.conv.out_channels // network.primary.dim

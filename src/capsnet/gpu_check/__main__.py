@@ -8,7 +8,7 @@ finds is written after each part, in the form that results/benchmark/ takes.
 import argparse
 from pathlib import Path
 
-from capsnet.errors import Mistake, told_plainly
+from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.files import check_writable
 
 MINUTES = 9.0  # and a last group of processes may need one more
@@ -17,7 +17,7 @@ MINUTES = 9.0  # and a last group of processes may need one more
 def main() -> None:
     """Check the GPU, if there is one."""
     asked = arguments()
-    with told_plainly():
+    with exit_on_user_error():
         if asked.output is not None:
             check_writable("--output", asked.output)
         name = card()
@@ -35,11 +35,11 @@ def arguments() -> argparse.Namespace:
 
 
 def card() -> str:
-    """Return the GPU's name as part of a file's. Raises Mistake when there is no GPU."""
+    """Return the GPU's name as part of a file's. Raises UserError when there is no GPU."""
     import torch
 
     if not torch.cuda.is_available():
-        raise Mistake(
+        raise UserError(
             "this check needs a CUDA GPU, and PyTorch finds none here: run it on a machine where "
             "`nvidia-smi` shows one"
         )

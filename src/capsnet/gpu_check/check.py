@@ -9,7 +9,7 @@ from capsnet.benchmark.about import about
 from capsnet.benchmark.settings import Setting, settings
 from capsnet.benchmark.turns import MOST
 from capsnet.compose import names
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.gpu_check import tables
 from capsnet.gpu_check.advice import BASELINE, CAPSNET, recommended, seconds, stands_for
 from capsnet.gpu_check.exactness import errors, ready
@@ -29,7 +29,7 @@ Tables = dict[str, list[Text]]
 def check(output: Path, minutes: float) -> None:
     """Check the GPU and write JSON to `output` after each part.
 
-    Raises Mistake at the end when a kernel is wrong, or a step waits for the GPU.
+    Raises UserError at the end when a kernel is wrong, or a step waits for the GPU.
     """
     share = max(1, (os.cpu_count() or 1) // MOST)  # so many processes compile at a time
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(share))
@@ -51,13 +51,13 @@ def lacking(requirement: Callable[[], None]) -> str | None:
     """Return what a check says is lacking, None when nothing is."""
     try:
         requirement()
-    except Mistake as mistake:
+    except UserError as mistake:
         return str(mistake)
     return None
 
 
 def carry_out(plan: Plan, output: Path) -> None:
-    """Do all parts, show what they found and write it. Raises Mistake as `check` does."""
+    """Do all parts, show what they found and write it. Raises UserError as `check` does."""
     told = about(plan.device, [])
     for part in PARTS:
         for shown in part(told, plan):
@@ -67,7 +67,7 @@ def carry_out(plan: Plan, output: Path) -> None:
         print(line)
     print(f"written to {output}")
     if found := tables.faults(told):
-        raise Mistake("; ".join(found))
+        raise UserError("; ".join(found))
 
 
 def machine(told: Told, plan: Plan) -> Iterator[Tables]:

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import torch
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 
 CAPABILITY = (8, 0)  # the oldest that Triton supports; from it on the kernels' 76 KB fit
 
 
 def check_fused() -> None:
-    """Raise Mistake where the kernels of `routing_triton` cannot run on the current GPU."""
+    """Raise UserError where the kernels of `routing_triton` cannot run on the current GPU."""
     if not torch.cuda.is_available():
-        raise Mistake("trainer.kernels=fused needs a CUDA GPU and there is none: use fast")
+        raise UserError("trainer.kernels=fused needs a CUDA GPU and there is none: use fast")
     capability = torch.cuda.get_device_capability()
     if capability < CAPABILITY:
-        raise Mistake(
+        raise UserError(
             f"trainer.kernels=fused needs compute capability 8.0 (Ampere) or newer and "
             f"{torch.cuda.get_device_name()} has {capability[0]}.{capability[1]}: use fast"
         )
@@ -26,17 +26,17 @@ def check_fused() -> None:
 
 
 def check_compiler() -> None:
-    """Raise Mistake where Triton cannot build its launchers: `fused` and `trainer.compile` on CUDA.
+    """Raise UserError where Triton cannot build launchers: `fused`, and `trainer.compile` on CUDA.
 
     It looks for a C compiler as Triton does: $CC, gcc, clang.
     """
     if compiler() is None:
-        raise Mistake(
+        raise UserError(
             "trainer.kernels=fused and trainer.compile=true need a C compiler and there is none: "
             "install gcc or clang, or name one in CC"
         )
     if not header().is_file():
-        raise Mistake(
+        raise UserError(
             f"trainer.kernels=fused and trainer.compile=true need Python's headers and {header()} "
             "does not exist: install python3-dev (Debian, Ubuntu) or python3-devel (Fedora)"
         )

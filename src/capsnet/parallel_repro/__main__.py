@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from capsnet.errors import INTERRUPTED, Mistake, told_plainly
+from capsnet.errors import INTERRUPTED, UserError, exit_on_user_error
 from capsnet.parallel_repro import mps
 from capsnet.parallel_repro.display import shown
 from capsnet.parallel_repro.jobs import TICK, Pipeline, cores
@@ -39,7 +39,7 @@ def main() -> None:
     )
     asked = parser.parse_args()
     signals = watched()
-    with told_plainly():
+    with exit_on_user_error():
         devices = listed(visible() if asked.devices is None else asked.devices)
         stages, needs, root = collected(asked.file)
         with alone(root):
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def run(pipeline: Pipeline, signals: list[int]) -> int:
-    """Run all stages, or until a signal arrives; the exit code. Raises Mistake when some failed."""
+    """Run all stages, or until a signal arrives; the exit code. Raises UserError if some failed."""
     began = time.monotonic()
     with shown(list(pipeline.stages.values())) as show:
         while not (signals or pipeline.over()):
@@ -71,14 +71,14 @@ def run(pipeline: Pipeline, signals: list[int]) -> int:
 
 
 def tell_failures(pipeline: Pipeline) -> None:
-    """Raises Mistake when a stage failed: which, where to look, and what was not run for it."""
+    """Raises UserError when a stage failed: which, where to look, and what was not run for it."""
     failed = [
         f"{stage.name} (see {os.path.relpath(stage.log)})" for stage in pipeline.named(State.FAILED)
     ]
     without = [stage.name for stage in pipeline.named(State.NOT_RUN)]
     because = f"; not run because of that: {', '.join(without)}" if without else ""
     if failed:
-        raise Mistake(f"failed: {', '.join(failed)}{because}; the same command carries on")
+        raise UserError(f"failed: {', '.join(failed)}{because}; the same command carries on")
 
 
 def watched() -> list[int]:
@@ -114,28 +114,28 @@ def gpus() -> int:
 def listed(devices: str) -> list[str]:
     """One name a device.
 
-    Raises Mistake when there is none, or one twice, or a number that no GPU of the machine has:
+    Raises UserError when there is none, or one twice, or a number that no GPU of the machine has:
     its stages would train on the CPU.
     """
     names = [name.strip() for name in devices.split(",")]
     if not all(names) or len(set(names)) < len(names):
-        raise Mistake(
+        raise UserError(
             f"devices {devices!r}: list each device once, as in --devices 0,1; "
             "for several stages at a time on each there is --jobs-per-device"
         )
     there = gpus()
     if there and (absent := [name for name in names if name.isdecimal() and int(name) >= there]):
-        raise Mistake(f"devices {devices!r}: there are {there} GPUs, from 0; no {absent[0]}")
+        raise UserError(f"devices {devices!r}: there are {there} GPUs, from 0; no {absent[0]}")
     return names
 
 
 def shared(devices: list[str], jobs: int) -> list[str]:
     """Return each device once for every stage that may run on it, and say how GPUs are shared.
 
-    Raises Mistake when `jobs`, the number of stages at a time on each device, is below 1.
+    Raises UserError when `jobs`, the number of stages at a time on each device, is below 1.
     """
     if jobs < 1:
-        raise Mistake(f"jobs-per-device {jobs}: one stage or more at a time on each device")
+        raise UserError(f"jobs-per-device {jobs}: one stage or more at a time on each device")
     if jobs > 1 and gpus() and devices != [NO_GPU]:
         print(mps.sharing(jobs), flush=True)
     return devices * jobs
@@ -143,14 +143,14 @@ def shared(devices: list[str], jobs: int) -> list[str]:
 
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Raises Mistake when another pipeline runs in the project; a dead one's does not count."""
+    """Raises UserError when another pipeline runs in the project; a dead one's does not count."""
     path = root / "runs" / "pipeline" / ".lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path, timeout=0):
             yield
     except Timeout:
-        raise Mistake(f"another pipeline runs in {root}: wait for it or stop it") from None
+        raise UserError(f"another pipeline runs in {root}: wait for it or stop it") from None
 
 
 if __name__ == "__main__":

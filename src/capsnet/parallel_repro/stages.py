@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.parallel_repro.schedule import State
 
 if TYPE_CHECKING:
@@ -73,25 +73,25 @@ def printable(line: str) -> str:
 def collected(file: Path) -> tuple[list[Stage], dict[str, set[str]], Path]:
     """The stages of `file` and those that they need, all needs of each, and the project's folder.
 
-    Raises Mistake when DVC finds something wrong with the file, or is not installed.
+    Raises UserError when DVC finds something wrong with the file, or is not installed.
     """
     try:
         import networkx
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
     except ImportError as error:
-        raise Mistake(f"{error}: `pip install -e '.[pipeline]'` installs DVC") from None
+        raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs DVC") from None
     if not file.is_file():
-        raise Mistake(f"there is no file {file}")
+        raise UserError(f"there is no file {file}")
     try:
         with Repo(str(file.resolve().parent)) as repo:
             graph, root = repo.index.graph, Path(repo.root_dir)  # an edge leads to what is needed
     except DvcException as error:
-        raise Mistake(f"{file}: {' '.join(str(error).split())}") from None
+        raise UserError(f"{file}: {' '.join(str(error).split())}") from None
     every = {stage: networkx.descendants(graph, stage) for stage in graph}
     asked = {stage for stage in graph if Path(stage.path).resolve() == file.resolve()}
     if not asked:
-        raise Mistake(f"{file} holds no stages of DVC: give a dvc.yaml")
+        raise UserError(f"{file} holds no stages of DVC: give a dvc.yaml")
     wanted = asked.union(*(every[stage] for stage in asked))
     needs = {
         address(stage): {address(need) for need in every[stage]}

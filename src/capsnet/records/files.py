@@ -6,11 +6,11 @@ from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 
 
 def check_writable(key: str, path: Path) -> None:
-    """Raise Mistake unless a file can be written at `path`, which `key` names; make its folder."""
+    """Raise UserError unless a file can be written at `path`, named by `key`; make its folder."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if path.is_dir():
@@ -19,7 +19,7 @@ def check_writable(key: str, path: Path) -> None:
         scratch.touch()
         scratch.unlink()
     except OSError as error:
-        raise Mistake(f"{key}: {path} cannot be written: {error.strerror}") from None
+        raise UserError(f"{key}: {path} cannot be written: {error.strerror}") from None
 
 
 def write_json(value: Any, path: Path) -> None:

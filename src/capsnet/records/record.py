@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsnet.config import Run
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.clusters import Counts
 from capsnet.records.files import write_atomically, write_json
 from capsnet.records.provenance import Provenance, versions
@@ -183,7 +183,7 @@ def write_record(record: Record, path: Path) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """The record at `path`. Raises Mistake when it is none, or of another version."""
+    """The record at `path`. Raises UserError when it is none, or of another version."""
     try:
         values: dict[str, Any] = json.loads(path.read_text())
         tests = {name: _outcome(**test) for name, test in values.pop("tests").items()}
@@ -192,7 +192,9 @@ def read_record(path: Path) -> Record:
         values["device"] = values["device"].replace(", 1 threads", ", 1 thread")  # as once written
         return Record(**values, tests=tests, changed=changed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Mistake(f"{path} is no result of this version: train it again ({error!r})") from error
+        raise UserError(
+            f"{path} is no result of this version: train it again ({error!r})"
+        ) from error
 
 
 def _outcome(interval_percent: Sequence[float], **values: Any) -> Outcome:
@@ -219,7 +221,7 @@ def write_arrays(record: Path, arrays: dict[str, NDArray[Any]]) -> None:
 def read_arrays(record: Path) -> dict[str, NDArray[Any]]:
     """The arrays of the record at `record`; none where they were not kept.
 
-    Raises Mistake when the file is not a whole one.
+    Raises UserError when the file is not a whole one.
     """
     path = record.with_suffix(".npz")
     if not path.is_file():
@@ -228,7 +230,7 @@ def read_arrays(record: Path) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except (ValueError, EOFError, BadZipFile) as error:
-        raise Mistake(f"{path} holds no arrays of a run: train it again ({error})") from error
+        raise UserError(f"{path} holds no arrays of a run: train it again ({error})") from error
 
 
 def keep_origin(record: Record, path: Path) -> Record:
@@ -238,7 +240,7 @@ def keep_origin(record: Record, path: Path) -> Record:
     """
     try:
         before = read_record(path)
-    except (FileNotFoundError, Mistake):
+    except (FileNotFoundError, UserError):
         return record
     if (before.identity, before.steps_done) != (record.identity, record.steps_done):
         return record

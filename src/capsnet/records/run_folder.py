@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from capsnet import config
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.yaml"
 
@@ -15,30 +15,30 @@ WEIGHTS, CONFIG = "weights.safetensors", "config.yaml"
 def run_folder(checkpoint: Path) -> Path:
     """Return the folder of a run, which is named by itself or by its weights file.
 
-    Raises Mistake when there is no such folder, or weights or configuration are missing from it.
+    Raises UserError when there is no such folder, or weights or configuration are missing from it.
     """
     expected = f"CHECKPOINT is the folder of a finished run, or its {WEIGHTS}"
     if not checkpoint.exists():
-        raise Mistake(f"{checkpoint} does not exist: {expected}")
+        raise UserError(f"{checkpoint} does not exist: {expected}")
     if not checkpoint.is_dir() and checkpoint.name != WEIGHTS:
-        raise Mistake(f"{checkpoint} is not the weights of a run: {expected}")
+        raise UserError(f"{checkpoint} is not the weights of a run: {expected}")
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     for file in (folder / WEIGHTS, folder / CONFIG):
         if not file.is_file():
-            raise Mistake(f"{file} does not exist: {expected}")
+            raise UserError(f"{file} does not exist: {expected}")
     return folder
 
 
 def trained_run(checkpoint: Path) -> config.Run:
     """Read the configuration that the weights of `checkpoint` were trained with.
 
-    Raises Mistake as `run_folder` does, and when the configuration is not that of a run.
+    Raises UserError as `run_folder` does, and when the configuration is not that of a run.
     """
     folder = run_folder(checkpoint)
     try:
         return config.validated(cast(DictConfig, OmegaConf.load(folder / CONFIG)))
-    except (Mistake, YAMLError, KeyError, TypeError, ValueError, OSError) as error:
+    except (UserError, YAMLError, KeyError, TypeError, ValueError, OSError) as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
-        raise Mistake(
+        raise UserError(
             f"{folder} holds no weights of a run: {CONFIG} is not a run's ({why})"
         ) from error

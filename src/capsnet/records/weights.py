@@ -1,5 +1,6 @@
 """The trained weights of a run: written, read and loaded."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from capsnet.config import Run
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.run_folder import CONFIG, WEIGHTS, run_folder, trained_run
 
@@ -25,14 +26,17 @@ def save_weights(network: nn.Module, run: Run, folder: Path) -> None:
 def read_weights(checkpoint: Path) -> tuple[Run, dict[str, torch.Tensor]]:
     """Read the run and the weights in a run's folder, or of its weights file.
 
-    No code is unpickled. Raises Mistake when either file is missing or not as `save_weights`
+    No code is unpickled. Weights of earlier versions, whose class capsules had another name, are
+    read as well. Raises UserError when either file is missing or not as `save_weights`
     writes it.
     """
     folder = run_folder(checkpoint)
     try:
-        return trained_run(folder), load((folder / WEIGHTS).read_bytes())
+        weights = load((folder / WEIGHTS).read_bytes())
     except SafetensorError as error:
-        raise Mistake(f"{folder} holds no weights of a run: {WEIGHTS}: {error}") from error
+        raise UserError(f"{folder} holds no weights of a run: {WEIGHTS}: {error}") from error
+    named = {re.sub("^digits", "class_capsules", name): one for name, one in weights.items()}
+    return trained_run(folder), named
 
 
 def load_weights(
@@ -40,13 +44,13 @@ def load_weights(
 ) -> None:
     """Put `weights` into a network built for images of that shape.
 
-    Raises Mistake when they are of another network, which is what another image size makes.
+    Raises UserError when they are of another network, which is what another image size makes.
     """
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         shape = "×".join(str(side) for side in image)
-        raise Mistake(
+        raise UserError(
             f"the weights are not those of this network for {shape} images: "
             "it was trained on images of another size, or is another network"
         ) from error

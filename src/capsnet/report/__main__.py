@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from capsnet.errors import Mistake, told_plainly
+from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.files import write_atomically
 from capsnet.records.record import read_records
 
@@ -13,7 +13,7 @@ from capsnet.records.record import read_records
 def main() -> None:
     """Do what the first word of the command line says; `table` where there is none."""
     arguments = _parser().parse_args(sys.argv[1:] or ["table"])
-    with told_plainly():
+    with exit_on_user_error():
         match arguments.what:
             case "table":
                 table(Path("results") / arguments.profile)
@@ -65,13 +65,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def table(folder: Path) -> None:
-    """The tables of the records in `folder`. Raises Mistake when there are none."""
+    """The tables of the records in `folder`. Raises UserError when there are none."""
     from capsnet.report.document import document, extra_tables, tables
     from capsnet.report.terminal import show
 
     runs, path = read_records(folder, "*/*.json"), folder.with_suffix(".md")
     if not runs:
-        raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
+        raise UserError(f"there are no results in {folder}: run `dvc repro` first")
     write_atomically(path, document(runs, folder.name).encode())
     every = tables(runs) | extra_tables(runs)
     show({f"{title} ({folder.name})": rows for title, rows in every.items()})
@@ -107,7 +107,7 @@ def everything(results: Path) -> None:
 def readme(project: Path, results: Path) -> None:
     """Bring the generated tables of the documentation of `project` up to date with `results`.
 
-    Raises Mistake, before anything is written, when a file or its marks are missing.
+    Raises UserError, before anything is written, when a file or its marks are missing.
     """
     from capsnet.report.document import generated, updated
 
@@ -116,7 +116,7 @@ def readme(project: Path, results: Path) -> None:
     written: dict[Path, str] = {}
     for name, contents in generated(runs, others, benchmarks).items():
         if not (path := project / name).is_file():
-            raise Mistake(f"{path} is missing: run this command in the project's folder")
+            raise UserError(f"{path} is missing: run this command in the project's folder")
         written[path] = updated(name, path.read_text(), contents)
     for path, text in written.items():
         write_atomically(path, text.encode())
@@ -144,23 +144,23 @@ def page(folder: Path, swept: Path | None) -> None:
     try:
         from capsnet.report.web.write import write
     except ImportError as error:
-        raise Mistake(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
+        raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
     path = folder.with_name(f"{folder.name}.html")
     write(folder, path, swept)
     print(f"Written to {path}")
 
 
 def growth(file: Path) -> None:
-    """Draw the growth of a step's time and memory. Raises Mistake when `file` lacks it."""
+    """Draw the growth of a step's time and memory. Raises UserError when `file` lacks it."""
     from capsnet.report.growth import figure_growth
     from capsnet.report.look import files
 
     try:
         told = json.loads(file.read_text())
     except ValueError as error:
-        raise Mistake(f"{file} is no JSON file of a benchmark: {error}") from error
+        raise UserError(f"{file} is no JSON file of a benchmark: {error}") from error
     if "growth" not in told:
-        raise Mistake(f"{file} holds no growth: run `python -m capsnet.benchmark growth` for it")
+        raise UserError(f"{file} holds no growth: run `python -m capsnet.benchmark growth` for it")
     stem = file.with_name(f"{file.stem}-growth")
     figure_growth(stem, told)
     for path in files(stem):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from capsnet import paper
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.record import Record, read_arrays
 from capsnet.report.affnist import equal_error_table
 from capsnet.report.claims import claims_table
@@ -94,7 +94,7 @@ def _sweeps(records: Mapping[Path, Record]) -> dict[str, list[Text]]:
 def updated(name: str, text: str, contents: Mapping[str, str]) -> str:
     """Replace what is between the marks of each of `contents` in `text`, the file `name`.
 
-    Raises Mistake when the file lacks a pair of marks.
+    Raises UserError when the file lacks a pair of marks.
     """
     for mark, content in contents.items():
         begin = f"<!-- {mark}: `python -m capsnet.report readme` -->\n"
@@ -102,6 +102,6 @@ def updated(name: str, text: str, contents: Mapping[str, str]) -> str:
         before, found, rest = text.partition(begin)
         _, closed, after = rest.partition(end)
         if not found or not closed:
-            raise Mistake(f"{name} lacks its marks: it needs a line {begin.strip()}, later {end}")
+            raise UserError(f"{name} lacks its marks: it needs a line {begin.strip()}, later {end}")
         text = f"{before}{begin}\n{content}\n{end}{after}"
     return text

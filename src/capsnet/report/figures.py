@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.report import lines, pictures
 from capsnet.report.affnist import figure_affnist
 from capsnet.report.look import files
@@ -19,12 +19,12 @@ def draw(folder: Path, target: Path) -> Iterator[Path]:
     """Every figure that the runs in `folder` have arrays for, into `target`.
 
     Of one recipe, as recipes are different models: that of most runs; and one that compares them.
-    Only the training curves show runs that differ in a value set by hand. Raises Mistake when
+    Only the training curves show runs that differ in a value set by hand. Raises UserError when
     there are no runs or none has arrays.
     """
     runs = [run for run in read_runs(folder) if run.arrays]
     if not runs:
-        raise Mistake(f"no record in {folder} has its arrays (.npz) beside it: train again")
+        raise UserError(f"no record in {folder} has its arrays (.npz) beside it: train again")
     alike = _most(runs, lambda run: run.record.variant)
     same_recipe = _most(runs, lambda run: replace(run.record, changed=()).variant)
     for name, wanted in FIGURES.items():
@@ -44,7 +44,7 @@ def _most(runs: Sequence[Run], variant: Callable[[Run], str]) -> list[Run]:
 def draw_sweep(folder: Path, target: Path) -> Iterator[Path]:
     """Draw a sweep's figure and write its numbers, from every run below `folder`, into `target`.
 
-    Raises Mistake when there are no runs, or nothing was swept.
+    Raises UserError when there are no runs, or nothing was swept.
     """
     swept = sweep_of(read_runs(folder, "**/record.json"))
     figure_sweep(target / "figure_sweep", swept)

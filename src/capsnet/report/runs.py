@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.report import groups
 from capsnet.report.look import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
@@ -62,12 +62,12 @@ class Run(NamedTuple):
 
 
 def read_runs(folder: Path, pattern: str = "*/*.json") -> list[Run]:
-    """All runs below `folder`, the lowest seeds first. Raises Mistake where there is nothing."""
+    """All runs below `folder`, the lowest seeds first. Raises UserError where there is nothing."""
     runs = [
         Run(record, read_arrays(path)) for path, record in read_records(folder, pattern).items()
     ]
     if not runs:
-        raise Mistake(f"there are no results in {folder}")
+        raise UserError(f"there are no results in {folder}")
     return sorted(runs, key=lambda run: (run.record.experiment, run.record.seed))
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from capsnet.data import affnist, affnist_official, expanded, multimnist, storage
 from capsnet.data.examples import Examples, Split
-from capsnet.data.shifted import EnumeratedShifts, ShiftedDigits
-from capsnet.data.storage import Digits
+from capsnet.data.shifted import EnumeratedShifts, ShiftedImages
+from capsnet.data.storage import LabelledImages
 from capsnet.report.contact import COLUMNS, ROWS, sheet
 
 CELLS = ROWS * COLUMNS
@@ -22,9 +22,9 @@ CELLS = ROWS * COLUMNS
 def draw(root: Path, source: str, folder: Path) -> Iterator[Path]:
     """One PNG a set in `folder`, named as it is drawn.
 
-    Raises Mistake when a set is not prepared; the official affNIST is left out where it is not.
+    Raises UserError when a set is not prepared; the official affNIST is left out where it is not.
     """
-    digits = storage.read_digits(root / source)
+    digits = storage.read_images(root / source)
     for name, split in singles(root, source, digits).items():
         yield _digits(folder / f"{name}.png", f"{name} ({digits.source})", split)
     pairs = multimnist.read(root / f"multimnist-{source}", digits)["test"]
@@ -35,12 +35,12 @@ def draw(root: Path, source: str, folder: Path) -> Iterator[Path]:
         yield _digits(folder / "affnist-official.png", "affNIST (affnist-official)", official)
 
 
-def singles(root: Path, source: str, digits: Digits) -> dict[str, Split]:
+def singles(root: Path, source: str, digits: LabelledImages) -> dict[str, Split]:
     """The sets of one digit a picture."""
     images, labels = torch.from_numpy(digits.train_images), torch.from_numpy(digits.train_labels)
     frames = expanded.read(root / f"expanded-{source}", digits)
     return {
-        "shifted": ShiftedDigits(images, labels, 2, 0),
+        "shifted": ShiftedImages(images, labels, 2, 0),
         "enumerated": EnumeratedShifts(images, labels, 2),
         "expanded": frames["test"],
     }
@@ -69,7 +69,7 @@ def _pairs(path: Path, title: str, split: Split) -> Path:
     return path
 
 
-def _affine(path: Path, folder: Path, digits: Digits) -> Path:
+def _affine(path: Path, folder: Path, digits: LabelledImages) -> Path:
     """Six digits, one a row, each in its first eight copies; below each picture its map."""
     split, (_, arrays) = affnist.read(folder, digits), storage.read(folder)
     copies = torch.arange(ROWS)[:, None] + len(split.labels) * torch.arange(COLUMNS)

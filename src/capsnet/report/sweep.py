@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from statistics import mean, stdev
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.report.runs import Run, caption, marks
 from capsnet.report.tables import Text, markdown
@@ -85,14 +85,14 @@ class Sweep:
 def sweep_of(runs: Sequence[Run]) -> Sweep:
     """Find the value that most of the runs' differences are in; routing iterations come first.
 
-    Runs without such a value are left out. Raises Mistake when there is none at all.
+    Runs without such a value are left out. Raises UserError when there is none at all.
     """
     every = [settings(run) for run in runs]
     keys = dict.fromkeys((ITERATIONS, *(key for one in every for key in one)))
     counts = {key: len({one[key] for one in every if key in one}) for key in keys}
     key = max(counts, key=lambda key: counts[key])
     if counts[key] == 0:
-        raise Mistake("these runs differ in no value that was set by hand: there is no sweep")
+        raise UserError("these runs differ in no value that was set by hand: there is no sweep")
     return Sweep(key, [run for run in runs if key in settings(run)])
 
 

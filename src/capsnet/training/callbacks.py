@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint, TQDMProgressBar
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.evaluation.figure_data import routing_changes
 from capsnet.training.interruption import Interrupted, Interruption
 from capsnet.training.module import CapsNetModule
@@ -53,7 +53,7 @@ class TimedCheckpoint(Checkpoint):
     Where a step ends with a validation, it is written after that: else a run that is killed while
     it validates would resume behind the validation, and miss what it decides. After a signal it is
     written at the end of the step (of several processes: the next logged step, where they agree),
-    and Interrupted is raised. Raises Mistake instead of writing weights that are not finite.
+    and Interrupted is raised. Raises UserError instead of writing weights that are not finite.
     """
 
     def __init__(self, path: Path, seconds: float, every: int, interruption: Interruption) -> None:
@@ -100,7 +100,7 @@ class TimedCheckpoint(Checkpoint):
     def _write(self, trainer: pl.Trainer) -> None:
         parameters = trainer.lightning_module.parameters()
         if not torch.stack([part.isfinite().all() for part in parameters]).all():
-            raise Mistake(not_finite("the weights are", trainer, self.path))
+            raise UserError(not_finite("the weights are", trainer, self.path))
         trainer.save_checkpoint(self.path)
         self.written = monotonic()
 
@@ -119,7 +119,7 @@ class TimedCheckpoint(Checkpoint):
 
 
 class FiniteLoss(Callback):
-    """Stops a run whose loss is not a finite number at a logged step, with a Mistake."""
+    """Stops a run whose loss is not a finite number at a logged step, with a UserError."""
 
     def __init__(self, every: int, checkpoint: Path) -> None:
         self.every, self.checkpoint = every, checkpoint
@@ -136,7 +136,7 @@ class FiniteLoss(Callback):
         if trainer.global_step % self.every:
             return
         if any_process(trainer, not outputs["loss"].isfinite().item()):
-            raise Mistake(not_finite("the loss is", trainer, self.checkpoint))
+            raise UserError(not_finite("the loss is", trainer, self.checkpoint))
 
 
 def any_process(trainer: pl.Trainer, decision: bool) -> bool:

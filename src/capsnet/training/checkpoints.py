@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.files import write_atomically, write_json
 from capsnet.records.run_folder import CONFIG, WEIGHTS
 from capsnet.training.fingerprint import changes
@@ -35,13 +35,15 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Raises Mistake when another process trains in `folder`; a dead one's lock does not count."""
+    """Raise UserError if another process trains in `folder`; a dead one's lock does not count."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
             yield
     except Timeout:
-        raise Mistake(f"another process is training in {folder}: wait for it or stop it") from None
+        raise UserError(
+            f"another process is training in {folder}: wait for it or stop it"
+        ) from None
 
 
 def last_checkpoint(folder: Path) -> Path:
@@ -63,7 +65,7 @@ def claim(folder: Path, identity: dict[str, str], record: Path) -> None:
     """Make `folder` that of the run with this `folder_identity`, to begin or to go on with.
 
     What another run left there, a copy of its `record` too, moves to `superseded-1` (2, …) inside.
-    Raises Mistake when what is there is no run's.
+    Raises UserError when what is there is no run's.
     """
     about = folder / IDENTITY
     known = read_identity(about) if about.is_file() else {}
@@ -71,7 +73,7 @@ def claim(folder: Path, identity: dict[str, str], record: Path) -> None:
         kept = _set_aside(folder, record)
         print(f"{folder}: {' and '.join(changed)} changed since the last run, kept in {kept}")
     elif not known and (others := [name for name in MADE if (folder / name).exists()]):
-        raise Mistake(
+        raise UserError(
             f"{folder} holds {', '.join(others)} of something that is no run of capsnet.train: "
             "name another folder (hydra.run.dir=…), or empty it"
         )
@@ -82,11 +84,11 @@ def claim(folder: Path, identity: dict[str, str], record: Path) -> None:
 
 
 def read_identity(path: Path) -> dict[str, str]:
-    """Read the identity of the run in a folder. Raises Mistake when the file is damaged."""
+    """Read the identity of the run in a folder. Raises UserError when the file is damaged."""
     try:
         return {str(key): str(value) for key, value in json.loads(path.read_text()).items()}
     except (ValueError, AttributeError) as error:
-        raise Mistake(
+        raise UserError(
             f"{path} is damaged ({error}): name another folder (hydra.run.dir=…), or remove the "
             "file and the checkpoints beside it to start afresh"
         ) from None
@@ -110,7 +112,7 @@ def _set_aside(folder: Path, record: Path) -> Path:
 def read_checkpoint(path: Path, module: nn.Module) -> int:
     """Check the checkpoint that a run resumes from, and give its step; none of its code is run.
 
-    Raises Mistake when it is damaged, or another network's.
+    Raises UserError when it is damaged, or another network's.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -118,9 +120,9 @@ def read_checkpoint(path: Path, module: nn.Module) -> int:
         step = int(checkpoint["global_step"])
     except (RuntimeError, UnpicklingError, EOFError, OSError, LookupError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Mistake(f"{path} is damaged or no checkpoint ({reason}): {AFRESH}") from None
+        raise UserError(f"{path} is damaged or no checkpoint ({reason}): {AFRESH}") from None
     if shapes != {name: part.shape for name, part in module.state_dict().items()}:
-        raise Mistake(f"{path} is of another network: {AFRESH}")
+        raise UserError(f"{path} is of another network: {AFRESH}")
     return step
 
 

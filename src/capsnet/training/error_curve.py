@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from capsnet.data.datamodule import EvaluationBatches
 from capsnet.data.examples import Split, evaluation_batch
 from capsnet.metrics import correct
-from capsnet.training.module import DigitsModule
+from capsnet.training.module import ClassifierModule
 
 Point = tuple[int, int, int]  # step, errors, examples
 
@@ -73,7 +73,7 @@ def count_errors(trainer: pl.Trainer, module: Any, split: Split, count: int) -> 
 
     The module is left in the mode, training or evaluation, in which it was found.
     """
-    found: DigitsModule[Any] = module
+    found: ClassifierModule[Any] = module
     training, split = found.training, split.to(found.device)
     found.eval()
     wrong = torch.zeros((), dtype=torch.int64, device=found.device)

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from capsnet import config, networks
-from capsnet.data.datamodule import DigitsDataModule
+from capsnet.data.datamodule import ImageDataModule
 from capsnet.data.registry import DataSet
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.functional import Balance
 from capsnet.kernels.compiled import compiled
 from capsnet.kernels.networks import (
@@ -27,14 +27,14 @@ def build_network(
 ) -> networks.CapsNet | networks.Baseline:
     """Build the run's network for images of that shape, its weights drawn from the run's seed.
 
-    Raises Mistake when the images are too small for it, or when the run asks for kernels that need
-    a GPU where there is none.
+    Raises UserError when the images are too small for it, or when the run asks for kernels that
+    need a GPU where there is none.
     """
     torch.manual_seed(run.seed)
     try:
         built = _build_network(run, image)
     except ValueError as error:
-        raise Mistake(f"model.name = {run.model.name} is not possible: {error}") from error
+        raise UserError(f"model.name = {run.model.name} is not possible: {error}") from error
     choose_convolutions(built, run.trainer.convolutions)
     if run.precision != "32-true":
         channels_last(built)
@@ -70,18 +70,18 @@ CAPSNETS = {"fast": FastCapsNet, "fused": FusedCapsNet, "reference": networks.Ca
 def choose_kernels(trainer: config.Trainer) -> str:
     """Choose the kernels of a CapsNet: fast, fused or reference.
 
-    Raises Mistake when fused is asked for and cannot run, and says what it lacks.
+    Raises UserError when fused is asked for and cannot run, and says what it lacks.
     """
     if trainer.kernels not in ("auto", "fused"):
         return trainer.kernels
     try:
         if torch.cuda.is_available() and not on_cuda(trainer):
-            raise Mistake(
+            raise UserError(
                 f"trainer.kernels=fused needs a CUDA GPU and trainer.accelerator is "
                 f"{trainer.accelerator}: use fast"
             )
         check_fused()
-    except Mistake:
+    except UserError:
         if trainer.kernels == "fused":
             raise
         return "fast"
@@ -134,7 +134,7 @@ def scaled(channels: int, width: float) -> int:
 def build_module(run: config.Run, image: tuple[int, int, int]) -> AnyModule:
     """Build the network together with its loss and optimiser.
 
-    Raises Mistake when kernels or compilation need what the machine lacks.
+    Raises UserError when kernels or compilation need what the machine lacks.
     """
     module = _build_module(run, build_network(run, image))
     if run.trainer.compile:
@@ -161,20 +161,20 @@ def adam_settings(schedule: config.Schedule) -> Optimisation:
 
 
 def check_training(run: config.Run, data: DataSet) -> None:
-    """Raise Mistake for what this machine or these data cannot do, before anything is touched."""
+    """Raise UserError for what this machine or these data cannot do, before anything is touched."""
     if run.precision == "tf32" and not on_cuda(run.trainer):
-        raise Mistake("precision = tf32 needs a CUDA GPU, and this run is to train on none")
+        raise UserError("precision = tf32 needs a CUDA GPU, and this run is to train on none")
     batch, examples = run.schedule.batch, len(data.train)
     if batch > examples:
-        raise Mistake(
+        raise UserError(
             f"schedule.batch = {batch} is not possible: it must be at most {examples:,}, which is "
             "how many training examples there are"
         )
 
 
-def build_datamodule(run: config.Run, data: DataSet) -> DigitsDataModule:
+def build_datamodule(run: config.Run, data: DataSet) -> ImageDataModule:
     """Make what the trainer trains and validates on."""
-    return DigitsDataModule(
+    return ImageDataModule(
         data.train, data.validation, run.schedule.batch, run.schedule.steps, run.seed
     )
 

@@ -36,7 +36,7 @@ class Optimisation:
 Network = TypeVar("Network", bound=CapsNet | Baseline)
 
 
-class DigitsModule(pl.LightningModule, Generic[Network]):
+class ClassifierModule(pl.LightningModule, Generic[Network]):
     """Train and validate any network; subclasses define the loss."""
 
     def __init__(self, network: Network, optimisation: Optimisation, seed: int) -> None:
@@ -102,7 +102,7 @@ class DigitsModule(pl.LightningModule, Generic[Network]):
         return {"optimizer": adam, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
 
 
-class CapsNetModule(DigitsModule[CapsNet]):
+class CapsNetModule(ClassifierModule[CapsNet]):
     """A CapsNet under margin loss, and reconstruction loss where it has a decoder [P]."""
 
     def __init__(
@@ -129,7 +129,7 @@ class CapsNetModule(DigitsModule[CapsNet]):
         return losses
 
 
-class BaselineModule(DigitsModule[Baseline]):
+class BaselineModule(ClassifierModule[Baseline]):
     """A convolutional baseline under cross-entropy: softmax for one digit, sigmoids for two [P]."""
 
     def losses(self, examples: Examples) -> dict[str, Tensor]:

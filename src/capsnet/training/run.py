@@ -83,7 +83,7 @@ def begin(
 ) -> Path | None:
     """Print what is about to be trained, and give the checkpoint to resume from, if there is one.
 
-    Raises Mistake when the checkpoint is damaged or another network's.
+    Raises UserError when the checkpoint is damaged or another network's.
     """
     checkpoint = last_checkpoint(folder)
     step = read_checkpoint(checkpoint, module) if checkpoint.is_file() else None

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from hydra.errors import CompactHydraException
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 
 # The folder for failed jobs' notes. Jobs may run in other processes, which inherit it.
 NOTES = "CAPSNET_FAILED_JOBS"
@@ -18,7 +18,7 @@ NOTES = "CAPSNET_FAILED_JOBS"
 
 @contextmanager
 def failed_jobs_named() -> Iterator[None]:
-    """Surround a sweep. Raises Mistake at the end, which names every job that failed."""
+    """Surround a sweep. Raises UserError at the end, which names every job that failed."""
     with TemporaryDirectory() as folder:
         os.environ[NOTES] = folder
         yield
@@ -26,7 +26,7 @@ def failed_jobs_named() -> Iterator[None]:
     if failed:
         lines = (f"  {_swept(overrides)}: {error}" for overrides, error in failed)
         jobs = "1 job failed" if len(failed) == 1 else f"{len(failed)} jobs failed"
-        raise Mistake("\n".join((f"{jobs}; the others are finished:", *lines)))
+        raise UserError("\n".join((f"{jobs}; the others are finished:", *lines)))
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def failure_noted(number: int, overrides: Sequence[str]) -> Iterator[None]:
     """
     try:
         yield
-    except (Mistake, OSError) as error:
+    except (UserError, OSError) as error:
         folder = Path(os.environ.get(NOTES, ""))
         if not folder.is_absolute() or not folder.is_dir():
             raise CompactHydraException(f"error: {error}") from None

@@ -14,7 +14,7 @@ from capsnet import config
 from capsnet.data.registry import (
     TestSet,
 )
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.training.callbacks import (
     FiniteLoss,
     ProgressBar,
@@ -95,7 +95,7 @@ def build_trainer(
     """Make the trainer: one long epoch of `steps` steps, a checkpoint every now and then.
 
     With `tests`, their errors are counted along the training where the schedule says so.
-    Raises Mistake when the machine has not the devices that the run asks for.
+    Raises UserError when the machine has not the devices that the run asks for.
     """
     silence_lightning()
     log_every = min(run.trainer.log_every, run.schedule.steps)
@@ -125,4 +125,4 @@ def build_trainer(
         )
     except (MisconfigurationException, ValueError) as error:
         asked = f"trainer.accelerator = {run.trainer.accelerator}, .devices = {run.trainer.devices}"
-        raise Mistake(f"{asked} is not possible here: {error}") from error
+        raise UserError(f"{asked} is not possible here: {error}") from error

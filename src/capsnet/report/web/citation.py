@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 
 
 class Citation(NamedTuple):
@@ -20,13 +20,15 @@ class Citation(NamedTuple):
 
 
 def citation(path: Path) -> Citation:
-    """From the file at `path`. Raises Mistake when it names no preferred citation."""
+    """From the file at `path`. Raises UserError when it names no preferred citation."""
     told = yaml.safe_load(path.read_text())
     try:
         cited = told["preferred-citation"]
         return Citation(told["message"], told["title"], text(cited), cited["url"], bibtex(cited))
     except (KeyError, TypeError) as error:
-        raise Mistake(f"{path} lacks {error}: the report page tells from it how to cite") from None
+        raise UserError(
+            f"{path} lacks {error}: the report page tells from it how to cite"
+        ) from None
 
 
 def text(cited: Mapping[str, Any]) -> str:

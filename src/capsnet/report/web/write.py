@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from capsnet import paper
-from capsnet.errors import Mistake
+from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.report.costs import costs_table
@@ -43,7 +43,7 @@ def write(folder: Path, path: Path, swept: Path | None = None) -> None:
     """The page of the records in `folder`, and of the sweep in `swept`, as one file at `path`.
 
     Figures, contact sheets and benchmarks are those beside `folder`; the page says which it lacks.
-    Raises Mistake when there are no records, or no sweep where one is named.
+    Raises UserError when there are no records, or no sweep where one is named.
     """
     write_atomically(path, page(folder, swept).encode())
 
@@ -52,7 +52,7 @@ def page(folder: Path, swept: Path | None = None) -> str:
     """Return the page that `write` writes."""
     records = read_records(folder)
     if not records:
-        raise Mistake(f"there are no results in {folder}: run `dvc repro` first")
+        raise UserError(f"there are no results in {folder}: run `dvc repro` first")
     found = sweep_of(read_runs(swept, "**/record.json")) if swept else None
     known = results(records)
     absent = {name for name, shown in (("sweep", found), ("extras", known["extras"])) if not shown}

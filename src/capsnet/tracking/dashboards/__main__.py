@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capsnet.config import Logger
-from capsnet.errors import Mistake, told_plainly
+from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.files import write_json
 from capsnet.tracking.credentials import host, logged_in
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def main() -> None:
     """Build both, and upload them where there is an account."""
     arguments = _parser().parse_args()
-    with told_plainly():
+    with exit_on_user_error():
         if importlib.util.find_spec("wandb_workspaces") is None:
-            raise Mistake("wandb-workspaces is not installed: `pip install -e '.[dashboards]'`")
+            raise UserError("wandb-workspaces is not installed: `pip install -e '.[dashboards]'`")
         os.environ.setdefault("WANDB_SILENT", "true")
         wanted = arguments.entity, arguments.project, arguments.schedule
         if logged_in():
@@ -63,7 +63,7 @@ def write(entity: str | None, project: str, schedule: str, path: Path) -> None:
 def upload(entity: str | None, project: str, schedule: str) -> None:
     """New ones each time: what people have changed on an older one stays theirs.
 
-    Raises Mistake when the server refuses or does not answer.
+    Raises UserError when the server refuses or does not answer.
     """
     import wandb
 
@@ -96,11 +96,11 @@ def draw(api: "wandb.Api", place: "Place") -> None:
 
 @contextmanager
 def refusals_told() -> Iterator[None]:
-    """Turn refusals into a Mistake. The clients' errors have no parent in common but Exception."""
+    """Turn refusals into UserError. The clients' errors have only Exception in common."""
     try:
         yield
     except Exception as error:
-        raise Mistake(f"{host()} did not take it: {error}") from error
+        raise UserError(f"{host()} did not take it: {error}") from error
 
 
 if __name__ == "__main__":

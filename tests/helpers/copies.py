@@ -6,7 +6,7 @@ from pathlib import Path
 
 from capsnet.compose import names
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 PARTS = (
     *("src", "conf", "demo/dvc.yaml", "dvc.yaml", "CITATION.cff", "results/benchmark"),
     *(".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".dvcignore", ".gitignore"),
