@@ -104,8 +104,8 @@ def runs(tmp_path: Path) -> dict[Path, Record]:
         )
         for name, model in (
             ("affnist_baseline", {"name": "affnist_baseline", "width": 1.0}),
-            ("affnist_capsnet", record().model),
-            ("mnist_capsnet_r3_recon", record().model),
+            ("affnist_capsnet", {"name": "capsnet", "width": 1.0}),
+            ("mnist_capsnet_r3_recon", {"name": "capsnet", "width": 1.0}),
         )
     }
     for place, path in enumerate(made):
@@ -154,7 +154,7 @@ def three_seeds(folder: Path, experiment: str, affine_falls: float) -> dict[Path
         folder / f"{experiment}-{seed}.json": record(
             experiment=experiment,
             seed=seed,
-            model=record().model | {"name": experiment},
+            model={"name": experiment.replace("affnist_c", "c"), "width": 1.0},
             tests=sets,
             stop_at=0.99,
             stopped=9000,

@@ -320,9 +320,9 @@ def test_figures_of_two_recipes_show_one_and_compare_both(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_curves_are_named_by_what_was_set_by_hand_for_some(tmp_path: Path) -> None:
     steps, rate = "schedule.steps=9", "schedule.learning_rate=0.1"
-    leave(tmp_path / "some", record(seed=0, changed=(steps,)), trained())
-    leave(tmp_path / "some", record(seed=1, changed=(steps,)), trained())
-    leave(tmp_path / "some", record(seed=2, changed=(rate, steps)), trained())
+    leave(tmp_path / "some", record(seed=0, overrides=(steps,)), trained())
+    leave(tmp_path / "some", record(seed=1, overrides=(steps,)), trained())
+    leave(tmp_path / "some", record(seed=2, overrides=(rate, steps)), trained())
     list(figures.draw(tmp_path / "some", tmp_path))
     drawn = words(tmp_path / "curves.svg")
     assert "3 iterations, decoder" in drawn
@@ -389,8 +389,8 @@ def test_a_sweep_s_numbers(tmp_path: Path) -> None:
 def test_what_differs_in_more_than_iterations_is_another_series() -> None:
     runs = [Run(record(), {}), Run(record(recipe="text"), {}), Run(routed(3, seed=1), {})]
     runs += [Run(record(batch=64), {}), Run(record(training_examples=48_000), {})]
-    by_hand = record(seed=2, changed=("model.routing_iterations=5",))
-    runs += [Run(by_hand, {}), Run(replace(by_hand, changed=("schedule.decay_steps=9",)), {})]
+    by_hand = record(seed=2, overrides=("model.routing_iterations=5",))
+    runs += [Run(by_hand, {}), Run(replace(by_hand, overrides=("schedule.decay_steps=9",)), {})]
     sweep = Sweep("model.routing_iterations", runs)
     assert sorted(len(group) for group in sweep.series().values()) == [1, 1, 1, 1, 3]
     assert {*sweep.labels()} == {
@@ -407,7 +407,7 @@ def swept(rate: str, seed: int, errors: int, **changes: Any) -> Run:
     changed = (f"schedule.learning_rate={rate}", "schedule.steps=20")
     tests = {"test": outcome("mnist", errors, 10_000)}
     one = record(
-        changed=changed, seed=seed, tests=tests, steps_planned=20, steps_done=20, **changes
+        overrides=changed, seed=seed, tests=tests, steps_planned=20, steps_done=20, **changes
     )
     return Run(one, {"curve.train/loss": curve(*[2.0 if one.recipe == "text" else 0.1] * 20)})
 

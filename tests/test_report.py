@@ -39,7 +39,7 @@ from capsnet.report.speed import speed_tables
 from capsnet.report.statistics import mcnemar
 from capsnet.report.tables import markdown, paper_table, verdict
 from capsnet.report.verdicts import pooled
-from helpers.records import record
+from helpers.records import of_schema_1, record
 from helpers.running import output
 
 R3 = paper.MNIST[-1]
@@ -74,31 +74,38 @@ def test_student_s_interval_is_the_textbook_s() -> None:
     assert t_interval([1, 2, 3]) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
 
 
-@pytest.mark.parametrize(("digits", "kind"), [(None, "wilson"), (100, "by digit")])
+@pytest.mark.parametrize(("distinct", "kind"), [(None, "wilson"), (100, "by digit")])
 def test_an_old_record_says_what_its_interval_counts(
-    digits: int | None, kind: str, tmp_path: Path
+    distinct: int | None, kind: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "seed0.json"
-    one = replace(outcome("mnist", 3, 200), digits=digits)
-    write_record(record(tests={"test": one}), path)
-    old = json.loads(path.read_text())
+    one = replace(outcome("mnist", 3, 200), num_distinct=distinct)
+    old = of_schema_1(record(tests={"test": one}), path)
     del old["tests"]["test"]["interval_kind"]
     path.write_text(json.dumps(old))
     assert read_record(path).tests["test"] == replace(one, interval_kind=kind)
 
 
-def test_an_old_record_does_not_know_what_was_set_by_hand(tmp_path: Path) -> None:
+def test_an_old_record_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    path = tmp_path / "seed0.json"
+    one = record(overrides=("schedule.batch=32",))
+    old = of_schema_1(one, path)
+    path.write_text(json.dumps(old | {"changed": ["schedule.batch=32"]}))
+    assert read_record(path) == one
+    path.write_text(json.dumps(old))
+    unknown = read_record(path)
+    assert (unknown.overrides, unknown.overrides_known) == ((), False)
+    write_record(unknown, path)
+    assert not read_record(path).overrides_known
+    assert verdict_of([unknown]) == "none: values unknown"
+
+
+def test_a_record_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "seed0.json"
     write_record(record(), path)
-    old = json.loads(path.read_text())
-    assert read_record(path).changed_known
-    del old["changed"], old["changed_known"]
-    path.write_text(json.dumps(old))
-    one = read_record(path)
-    assert (one.changed, one.changed_known) == ((), False)
-    write_record(one, path)
-    assert not read_record(path).changed_known
-    assert verdict_of([one]) == "none: values unknown"
+    path.write_text(path.read_text().replace('"schema": 2', '"schema": 3'))
+    with pytest.raises(UserError, match=r"written by another version.*schema 3 is newer than 2"):
+        read_record(path)
 
 
 def bits(n: int, *ones: range) -> np.ndarray:
@@ -127,7 +134,7 @@ def test_pictures_of_the_same_digit_are_not_independent() -> None:
     # Shares 100, 100, 50, 50, 50, 0, …: mean 35, sd √(15250 / 9), t(0.975; 9) = 2.262157.
     half = 2.262157 * math.sqrt(15250 / 9 / 10)
     one = outcome_of("mnist", TWICE, 10)
-    assert (one.errors, one.total, one.digits) == (7, 20, 10)
+    assert (one.errors, one.total, one.num_distinct) == (7, 20, 10)
     assert one.interval_percent == pytest.approx((35 - half, 35 + half), abs=1e-5)
     assert outcome_of("mnist", TWICE, 20) == outcome("mnist", 7, 20)
 
@@ -159,8 +166,8 @@ def test_mcnemar_s_test_knows_that_digits_come_again() -> None:
 
 def test_a_record_survives_writing_and_reading(tmp_path: Path) -> None:
     path = tmp_path / "exp" / "seed0.json"
-    write_record(record(changed=("schedule.batch=32",)), path)
-    assert read_record(path) == record(changed=("schedule.batch=32",))
+    write_record(record(overrides=("schedule.batch=32",)), path)
+    assert read_record(path) == record(overrides=("schedule.batch=32",))
     write_record(record(), path)
     write_arrays(path, {"wrong.test": bits(45, range(3))})
     assert read_records(tmp_path) == {path: record()}
@@ -178,7 +185,7 @@ def test_a_record_survives_writing_and_reading(tmp_path: Path) -> None:
         (record(stop_at=0.99), "none: accuracy not reached"),
         (demo(), "none: demo"),
         (record(model={"name": "capsnet", "width": 0.25}), "none: demo"),
-        (record(changed=("schedule.batch=32",)), "none: values set by hand"),
+        (record(overrides=("schedule.batch=32",)), "none: values set by hand"),
         (record(training_examples=50_000), "none: fewer examples"),
         (record(total=9_999), "none: fewer examples"),
         (record(clean=False), "none: uncommitted code"),
@@ -436,7 +443,7 @@ def test_a_baseline_is_compared_with_either_recipe() -> None:
     lines = claims_table(runs, paper.CLAIMS[:1])[1:]
     assert [(line[2], line[6]) for line in lines] == [("+0.15", "released"), ("+0.16", "text")]
     assert paper_table(runs, paper.MNIST)[1][7] == "mnist, any recipe"
-    changed = {Path("d"): record(40, changed=("schedule.batch=32",), **baseline)}
+    changed = {Path("d"): record(40, overrides=("schedule.batch=32",), **baseline)}
     alone = claims_table({Path("a"): kinds[0]} | changed, paper.CLAIMS[:1])[1]
     assert alone[1:3] == ("not enough runs", "–")
 
@@ -573,7 +580,7 @@ def test_the_claims_compare_the_longest_runs_that_both_models_have() -> None:
 @pytest.mark.slow
 def test_a_terminal_s_table_shows_what_was_set_by_hand(tmp_path: Path) -> None:
     by_hand = ("model.width=0.25", "schedule.learning_rate=0.0001", "schedule.steps=2000")
-    write_record(record(changed=by_hand), tmp_path / "results/mine/some/seed0.json")
+    write_record(record(overrides=by_hand), tmp_path / "results/mine/some/seed0.json")
     code, printed = output("report", "table", "--profile", "mine", cwd=tmp_path)
     assert code == 0, printed
     assert all(value in printed for value in by_hand)
@@ -585,7 +592,12 @@ def test_the_results_page_shows_sweeps_and_counts_their_hours(tmp_path: Path) ->
     hour = {"device": "abacus", "train_seconds": 3600.0, "steps_done": 1000}
     others = {}
     for iterations, errors in ((3, 30), (1, 40)):
-        routed = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations}
+        routed = {
+            "name": "capsnet",
+            "width": 1.0,
+            "routing_iterations": iterations,
+            "decoder": False,
+        }
         path = tmp_path / "sweeps" / "routing" / f"r{iterations}" / "record.json"
         others[path] = record(errors, model=routed, **hour)
         path.parent.mkdir(parents=True)

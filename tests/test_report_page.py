@@ -278,7 +278,7 @@ GENERATED = {
 def test_what_numbers_are_worth_is_said_of_each_kind(tmp_path: Path) -> None:
     affnist = record(experiment="affnist_capsnet", tests=GENERATED, stop_at=0.99, seed=5)
     full = [record(seed=seed) for seed in range(3)]
-    by_hand, fewer = record(changed=("schedule.batch=32",)), record(training_examples=9, seed=6)
+    by_hand, fewer = record(overrides=("schedule.batch=32",)), record(training_examples=9, seed=6)
     short = [record(**SHORT, seed=seed) for seed in range(2)]
     shown = made(tmp_path, *full, record(**DEMO), *short, affnist, by_hand, fewer)
     [ribbon] = [one for one in shown[1] if "ribbon" in one.get("class", "")]
@@ -371,7 +371,7 @@ def test_losses_of_two_recipes_are_two_charts() -> None:
     """The text's margin loss is 20 times the released one by definition."""
     runs = [
         Run(
-            record(recipe=recipe, changed=(f"schedule.learning_rate={rate}",)),
+            record(recipe=recipe, overrides=(f"schedule.learning_rate={rate}",)),
             {"curve.train/loss": np.array([(1.0, loss)])},
         )
         for recipe, loss in (("released", 0.1), ("text", 2.0))

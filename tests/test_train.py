@@ -312,9 +312,9 @@ def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
     records = [read_record(path) for path in sorted(tmp_path.glob("runs/*/record.json"))]
     assert [record.wandb_id for record in records] == [page.id for [page] in pages]
     assert records[0].identity["config"] != records[1].identity["config"]
-    by_hand = ("model.width=0.03", "schedule.steps=3")
-    assert [one.changed for one in records] == [
-        (f"model.routing_iterations={count}", *by_hand) for count in (1, 2)
+    result_overrides = ("model.width=0.03", "schedule.steps=3")
+    assert [one.overrides for one in records] == [
+        (f"model.routing_iterations={count}", *result_overrides) for count in (1, 2)
     ]
 
 
@@ -356,7 +356,7 @@ def test_jobs_that_cannot_run_end_no_other_and_are_all_named(
     )
     assert code == 1
     [record] = [read_record(path) for path in tmp_path.glob("runs/*/record.json")]
-    assert record.model["routing_iterations"] == 1
+    assert vars(record.model)["routing_iterations"] == 1
     assert printed.endswith(
         "error: 2 jobs failed; the others are finished:\n"
         "  model.routing_iterations=0: "
@@ -447,7 +447,9 @@ def test_the_routing_sweep_is_one_command_and_its_jobs_may_run_side_by_side(
     assert code == 0, printed
     folder = tmp_path / "runs" / "sweeps" / "routing_iterations"
     records = [read_record(path) for path in folder.glob("*/record.json")]
-    told = sorted((one.experiment, one.model["routing_iterations"], one.seed) for one in records)
+    told = sorted(
+        (one.experiment, vars(one.model)["routing_iterations"], one.seed) for one in records
+    )
     assert told == [("mnist_capsnet_r3_recon", 1, 1), ("mnist_capsnet_r3_recon", 5, 1)]
 
 

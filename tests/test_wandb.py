@@ -56,7 +56,9 @@ def test_a_page_says_what_the_run_was(experiment: str, data: str, shown: dict[st
     assert set(page.tags) == {"uci-digits", data, "released", "demo"}
     assert page.config["schedule"]["batch"] == 32
     assert page.config["identity"] == record.identity
-    assert page.config["model"].get("routing_iterations") == record.model.get("routing_iterations")
+    assert page.config["model"].get("routing_iterations") == vars(record.model).get(
+        "routing_iterations"
+    )
 
 
 def test_a_page_is_read_however_much_of_it_is_written(
@@ -283,7 +285,7 @@ def test_the_agents_of_two_sweeps_run_what_they_say(
         assert agent._run_processes[chosen].wait() == 0
         [record] = [read_record(path) for path in tmp_path.glob(f"runs/{name}/*/record.json")]
         [page] = [page for run in tmp_path.glob(f"runs/{name}/*") for page in read_runs(run)]
-        assert (record.seed, record.model["routing_iterations"]) == (1, 2)
+        assert (record.seed, vars(record.model)["routing_iterations"]) == (1, 2)
         assert page.id == record.wandb_id == chosen
         assert page.summary["validation/error"] <= 1
 

@@ -21,7 +21,7 @@ from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable, write_json
 from capsnet.records.record import Outcome, read_record
 from capsnet.records.run_folder import run_folder, trained_run
-from capsnet.train import by_hand
+from capsnet.train import result_overrides
 
 if TYPE_CHECKING:
     import torch
@@ -106,9 +106,9 @@ def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -
     named = f"{weights.name}:{wandb_summary.alias(weights)}"
     sources = {name: test.source for name, test in outcomes.items()}
     record = folder / "record.json"
-    trained = read_record(record).changed if record.is_file() else ()
-    changed = (*trained, *by_hand(overrides))
-    about = asdict(run) | {"sources": sources, "weights": named, "changed": changed}
+    trained = read_record(record).overrides if record.is_file() else ()
+    all_overrides = (*trained, *result_overrides(overrides))
+    about = asdict(run) | {"sources": sources, "weights": named, "overrides": all_overrides}
     with wandb_finished():
         shown = start_wandb(run, folder, "evaluate", about)
         wandb_summary.evaluated(shown, outcomes, weights, manifest_paths(run.data))

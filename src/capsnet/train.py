@@ -36,7 +36,7 @@ def job(cfg: DictConfig) -> None:
         run = config.validated(cfg)
         if sweep:
             fit_for_a_sweep(run)
-        train(run, Path(hydra_cfg.runtime.output_dir), by_hand(overrides))
+        train(run, Path(hydra_cfg.runtime.output_dir), result_overrides(overrides))
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def fit_for_a_sweep(run: config.Run) -> None:
         )
 
 
-def by_hand(overrides: Sequence[str]) -> tuple[str, ...]:
+def result_overrides(overrides: Sequence[str]) -> tuple[str, ...]:
     """Those of Hydra's overrides that set a number-deciding value beside the files of conf/."""
     plain = (one.lstrip("+") for one in overrides)
     deciding = ("data=", "data.", "model=", "model.", "recipe.", "schedule.")
@@ -68,10 +68,10 @@ def by_hand(overrides: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(one for key, one in last.items() if key != "data.root"))
 
 
-def train(run: config.Run, folder: Path, changed: tuple[str, ...] = ()) -> "Record | None":
+def train(run: config.Run, folder: Path, overrides: tuple[str, ...] = ()) -> "Record | None":
     """Train in `folder`, resuming what was begun there, evaluate, and write the record.
 
-    `changed` are the values that were set by hand, for the record. None on every process of a
+    `overrides` are the values that were set by hand, for the record. None on every process of a
     distributed run but the first. Raises UserError when the data are not prepared, the run is not
     what was composed, a path cannot be written, or the folder is in use; Interrupted after a
     signal.
@@ -85,7 +85,7 @@ def train(run: config.Run, folder: Path, changed: tuple[str, ...] = ()) -> "Reco
         )
     from capsnet.training.run import train_and_record  # imports torch, which takes seconds
 
-    return train_and_record(run, folder, changed)
+    return train_and_record(run, folder, overrides)
 
 
 if __name__ == "__main__":

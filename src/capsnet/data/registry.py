@@ -10,6 +10,7 @@ import torch
 from capsnet import config
 from capsnet.data import affnist, affnist_official, expanded, multimnist, storage
 from capsnet.data.examples import Split, UnshiftedImages
+from capsnet.data.info import DatasetInfo
 from capsnet.data.shifted import EnumeratedShifts, ShiftedImages
 from capsnet.data.storage import LabelledImages
 from capsnet.errors import UserError
@@ -44,6 +45,14 @@ class DataSet(NamedTuple):
         first = self.tests["test"].split.examples(torch.tensor([0]), None)
         channels, height, width = first.images.shape[1:]
         return channels, height, width
+
+    @property
+    def info(self) -> DatasetInfo:
+        """Describe the images."""
+        first = self.tests["test"].split.examples(torch.tensor([0]), None)
+        source = self.tests["test"].source
+        labels = first.labels.shape[1]
+        return DatasetInfo(source, *self.image, labels_per_image=labels, stand_in=source != "mnist")
 
 
 def load_dataset(run: config.Run) -> DataSet:

@@ -22,7 +22,7 @@ class Provenance:
     identity: dict[str, str]  # digests of configuration, data and code, and the seed
     commit: str | None
     clean: bool | None  # whether src/ and conf/ were the commit's
-    changed: tuple[str, ...]  # values set by hand beside the files of conf/: KEY=VALUE
+    overrides: tuple[str, ...]  # values set on the command line: KEY=VALUE
 
 
 def device_name(device: "torch.device") -> str:

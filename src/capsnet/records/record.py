@@ -11,8 +11,11 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from capsnet import config
 from capsnet.config import Run
+from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
+from capsnet.records import older
 from capsnet.records.clusters import Counts
 from capsnet.records.files import write_atomically, write_json
 from capsnet.records.provenance import Provenance, versions
@@ -29,7 +32,7 @@ class Outcome:
     errors: int
     total: int
     interval_percent: tuple[float, float]  # 95 %
-    digits: int | None = None  # where several examples show one: example i shows i mod digits
+    num_distinct: int | None = None  # images, where several examples show one: i shows i mod this
     interval_kind: str = WILSON  # or BY_DIGIT, BY_PAIR: what examples have in common
 
     @property
@@ -54,18 +57,18 @@ def outcome(source: str, errors: int, total: int) -> Outcome:
 
 
 def outcome_of(
-    source: str, wrong: NDArray[np.bool_], digits: int, partners: Counts | None = None
+    source: str, wrong: NDArray[np.bool_], num_distinct: int, partners: Counts | None = None
 ) -> Outcome:
-    """Count wrong [n], where example i shows digit i mod `digits`: if n > `digits`, `clustered`.
+    """Count wrong [n], example i showing image i mod `num_distinct`: if n is more, `clustered`.
 
-    Where each example shows a second digit, `partners` is what `partner_counts` counts of it.
+    Where each example shows a second image, `partners` is what `partner_counts` counts of it.
     """
     one = outcome(source, int(wrong.sum()), len(wrong))
-    if partners is None and digits == one.total:
+    if partners is None and num_distinct == one.total:
         return one
     kind = BY_DIGIT if partners is None else BY_PAIR
-    interval = clustered(wrong, digits, partners)
-    return replace(one, interval_percent=interval, digits=digits, interval_kind=kind)
+    interval = clustered(wrong, num_distinct, partners)
+    return replace(one, interval_percent=interval, num_distinct=num_distinct, interval_kind=kind)
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ class Record:
     tests: dict[str, Outcome]  # 'test', and 'affnist' where the run is judged on that too
     training_examples: int
     parameters: int
-    model: dict[str, Any]  # name, width (1: the paper's) and choices of the network
+    dataset: DatasetInfo
+    model: config.Model
     train_seconds: float
     images_per_second: float
     device: str
@@ -107,14 +111,16 @@ class Record:
     versions: dict[str, str]
     wandb_id: str | None
     precision: str = "32-true"  # tf32, bf16-mixed: what convolutions multiplied in
-    changed: tuple[str, ...] = ()  # what was set by hand beside the files of conf/: KEY=VALUE
-    changed_known: bool = True  # False where a record is from before `changed`
+    overrides: tuple[str, ...] = ()  # values that were set on the command line: KEY=VALUE
+    overrides_known: bool = True  # False where a record is from before `overrides`
     trainer: dict[str, Any] = field(default_factory=dict)  # kernels, devices, … that it ran with
+    schema: int = older.SCHEMA
 
     @classmethod
     def of(
         cls,
         run: Run,
+        dataset: DatasetInfo,
         provenance: Provenance,
         training: TrainingSummary,
         tests: dict[str, Outcome],
@@ -135,7 +141,8 @@ class Record:
             tests=tests,
             training_examples=training.examples,
             parameters=training.parameters,
-            model=asdict(run.model),
+            dataset=dataset,
+            model=run.model,
             train_seconds=round(training.seconds, 1),
             images_per_second=round(rate, 1),
             device=training.device,
@@ -148,18 +155,18 @@ class Record:
 
     @property
     def capsules(self) -> bool:
-        """Whether it is a CapsNet; recipes change no baseline."""
-        return "routing_iterations" in self.model
+        """Tell whether it is a CapsNet; recipes change no baseline."""
+        return isinstance(self.model, config.CapsNet)
 
     @property
     def variant(self) -> str:
-        """The recipe, the arithmetic where that is not fp32, and what was set by hand.
+        """The recipe, the arithmetic where that is not fp32, and the overrides.
 
         Runs that differ in it are never pooled.
         """
         arithmetic = {"32-true": (), "tf32": ("TF32",), "bf16-mixed": ("bf16",)}[self.precision]
         recipe = self.recipe if self.capsules else "any recipe"
-        return ", ".join((recipe, *arithmetic, *self.changed))
+        return ", ".join((recipe, *arithmetic, *self.overrides))
 
     @property
     def processes(self) -> int:
@@ -178,32 +185,37 @@ def record_path(folder: Path, record: str | None) -> Path:
 
 
 def write_record(record: Record, path: Path) -> None:
-    """Store the record, whole or not at all."""
-    write_json(asdict(record), path)
+    """Write the record atomically."""
+    write_json(asdict(record) | {"dataset": record.dataset._asdict()}, path)
 
 
 def read_record(path: Path) -> Record:
-    """The record at `path`. Raises UserError when it is none, or of another version."""
+    """Read the record at `path`, of this schema or an older one.
+
+    Raises UserError when it is none, or of a newer version.
+    """
     try:
-        values: dict[str, Any] = json.loads(path.read_text())
+        values = older.current(json.loads(path.read_text()))
         tests = {name: _outcome(**test) for name, test in values.pop("tests").items()}
-        values.setdefault("changed_known", "changed" in values)
-        changed = tuple(values.pop("changed", ()))
-        values["device"] = values["device"].replace(", 1 threads", ", 1 thread")  # as once written
-        return Record(**values, tests=tests, changed=changed)
+        model = values.pop("model")
+        return Record(
+            tests=tests,
+            dataset=DatasetInfo.read(values.pop("dataset")),
+            model=config.MODELS[model["name"]](**model),
+            overrides=tuple(values.pop("overrides")),
+            **values,
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} is no result of this version: train it again ({error!r})"
+            f"{path} was written by another version; train the run again ({error!r})"
         ) from error
 
 
-def _outcome(interval_percent: Sequence[float], **values: Any) -> Outcome:
-    """An outcome as read: one without `interval_kind` is from before intervals by pair."""
-    kind = values.setdefault("interval_kind", BY_DIGIT if values.get("digits") else WILSON)
-    if kind not in (WILSON, BY_DIGIT, BY_PAIR):
-        raise ValueError(f"interval_kind {kind!r}")
+def _outcome(interval_percent: Sequence[float], interval_kind: str, **values: Any) -> Outcome:
+    if interval_kind not in (WILSON, BY_DIGIT, BY_PAIR):
+        raise ValueError(f"interval_kind {interval_kind!r}")
     low, high = interval_percent
-    return Outcome(interval_percent=(low, high), **values)
+    return Outcome(interval_percent=(low, high), interval_kind=interval_kind, **values)
 
 
 def read_records(folder: Path, pattern: str = "*/*.json") -> dict[Path, Record]:

@@ -60,7 +60,7 @@ def answers(path: Path, record: Record, test: str) -> Answers | None:
     wrong = np.unpackbits(arrays[f"wrong.{test}"])[: outcome.total].astype(np.int8)
     partners = arrays.get(f"by_partner.{test}")
     kept = None if partners is None else partners.astype(np.int64)
-    return Answers(wrong, outcome.digits or outcome.total, kept)
+    return Answers(wrong, outcome.num_distinct or outcome.total, kept)
 
 
 def in_general(seeds: Sequence[Answers], noise: Noise | None) -> tuple[float, float]:
@@ -102,7 +102,7 @@ def contrast(runs: Mapping[Path, Record], found: Sequence[Pair], test: str) -> C
     both = [(one, other) for one, other in kept if one is not None and other is not None]
     if not both or len(both) < len(kept):
         return None
-    each = [_mcnemar(*pair, runs[found[0][0]].tests[test].digits) for pair in both]
+    each = [_mcnemar(*pair, runs[found[0][0]].tests[test].num_distinct) for pair in both]
     differences = [other - one for one, other in both]
     p = each[0].p if len(each) == 1 else chi_square(reduce(Answers.plus, differences).sums())
     return Contrast(each, differences, p)

@@ -26,7 +26,7 @@ def draw(folder: Path, target: Path) -> Iterator[Path]:
     if not runs:
         raise UserError(f"no record in {folder} has its arrays (.npz) beside it: train again")
     alike = _most(runs, lambda run: run.record.variant)
-    same_recipe = _most(runs, lambda run: replace(run.record, changed=()).variant)
+    same_recipe = _most(runs, lambda run: replace(run.record, overrides=()).variant)
     for name, wanted in FIGURES.items():
         if wanted(target / name, same_recipe if name == "curves" else alike):
             yield from files(target / name)

@@ -92,28 +92,28 @@ def real(runs: Mapping[Path, Record]) -> dict[Path, Record]:
 
 
 def demo(record: Record) -> bool:
-    """Tell whether it has other digits than MNIST's, or a narrower network than the paper's."""
-    return record.source != "mnist" or record.model["width"] != 1
+    """Tell whether its data stand in for the paper's, or its network is narrower or wider."""
+    return record.dataset.stand_in or record.model.width != 1
 
 
 def _kind(record: Record) -> tuple[object, ...]:
     schedule = record.steps_planned, record.schedule, record.batch, record.training_examples
     values = [record.identity.get(name, "") for name in ("config", "data")]
     made = code(record), record.clean is False
-    return *schedule, record.variant, record.source, record.model["width"], *values, *made
+    return *schedule, record.variant, record.source, record.model.width, *values, *made
 
 
 def _noise(record: Record) -> tuple[object, ...]:
     """All in which rows must agree for their seeds to be equally noisy; not model or recipe."""
     schedule = record.schedule, record.steps_planned, record.batch, record.training_examples
-    values = record.model["width"], record.source, record.precision, record.changed
+    values = record.model.width, record.source, record.precision, record.overrides
     return schedule, values, code(record), record.clean is False
 
 
 def circumstances(record: Record) -> tuple[object, ...]:
     """All in which two runs must agree, to be compared example by example: not model or recipe."""
     schedule = record.schedule, record.steps_planned, record.batch, record.training_examples
-    same = record.model["width"], record.identity["data"], record.changed
+    same = record.model.width, record.identity["data"], record.overrides
     return record.seed, record.precision, schedule, *same
 
 
@@ -132,7 +132,7 @@ def shortcoming(records: Sequence[Record]) -> str | None:
     """Why runs cannot speak for or against the paper, in a few words; None when they can."""
     if any(demo(record) for record in records):
         return "demo"
-    if any(record.changed for record in records):
+    if any(record.overrides for record in records):
         return "values set by hand"
     if any(short(record) for record in records):
         return "short schedule"
@@ -140,7 +140,7 @@ def shortcoming(records: Sequence[Record]) -> str | None:
         return "accuracy not reached"
     if any(_fewer(record) for record in records):
         return "fewer examples"
-    if not all(record.changed_known for record in records):
+    if not all(record.overrides_known for record in records):
         return "values unknown"
     if any(record.clean is False for record in records):
         return "uncommitted code"

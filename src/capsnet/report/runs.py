@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from capsnet import config
 from capsnet.errors import UserError
 from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.report import groups
@@ -29,12 +30,13 @@ class Run(NamedTuple):
     @property
     def iterations(self) -> int | None:
         """Return the routing iterations; None for baselines."""
-        return self.record.model.get("routing_iterations")
+        model = self.record.model
+        return model.routing_iterations if isinstance(model, config.CapsNet) else None
 
     @property
     def decoder(self) -> bool:
         """Tell whether it reconstructs."""
-        return bool(self.record.model.get("decoder", False))
+        return isinstance(self.record.model, config.CapsNet) and self.record.model.decoder
 
     @property
     def set(self) -> str:
@@ -74,7 +76,7 @@ def read_runs(folder: Path, pattern: str = "*/*.json") -> list[Run]:
 def caption(runs: Sequence[Run], *remarks: str) -> str:
     """Write which runs are shown, on what and for how long they trained, and `remarks` below."""
     records = [run.record for run in runs]
-    recipes = [replace(record, changed=()).variant for record in records]
+    recipes = [replace(record, overrides=()).variant for record in records]
     routed = [name for name, record in zip(recipes, records, strict=True) if record.capsules]
     experiments = _unique(record.experiment for record in records)
     facts = (
@@ -90,17 +92,17 @@ def caption(runs: Sequence[Run], *remarks: str) -> str:
 
 def by_hand(records: Sequence[Record]) -> Iterator[str]:
     """List the values set by hand, for each key: 'model.routing_iterations=1, 3', say."""
-    pairs = [one.partition("=") for record in records for one in record.changed]
+    pairs = [one.partition("=") for record in records for one in record.overrides]
     for key in _unique(key for key, _, _ in pairs):
         yield f"{key}={_told(value for name, _, value in pairs if name == key)}"
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
     """Name each run by its kind, and by what was set by hand for it but not for all of `runs`."""
-    common = set[str].intersection(*({*run.record.changed} for run in runs))
-    said = {*common, *(one for run in runs for one in run.record.changed if one.startswith(KIND))}
+    common = set[str].intersection(*({*run.record.overrides} for run in runs))
+    said = {*common, *(one for run in runs for one in run.record.overrides if one.startswith(KIND))}
     return [
-        ", ".join((run.kind, *(one for one in run.record.changed if one not in said)))
+        ", ".join((run.kind, *(one for one in run.record.overrides if one not in said)))
         for run in runs
     ]
 

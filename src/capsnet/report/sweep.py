@@ -98,7 +98,7 @@ def sweep_of(runs: Sequence[Run]) -> Sweep:
 
 def settings(run: Run) -> dict[str, str]:
     """The values that were set by hand, and the routing iterations, by key."""
-    pairs = (one.partition("=") for one in run.record.changed)
+    pairs = (one.partition("=") for one in run.record.overrides)
     routed = {} if run.iterations is None else {ITERATIONS: str(run.iterations)}
     return {key: value for key, _, value in pairs} | routed
 
@@ -108,9 +108,9 @@ def facts(run: Run, key: str) -> dict[str, str]:
     one = run.record
     about = {
         "experiment": one.experiment,
-        "recipe": replace(one, changed=()).variant,
+        "recipe": replace(one, overrides=()).variant,
         "data.holdout": f"{one.training_examples:,} {one.source}",
-        "model.width": f"width {one.model['width']:g}",
+        "model.width": f"width {one.model.width:g}",
         "model.decoder": ("decoder" if run.decoder else "no decoder") if one.capsules else "",
         "schedule.steps": f"{one.schedule}: {one.steps_planned:,} steps",
         "schedule.batch": f"batch {one.batch}",

@@ -55,14 +55,14 @@ def start_wandb(
     """A W&B page in `folder` about `run`, whose `job` is 'train' or 'evaluate'.
 
     `about` is its config; its `sources`, whose digits they are, become tags, and what was
-    `changed` by hand is added to the name. Never a prompt and never a hang: offline unless there
+    `overrides` are added to the name. Never a prompt and never a hang: offline unless there
     is a key, or where the server gives no answer or refuses it.
     """
     import wandb
 
     os.environ.setdefault("WANDB_MODE", "online" if logged_in() else "offline")
     os.environ.setdefault("WANDB_SILENT", "true")
-    name = " ".join((f"{run.name}-seed{run.seed}", *about.get("changed", ())))
+    name = " ".join((f"{run.name}-seed{run.seed}", *about.get("overrides", ())))
     begin = partial(
         wandb.init,
         project=run.logger.project,

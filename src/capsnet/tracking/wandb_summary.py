@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capsnet.config import CapsNet
 from capsnet.paper import TABLES
 from capsnet.records.record import Outcome, Record
 from capsnet.records.run_folder import CONFIG, WEIGHTS
@@ -201,8 +202,8 @@ def which(record: Record, test: Outcome) -> str:
     """Describe what distinguishes a run from others of its experiment."""
     model = record.model
     facts = [record.recipe, test.source, f"{record.steps_planned:,} steps of {record.batch}"]
-    if "routing_iterations" in model:
-        facts.append(f"routing {model['routing_iterations']}")
-    if model["width"] != 1:
-        facts.append(f"width {model['width']:g}")
+    if isinstance(model, CapsNet):
+        facts.append(f"routing {model.routing_iterations}")
+    if model.width != 1:
+        facts.append(f"width {model.width:g}")
     return ", ".join(facts)

@@ -27,7 +27,7 @@ from capsnet.training.summary import errors_along_training, summarise
 from capsnet.training.trainer import build_trainer
 
 
-def train_and_record(run: config.Run, folder: Path, changed: tuple[str, ...]) -> Record | None:
+def train_and_record(run: config.Run, folder: Path, overrides: tuple[str, ...]) -> Record | None:
     """Train, evaluate and record, alone in `folder`, as `capsnet.train.train` describes."""
     interruption = Interruption()
     with interruption.handled(), fp32_arithmetic(run.precision):
@@ -35,10 +35,10 @@ def train_and_record(run: config.Run, folder: Path, changed: tuple[str, ...]) ->
         check_training(run, data)
         module = build_module(run, data.image)
         if not is_first_process():
-            return fit_and_record(run, folder, data, module, changed, interruption)
+            return fit_and_record(run, folder, data, module, overrides, interruption)
         with wandb_finished(), exclusive(folder):
             claim(folder, folder_identity(run, data.digest), record_path(folder, run.record))
-            return fit_and_record(run, folder, data, module, changed, interruption)
+            return fit_and_record(run, folder, data, module, overrides, interruption)
 
 
 def fit_and_record(
@@ -46,15 +46,15 @@ def fit_and_record(
     folder: Path,
     data: DataSet,
     module: AnyModule,
-    changed: tuple[str, ...],
+    overrides: tuple[str, ...],
     interruption: Interruption,
 ) -> Record | None:
     """Train from the checkpoint in `folder`, if there is one, to the end, and evaluate."""
-    provenance = Provenance(run_identity(run, data.digest), *git_commit(), changed)
+    provenance = Provenance(run_identity(run, data.digest), *git_commit(), overrides)
     sources = {name: test.source for name, test in data.tests.items()}
     tracker = Tracker(run, folder, asdict(run) | vars(provenance) | {"sources": sources})
     trainer = build_trainer(run, folder, tracker.loggers, interruption, data.tests)
-    checkpoint = begin(run, changed, folder, module, trainer)
+    checkpoint = begin(run, overrides, folder, module, trainer)
     trainer.fit(module, build_datamodule(run, data), ckpt_path=checkpoint)
     if not trainer.is_global_zero:
         return None
@@ -64,7 +64,8 @@ def fit_and_record(
         arrays = record_arrays(network, data, predictions, folder) | errors_along_training(trainer)
     training, outcomes = summarise(run, data, trainer), count_outcomes(data, predictions)
     path = record_path(folder, run.record)
-    record = keep_origin(Record.of(run, provenance, training, outcomes, tracker.wandb_id), path)
+    record = Record.of(run, data.info, provenance, training, outcomes, tracker.wandb_id)
+    record = keep_origin(record, path)
     save_weights(network, run, folder)
     write_arrays(path, arrays)
     tracker.finish(record, arrays, manifest_paths(run.data))
@@ -76,7 +77,7 @@ def fit_and_record(
 
 def begin(
     run: config.Run,
-    changed: tuple[str, ...],
+    overrides: tuple[str, ...],
     folder: Path,
     module: AnyModule,
     trainer: pl.Trainer,
@@ -91,7 +92,7 @@ def begin(
         device = device_name(trainer.strategy.root_device)
         steps = f"{run.schedule.steps:,} steps on {device}"
         parameters = f"{parameter_count(module.network):,} parameters"
-        print(f"{named(run.name, changed, run.seed)}: {steps}, {parameters}, in {folder}")
+        print(f"{named(run.name, overrides, run.seed)}: {steps}, {parameters}, in {folder}")
     if step is not None and trainer.is_global_zero:
         over = step >= run.schedule.steps
         begins = "finished, evaluating" if over else "resuming from"
@@ -99,18 +100,18 @@ def begin(
     return None if step is None else checkpoint
 
 
-def named(experiment: str, changed: tuple[str, ...], seed: int) -> str:
+def named(experiment: str, overrides: tuple[str, ...], seed: int) -> str:
     """Name a run by its experiment, what was set by hand, and its seed."""
-    return " ".join((experiment, *changed)) + f", seed {seed}"
+    return " ".join((experiment, *overrides)) + f", seed {seed}"
 
 
 def report(record: Record, folder: Path) -> None:
     """Print the errors of a finished run, where its files are, and a next command."""
     for test in record.tests.values():
         counted = f"{test.errors:,} errors in {test.total:,} {test.source}"
-        who = named(record.experiment, record.changed, record.seed)
+        who = named(record.experiment, record.overrides, record.seed)
         print(f"{who}: {test.error_percent:.2f} %, {counted}")
-    drawn = record.model.get("decoder", False)
+    drawn = isinstance(record.model, config.CapsNet) and record.model.decoder
     explore = f"python -m capsnet.explorer '{folder}'"
     following = explore if drawn else "python -m capsnet.report table"
     print(f"weights, record and logs are in {folder}; next, for example: {following}")

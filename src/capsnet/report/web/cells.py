@@ -29,7 +29,7 @@ FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "batch": lambda record, _: f"{record.batch}",
     "trained on": lambda record, _: f"{record.source}, {record.training_examples:,} examples",
     "tested on": lambda _, test: test.source,
-    "width": lambda record, _: f"{record.model['width']:g} of the paper's",
+    "width": lambda record, _: f"{record.model.width:g} of the paper's",
     "training": lambda record, _: hours(record.train_seconds),
     "device": lambda record, _: record.device,
     "commit": lambda record, _: commit(record),
@@ -115,7 +115,7 @@ def hours(seconds: float) -> str:
 
 def by_hand(record: Record) -> str:
     """The values that were set by hand, 'nothing', or 'unknown' of a record that does not say."""
-    return ", ".join(record.changed) or ("nothing" if record.changed_known else "unknown")
+    return ", ".join(record.overrides) or ("nothing" if record.overrides_known else "unknown")
 
 
 def commit(record: Record) -> str:

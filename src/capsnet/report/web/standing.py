@@ -38,7 +38,7 @@ def kind(record: Record) -> str:
 
 
 def _demo(records: Sequence[Record]) -> str:
-    widths = _each(f"{one.model['width']:g}" for one in records)
+    widths = _each(f"{one.model.width:g}" for one in records)
     sources = _each(one.source for one in records)
     return (
         f"Trained on {sources}, at {widths} of the paper's width, for {_steps(records)} in place "
@@ -64,7 +64,7 @@ def _unreached(records: Sequence[Record]) -> str:
 
 def _by_hand(records: Sequence[Record]) -> str:
     return (
-        f"Trained with {_each(one for record in records for one in record.changed)} in place of "
+        f"Trained with {_each(one for record in records for one in record.overrides)} in place of "
         "what the experiment's files say: no verdict."
     )
 
