@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from capsnet import paper
 from capsnet.records.record import Record, outcome, read_arrays, write_arrays
-from capsnet.report import plan
-from capsnet.report.affnist import COLUMNS, equal_error_table, figure_affnist
-from capsnet.report.claims import claims_table
-from capsnet.report.document import extra_tables
-from capsnet.report.equal_error import at_clean_error, points
-from capsnet.report.runs import Run
-from capsnet.report.tables import paper_table
+from capsnet.report.analysis import plan
+from capsnet.report.analysis.equal_error import at_clean_error, points
+from capsnet.report.analysis.runs import RunResult
+from capsnet.report.tables.affnist import COLUMNS, equal_error_table, figure_affnist
+from capsnet.report.tables.claims import claims_table
+from capsnet.report.tables.document import extra_tables
+from capsnet.report.tables.paper_rows import paper_table
 from helpers.records import record
 
 STEPS = np.arange(1500, 13_001, 500.0)
@@ -130,7 +130,7 @@ def test_the_table_has_a_line_a_run_and_the_end_beside_it(runs: dict[Path, Recor
 def test_the_figure_marks_the_paper_s_two_networks(
     runs: dict[Path, Record], tmp_path: Path
 ) -> None:
-    shown = [Run(one, read_arrays(path)) for path, one in runs.items()][:2]
+    shown = [RunResult(one, read_arrays(path)) for path, one in runs.items()][:2]
     assert figure_affnist(tmp_path / "figure", shown)
     told = (tmp_path / "figure.svg").read_text()
     for words in (
@@ -140,7 +140,7 @@ def test_the_figure_marks_the_paper_s_two_networks(
         "baseline, seed 0",
     ):
         assert words in told
-    assert not figure_affnist(tmp_path / "none", [Run(record(), {})])
+    assert not figure_affnist(tmp_path / "none", [RunResult(record(), {})])
     assert not (tmp_path / "none.svg").exists()
 
 

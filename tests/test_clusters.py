@@ -13,7 +13,7 @@ from capsnet.evaluation.outcomes import partners_of
 from capsnet.records.clusters import partner_counts, sums
 from capsnet.records.record import BY_PAIR, outcome_of
 from capsnet.records.statistics import clustered, wilson
-from capsnet.report.statistics import mcnemar
+from capsnet.report.analysis.paired_tests import mcnemar
 
 DIGITS, PARTNERS = 400, 100
 HARD = 0.02  # of the variance of an example's score: the part of each of its digits

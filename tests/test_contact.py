@@ -9,8 +9,8 @@ from matplotlib.image import imread
 from torch import Tensor
 
 from capsnet.data.examples import Examples, UnshiftedImages
-from capsnet.report import sheets
-from capsnet.report.contact import COLUMNS, ROWS, sheet
+from capsnet.report.figures import contact_sheets
+from capsnet.report.figures.contact import COLUMNS, ROWS, sheet
 from helpers.running import output
 
 pytestmark = pytest.mark.slow
@@ -54,11 +54,11 @@ def test_a_pair_stands_left_of_its_two_digits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs = Pairs(torch.zeros(48, 36, 36), torch.zeros(48))
-    before = sheets._pairs(tmp_path / "before.png", "Title", pairs)
+    before = contact_sheets._pairs(tmp_path / "before.png", "Title", pairs)
     places = []
     for part in range(2):
         monkeypatch.setattr(Pairs, "marked", part)
-        after = sheets._pairs(tmp_path / "after.png", "Title", pairs)
+        after = contact_sheets._pairs(tmp_path / "after.png", "Title", pairs)
         places.append(changed(before, after)[1])
     cell = 1 / COLUMNS  # three pictures wide: the pair, then the base, then the partner
     assert places == pytest.approx([cell / 2, cell * 5 / 6], abs=cell / 8)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, write_arrays, write_record
-from capsnet.report import figures, lines, pictures
-from capsnet.report.look import BLUE, VERMILION
-from capsnet.report.recipes import figure_recipes
-from capsnet.report.runs import Run, caption, marks
-from capsnet.report.sweep import Sweep, sweep_of
-from capsnet.report.sweep_figure import figure_sweep
+from capsnet.report.analysis.runs import RunResult, caption, caveats
+from capsnet.report.figures import curve_figures, draw, reconstruction_figures
+from capsnet.report.figures.style import BLUE, VERMILION
+from capsnet.report.figures.sweep import figure_sweep
+from capsnet.report.tables.recipes import figure_recipes
+from capsnet.report.tables.sweep import Sweep, sweep_of
 from helpers.records import record
 from helpers.running import output
 
@@ -105,7 +105,7 @@ RIGHT_AND_WRONG = [[[4], [4], [9]], [[7], [7], [1]], [[5], [3], [8]]]
 
 def test_figure_3_shows_failures_from_both_capsules(tmp_path: Path) -> None:
     arrays = shown(RIGHT_AND_WRONG)
-    pictures.figure_3(tmp_path / "figure", Run(record(), arrays))
+    reconstruction_figures.figure_3(tmp_path / "figure", RunResult(record(), arrays))
     assert triples(tmp_path / "figure.svg") == ["(4, 4, 4)", "(7, 7, 7)", "(5, 3, 5)", "(5, 3, 3)"]
     found = placed(tmp_path / "figure.svg")
     above, below = found[:4], found[4:]
@@ -122,9 +122,9 @@ def test_the_png_shows_the_same_pictures_where_the_svg_does(tmp_path: Path) -> N
     arrays = shown(RIGHT_AND_WRONG)
     for name in ("images", "reconstructions"):
         arrays[name][:] = 0
-    pictures.figure_3(tmp_path / "before", Run(record(), arrays))
+    reconstruction_figures.figure_3(tmp_path / "before", RunResult(record(), arrays))
     arrays["reconstructions"][2, 0] = 255
-    pictures.figure_3(tmp_path / "after", Run(record(), arrays))
+    reconstruction_figures.figure_3(tmp_path / "after", RunResult(record(), arrays))
     before, after = (imread(tmp_path / f"{name}.png")[..., 0] for name in ("before", "after"))
     rows, columns = np.nonzero(before - after > 0.5)
     corner = placed(tmp_path / "after.svg")[6]  # below (5, 3, 5)
@@ -136,10 +136,14 @@ def test_the_png_shows_the_same_pictures_where_the_svg_does(tmp_path: Path) -> N
 
 
 def test_no_wrong_answers_are_said_and_do_no_harm(tmp_path: Path) -> None:
-    pictures.figure_3(tmp_path / "figure", Run(record(), shown(RIGHT_AND_WRONG[:2])))
+    reconstruction_figures.figure_3(
+        tmp_path / "figure", RunResult(record(), shown(RIGHT_AND_WRONG[:2]))
+    )
     assert triples(tmp_path / "figure.svg") == ["(4, 4, 4)", "(7, 7, 7)"]
     assert "No answer on the test set is wrong." in words(tmp_path / "figure.svg")
-    pictures.figure_3(tmp_path / "figure", Run(record(), shown(RIGHT_AND_WRONG[2:])))
+    reconstruction_figures.figure_3(
+        tmp_path / "figure", RunResult(record(), shown(RIGHT_AND_WRONG[2:]))
+    )
     assert triples(tmp_path / "figure.svg") == ["(5, 3, 5)", "(5, 3, 3)"]
     assert "No answer on the test set is right." in words(tmp_path / "figure.svg")
 
@@ -147,7 +151,7 @@ def test_no_wrong_answers_are_said_and_do_no_harm(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_figure_4_has_a_row_a_dimension_and_a_column_an_offset(tmp_path: Path) -> None:
     arrays = {"perturbed": noise(10, 16, 11, 6, 6)}
-    pictures.figure_4(tmp_path / "figure", Run(record(), arrays))
+    reconstruction_figures.figure_4(tmp_path / "figure", RunResult(record(), arrays))
     blocks = placed(tmp_path / "figure.svg")
     assert len({block.down for block in blocks}) == 2
     for digit, block in enumerate(blocks):
@@ -166,7 +170,7 @@ PAIRS = [[[2, 7], [7, 2], [2, 0]], [[6, 1], [6, 1], [6, 9]], [[8, 3], [8, 5], [8
 def test_figure_5_overlays_red_and_green(tmp_path: Path) -> None:
     arrays = shown(PAIRS)
     one = record(experiment="multimnist_capsnet_r3_recon")
-    pictures.figure_5(tmp_path / "figure", Run(one, arrays))
+    reconstruction_figures.figure_5(tmp_path / "figure", RunResult(one, arrays))
     told = words(tmp_path / "figure.svg")
     assert re.findall(r"R:\(.*?\)", told) == [
         *("R:(2, 7)", "R:(6, 1)"),  # the first predicted as (7, 2): right in any order
@@ -198,33 +202,33 @@ def test_figure_5_overlays_red_and_green(tmp_path: Path) -> None:
     ],
 )
 def test_marks(changes: dict[str, Any], expected: list[str]) -> None:
-    assert marks([Run(record(), {}), Run(record(**changes), {})]) == expected
+    assert caveats([RunResult(record(), {}), RunResult(record(**changes), {})]) == expected
 
 
 def test_marks_and_caption_stand_in_the_figure(tmp_path: Path) -> None:
     small = record(tests={"test": outcome("uci-digits", 1, 500)}, steps_done=400, seed=7)
-    pictures.figure_3(tmp_path / "small", Run(small, shown(RIGHT_AND_WRONG)))
+    reconstruction_figures.figure_3(tmp_path / "small", RunResult(small, shown(RIGHT_AND_WRONG)))
     told = words(tmp_path / "small.svg")
     assert "demo · short schedule" in told
     for fact in ("mnist_capsnet_r3_recon", "uci-digits", "released", "seed 7"):
         assert fact in told
     assert "400 of 300,000 steps" in told
-    pictures.figure_3(tmp_path / "whole", Run(record(), shown(RIGHT_AND_WRONG)))
+    reconstruction_figures.figure_3(tmp_path / "whole", RunResult(record(), shown(RIGHT_AND_WRONG)))
     assert not re.search("demo|short", words(tmp_path / "whole.svg"))
 
 
 def test_captions_tell_all_that_differs() -> None:
-    runs = [Run(record(seed=2), {}), Run(record(recipe="text", steps_done=5), {})]
+    runs = [RunResult(record(seed=2), {}), RunResult(record(recipe="text", steps_done=5), {})]
     told = "recipe released, text · 5 of 300,000, 300,000 of 300,000 steps · seeds 0, 2"
     assert caption(runs).endswith(told)
 
 
 def test_smoothing_is_a_running_mean() -> None:
     values = np.arange(80.0) ** 2
-    steps, means = lines.smoothed(curve(*values)).T  # over 80 / 20 = 4 points
+    steps, means = curve_figures.smoothed(curve(*values)).T  # over 80 / 20 = 4 points
     where = int(np.flatnonzero(steps == 500)[0])  # the point at place 49 of the curve
     assert means[where] == pytest.approx(values[47:51].mean())
-    assert lines.smoothed(curve(1, 1, 1))[:, 1].tolist() == [1, 1, 1]
+    assert curve_figures.smoothed(curve(1, 1, 1))[:, 1].tolist() == [1, 1, 1]
 
 
 def heights(path: Path, colour: str) -> list[list[float]]:
@@ -239,8 +243,8 @@ def styled(element: ElementTree.Element) -> str:
 
 
 def test_figure_a1_is_straight_where_changes_fall_tenfold(tmp_path: Path) -> None:
-    run = Run(record(), trained())
-    lines.figure_a1(tmp_path / "figure", [run], [run])
+    run = RunResult(record(), trained())
+    curve_figures.figure_a1(tmp_path / "figure", [run], [run])
     told = words(tmp_path / "figure.svg")
     assert "iteration 3" in told
     assert "iteration 4" not in told
@@ -253,11 +257,11 @@ def test_figure_a1_is_straight_where_changes_fall_tenfold(tmp_path: Path) -> Non
 def test_losses_keep_baselines_and_capsnets_apart(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
     entropy = {"curve.train/cross_entropy": curve(3, 2, 1), "curve.train/loss": curve(3, 2, 1)}
-    baseline = Run(record(experiment="mnist_baseline", model=model), entropy)
-    affnist = Run(
+    baseline = RunResult(record(experiment="mnist_baseline", model=model), entropy)
+    affnist = RunResult(
         record(experiment="affnist_capsnet"), trained() | {"curve.validation/error": curve(0.5)}
     )
-    lines.losses(tmp_path / "figure", [baseline, Run(record(), trained()), affnist])
+    curve_figures.losses(tmp_path / "figure", [baseline, RunResult(record(), trained()), affnist])
     told = words(tmp_path / "figure.svg")
     dots = ElementTree.parse(tmp_path / "figure.svg").iter(f"{SVG}use")
     assert any(affnist.colour.lower() in styled(dot) for dot in dots)  # a line has two points
@@ -292,7 +296,7 @@ def test_the_command_draws_every_figure_and_twice_the_same(profile: Path, tmp_pa
     drawn = profile.with_name("small-figures")
     assert sorted(path.stem for path in drawn.glob("*.svg")) == [*NAMES]
     assert len(printed.splitlines()) == 2 * len(NAMES)
-    again = list(figures.draw(profile, tmp_path))
+    again = list(draw.draw(profile, tmp_path))
     assert sorted(path.name for path in again) == sorted(path.name for path in drawn.iterdir())
     for path in again:
         assert path.read_bytes() == (drawn / path.name).read_bytes(), path.name
@@ -308,7 +312,7 @@ def test_figures_of_two_recipes_show_one_and_compare_both(tmp_path: Path) -> Non
     for seed in (0, 1):
         leave(tmp_path / "some", record(seed=seed), both)
     leave(tmp_path / "some", record(seed=7, recipe="text"), both)
-    drawn = {path.stem for path in figures.draw(tmp_path / "some", tmp_path)}
+    drawn = {path.stem for path in draw.draw(tmp_path / "some", tmp_path)}
     assert drawn == {"curves", "figure_a1", "recipes"}
     for name in ("curves", "figure_a1"):
         assert "recipe released" in words(tmp_path / f"{name}.svg")
@@ -323,7 +327,7 @@ def test_curves_are_named_by_what_was_set_by_hand_for_some(tmp_path: Path) -> No
     leave(tmp_path / "some", record(seed=0, overrides=(steps,)), trained())
     leave(tmp_path / "some", record(seed=1, overrides=(steps,)), trained())
     leave(tmp_path / "some", record(seed=2, overrides=(rate, steps)), trained())
-    list(figures.draw(tmp_path / "some", tmp_path))
+    list(draw.draw(tmp_path / "some", tmp_path))
     drawn = words(tmp_path / "curves.svg")
     assert "3 iterations, decoder" in drawn
     assert f"3 iterations, decoder, {rate}" in drawn
@@ -334,18 +338,18 @@ def test_curves_are_named_by_what_was_set_by_hand_for_some(tmp_path: Path) -> No
 
 def test_no_figure_compares_recipes_of_which_one_was_not_validated(tmp_path: Path) -> None:
     validated = {"curve.validation/error": curve(0.04, 0.02)}
-    runs = [Run(record(), validated), Run(record(recipe="text"), trained())]
+    runs = [RunResult(record(), validated), RunResult(record(recipe="text"), trained())]
     assert not figure_recipes(tmp_path / "recipes", runs)
     assert not list(tmp_path.iterdir())
 
 
 def test_figures_without_arrays_are_left_out(tmp_path: Path) -> None:
     leave(tmp_path / "some", record(), {"routing_changes": np.ones(10)})
-    drawn = figures.draw(tmp_path / "some", tmp_path / "drawn")
+    drawn = draw.draw(tmp_path / "some", tmp_path / "drawn")
     assert [path.name for path in drawn] == ["figure_a1.png", "figure_a1.svg"]
     write_record(record(), tmp_path / "bare" / "experiment" / "seed0.json")
     with pytest.raises(UserError, match=r"no record in .*bare has its arrays"):
-        list(figures.draw(tmp_path / "bare", tmp_path / "drawn"))
+        list(draw.draw(tmp_path / "bare", tmp_path / "drawn"))
 
 
 @pytest.mark.slow
@@ -387,10 +391,17 @@ def test_a_sweep_s_numbers(tmp_path: Path) -> None:
 
 
 def test_what_differs_in_more_than_iterations_is_another_series() -> None:
-    runs = [Run(record(), {}), Run(record(recipe="text"), {}), Run(routed(3, seed=1), {})]
-    runs += [Run(record(batch=64), {}), Run(record(training_examples=48_000), {})]
+    runs = [
+        RunResult(record(), {}),
+        RunResult(record(recipe="text"), {}),
+        RunResult(routed(3, seed=1), {}),
+    ]
+    runs += [RunResult(record(batch=64), {}), RunResult(record(training_examples=48_000), {})]
     by_hand = record(seed=2, overrides=("model.routing_iterations=5",))
-    runs += [Run(by_hand, {}), Run(replace(by_hand, overrides=("schedule.decay_steps=9",)), {})]
+    runs += [
+        RunResult(by_hand, {}),
+        RunResult(replace(by_hand, overrides=("schedule.decay_steps=9",)), {}),
+    ]
     sweep = Sweep("model.routing_iterations", runs)
     assert sorted(len(group) for group in sweep.series().values()) == [1, 1, 1, 1, 3]
     assert {*sweep.labels()} == {
@@ -402,14 +413,14 @@ def test_what_differs_in_more_than_iterations_is_another_series() -> None:
     }
 
 
-def swept(rate: str, seed: int, errors: int, **changes: Any) -> Run:
+def swept(rate: str, seed: int, errors: int, **changes: Any) -> RunResult:
     """A run of a sweep over the learning rate, at twenty steps that were set by hand."""
     changed = (f"schedule.learning_rate={rate}", "schedule.steps=20")
     tests = {"test": outcome("mnist", errors, 10_000)}
     one = record(
         overrides=changed, seed=seed, tests=tests, steps_planned=20, steps_done=20, **changes
     )
-    return Run(one, {"curve.train/loss": curve(*[2.0 if one.recipe == "text" else 0.1] * 20)})
+    return RunResult(one, {"curve.train/loss": curve(*[2.0 if one.recipe == "text" else 0.1] * 20)})
 
 
 def test_any_value_can_be_swept_and_the_legend_says_what_differs(tmp_path: Path) -> None:
@@ -431,7 +442,7 @@ def test_any_value_can_be_swept_and_the_legend_says_what_differs(tmp_path: Path)
 
 def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:
     many = {"test": outcome("mnist", 900, 10_000)}
-    runs = [Run(record(), {}), Run(record(recipe="text", tests=many), {})]
+    runs = [RunResult(record(), {}), RunResult(record(recipe="text", tests=many), {})]
     figure_sweep(tmp_path / "figure", sweep_of(runs))
     bars = [heights(tmp_path / "figure.svg", colour) for colour in (BLUE, VERMILION)]
     few, more = (max(abs(np.ptp(line)) for line in lines) for lines in bars)
@@ -444,4 +455,4 @@ def test_a_folder_without_a_sweep_gets_a_sentence(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
     write_record(record(model=model), tmp_path / "one" / "record.json")
     with pytest.raises(UserError, match=r"differ in no value that was set by hand"):
-        list(figures.draw_sweep(tmp_path, tmp_path))
+        list(draw.draw_sweep(tmp_path, tmp_path))

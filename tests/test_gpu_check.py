@@ -22,8 +22,8 @@ from capsnet.gpu_check.exactness import Sizes
 from capsnet.gpu_check.measure import Deadline, Plan, Trained
 from capsnet.kernels.networks import FastCapsNet
 from capsnet.records.files import write_json
-from capsnet.report.costs import costs_table
-from capsnet.report.speed import speed_tables
+from capsnet.report.tables.costs import costs_table
+from capsnet.report.tables.speed import speed_tables
 from helpers.running import output
 
 TINY = ("model.width=0.03", "schedule.batch=8", "trainer.progress=false")

@@ -28,17 +28,18 @@ from capsnet.records.record import (
     write_record,
 )
 from capsnet.records.statistics import clustered, t_interval, wilson
-from capsnet.report import plan, terminal
-from capsnet.report.answers import Answers, in_general
-from capsnet.report.claims import claims_table
-from capsnet.report.costs import costs_table, used_table
-from capsnet.report.document import extra_tables, generated, updated
-from capsnet.report.groups import longest
-from capsnet.report.recipes import recipes_table
-from capsnet.report.speed import speed_tables
-from capsnet.report.statistics import mcnemar
-from capsnet.report.tables import markdown, paper_table, verdict
-from capsnet.report.verdicts import pooled
+from capsnet.report.analysis import plan
+from capsnet.report.analysis.answers import Answers, in_general
+from capsnet.report.analysis.paired_tests import mcnemar
+from capsnet.report.analysis.selection import longest
+from capsnet.report.analysis.verdicts import pooled
+from capsnet.report.tables import terminal
+from capsnet.report.tables.claims import claims_table
+from capsnet.report.tables.costs import costs_table, used_table
+from capsnet.report.tables.document import extra_tables, generated, updated
+from capsnet.report.tables.paper_rows import markdown, paper_table, verdict
+from capsnet.report.tables.recipes import recipes_table
+from capsnet.report.tables.speed import speed_tables
 from helpers.records import of_schema_1, record
 from helpers.running import output
 

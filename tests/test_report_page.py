@@ -17,12 +17,12 @@ import pytest
 
 from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, read_record, read_records, write_record
-from capsnet.report import plan
-from capsnet.report.document import tables
-from capsnet.report.figures import draw
-from capsnet.report.look import drawing
-from capsnet.report.runs import Run
-from capsnet.report.sweep import means_table, runs_table, sweep_of
+from capsnet.report.analysis import plan
+from capsnet.report.analysis.runs import RunResult
+from capsnet.report.figures.draw import draw
+from capsnet.report.figures.style import save_figure
+from capsnet.report.tables.document import tables
+from capsnet.report.tables.sweep import means_table, runs_table, sweep_of
 from capsnet.report.web.curves import CHANGE, WORDS
 from capsnet.report.web.sweeping import sweeping
 from capsnet.report.web.write import page, write
@@ -41,7 +41,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("steps500", "epochs5", "benchmark"):
         shutil.copytree(PROJECT / "results" / name, folder / "results" / name)
     assert list(draw(folder / "results/steps500", folder / "results/steps500-figures"))
-    with drawing(folder / "results/steps500-data/shifted", (4, 2), "shifted (mnist)", "48 digits"):
+    with save_figure(
+        folder / "results/steps500-data/shifted", (4, 2), "shifted (mnist)", "48 digits"
+    ):
         pass
     shutil.copy(PROJECT / "CITATION.cff", folder)
     return folder
@@ -357,7 +359,7 @@ def test_a_sweep_is_shown_when_it_is_named(tmp_path: Path) -> None:
     write_record(record(), tmp_path / "results/made/one/seed0.json")
     shown = parsed(page(tmp_path / "results/made", tmp_path / "swept"))
     means, every = (cells(table) for table in by_id(shown, "sweep").iter("table"))
-    sweep = sweep_of([Run(one, {}) for one in runs])
+    sweep = sweep_of([RunResult(one, {}) for one in runs])
     assert means == [*map(list, means_table(sweep))]
     assert every == [*map(list, runs_table(sweep))]
     [spec] = [json.loads(one.text or "") for one in by_id(shown, "sweep").iter("script")]
@@ -370,7 +372,7 @@ def test_a_sweep_is_shown_when_it_is_named(tmp_path: Path) -> None:
 def test_losses_of_two_recipes_are_two_charts() -> None:
     """The text's margin loss is 20 times the released one by definition."""
     runs = [
-        Run(
+        RunResult(
             record(recipe=recipe, overrides=(f"schedule.learning_rate={rate}",)),
             {"curve.train/loss": np.array([(1.0, loss)])},
         )

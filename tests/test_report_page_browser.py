@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from capsnet.records.record import read_arrays, write_record
-from capsnet.report.figures import draw
+from capsnet.report.figures.draw import draw
 from capsnet.report.web.write import write
 from helpers.browser import chromium, visit
 from helpers.records import record

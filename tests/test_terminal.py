@@ -2,7 +2,7 @@
 
 import pytest
 
-from capsnet.report.terminal import GAP, WIDTH, fitted, show
+from capsnet.report.tables.terminal import GAP, WIDTH, fitted, show
 
 TABLE = [
     ("row", "paper %", "verdict"),

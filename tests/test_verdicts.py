@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from capsnet import paper
-from capsnet.report import plan, simulate
-from capsnet.report.verdicts import (
+from capsnet.report.analysis import plan, simulate
+from capsnet.report.analysis.verdicts import (
     ALPHA,
     FLOOR,
     LEAST,

@@ -23,8 +23,8 @@ from capsnet.compose import names
 from capsnet.errors import exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import write_json
-from capsnet.report.speed import speed_tables
-from capsnet.report.terminal import show
+from capsnet.report.tables.speed import speed_tables
+from capsnet.report.tables.terminal import show
 
 STEPS = {"cpu": 100, "cuda": 2000}  # of the loop
 FEW = 3  # rounds of each point of growth, and of the warm-up before them 1

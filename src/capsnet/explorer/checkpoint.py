@@ -17,8 +17,8 @@ from capsnet.networks import CapsNet
 from capsnet.records.record import Record, read_record
 from capsnet.records.run_folder import run_folder
 from capsnet.records.weights import load_weights, read_weights
-from capsnet.report import groups
-from capsnet.report.runs import counted
+from capsnet.report.analysis import selection
+from capsnet.report.analysis.runs import counted
 from capsnet.training import fingerprint
 from capsnet.training.factory import build_network
 
@@ -91,7 +91,7 @@ def marks(subject: Subject) -> list[str]:
     run, record = subject.run, subject.record
     demo = subject.tests["test"].source != "mnist" or run.model.width != 1
     planned = run.schedule.name == "paper" and run.schedule.steps >= paper.STEPS
-    short = groups.short(record) if record else not planned
+    short = selection.is_short(record) if record else not planned
     return ["demo"] * demo + ["short schedule"] * short
 
 

@@ -10,7 +10,7 @@ from capsnet.evaluation.figure_data import OFFSETS
 from capsnet.explorer import what
 from capsnet.explorer.answers import Answered, Stage
 from capsnet.explorer.parts import box, grey, html, image, names, panel, put, signed, slider
-from capsnet.report.pictures import overlay
+from capsnet.report.figures.reconstruction_figures import overlay
 
 if TYPE_CHECKING:
     from capsnet.explorer.interface import Explorer

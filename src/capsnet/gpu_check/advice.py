@@ -11,7 +11,7 @@ from capsnet import config, paper
 from capsnet.benchmark.rows import paper_run
 from capsnet.benchmark.settings import Setting, settings
 from capsnet.compose import names
-from capsnet.report.speed import loop_seconds
+from capsnet.report.tables.speed import loop_seconds
 
 FASTER = 1.1  # times: what another setting must gain to be worth it
 FOURIER = 1.5  # the same of this project's convolutions in place of cuDNN's

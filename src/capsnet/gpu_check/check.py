@@ -18,9 +18,9 @@ from capsnet.gpu_check.measure import Deadline, Plan, Trained, measured, side_by
 from capsnet.gpu_check.waits import EVERY, waits
 from capsnet.kernels.requirements import check_compiler, check_fused
 from capsnet.records.files import write_json
-from capsnet.report.speed import rows_table, settings_table
-from capsnet.report.tables import Text
-from capsnet.report.terminal import show
+from capsnet.report.tables.paper_rows import Text
+from capsnet.report.tables.speed import rows_table, settings_table
+from capsnet.report.tables.terminal import show
 
 Told = dict[str, Any]  # of JSON
 Tables = dict[str, list[Text]]

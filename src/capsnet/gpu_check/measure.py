@@ -27,7 +27,7 @@ from capsnet.benchmark.turns import (
     timing,
 )
 from capsnet.gpu_check.exactness import Sizes
-from capsnet.report.speed import step_seconds
+from capsnet.report.tables.speed import step_seconds
 
 ROUNDS = 3  # of steps outside of the loop
 SETUP = 10  # steps of a loop in which its own graphs are compiled

@@ -17,7 +17,7 @@ from capsnet.gpu_check.advice import (
     times,
     wrong,
 )
-from capsnet.report.tables import Text
+from capsnet.report.tables.paper_rows import Text
 
 Told = Mapping[str, Any]  # of JSON
 

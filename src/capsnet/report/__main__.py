@@ -66,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def table(folder: Path) -> None:
     """The tables of the records in `folder`. Raises UserError when there are none."""
-    from capsnet.report.document import document, extra_tables, tables
-    from capsnet.report.terminal import show
+    from capsnet.report.tables.document import document, extra_tables, tables
+    from capsnet.report.tables.terminal import show
 
     runs, path = read_records(folder, "*/*.json"), folder.with_suffix(".md")
     if not runs:
@@ -80,9 +80,9 @@ def table(folder: Path) -> None:
 
 def simulate() -> None:
     """Print how often each verdict comes where the truth is known, from a fixed seed."""
-    from capsnet.report import plan
-    from capsnet.report.simulate import DRAWS, simulated
-    from capsnet.report.tables import markdown
+    from capsnet.report.analysis import plan
+    from capsnet.report.analysis.simulate import DRAWS, simulated
+    from capsnet.report.tables.paper_rows import markdown
 
     print(f"Operating characteristics of the rules ({plan.quoted()}), {DRAWS:,} draws each.\n")
     for title, rows in simulated().items():
@@ -109,7 +109,7 @@ def readme(project: Path, results: Path) -> None:
 
     Raises UserError, before anything is written, when a file or its marks are missing.
     """
-    from capsnet.report.document import generated, updated
+    from capsnet.report.tables.document import generated, updated
 
     runs, others = read_records(results, "*/*/*.json"), read_records(results, "*/*/*/**/*.json")
     benchmarks = sorted(results.glob("benchmark/*.json"))
@@ -125,15 +125,15 @@ def readme(project: Path, results: Path) -> None:
 
 def data(root: Path, source: str, folder: Path) -> None:
     """Contact sheets of every set made of the digits of `source`."""
-    from capsnet.report import sheets
+    from capsnet.report.figures import contact_sheets
 
-    for path in sheets.draw(root, source, folder):
+    for path in contact_sheets.draw(root, source, folder):
         print(f"Drawn: {path}")
 
 
 def figures(folder: Path) -> None:
     """The paper's figures of the runs in `folder`, as PNG and SVG beside it."""
-    from capsnet.report.figures import draw
+    from capsnet.report.figures.draw import draw
 
     for path in draw(folder, folder.with_name(f"{folder.name}-figures")):
         print(f"Drawn: {path}")
@@ -152,8 +152,8 @@ def page(folder: Path, swept: Path | None) -> None:
 
 def growth(file: Path) -> None:
     """Draw the growth of a step's time and memory. Raises UserError when `file` lacks it."""
-    from capsnet.report.growth import figure_growth
-    from capsnet.report.look import files
+    from capsnet.report.figures.growth import figure_growth
+    from capsnet.report.figures.style import files
 
     try:
         told = json.loads(file.read_text())
@@ -169,7 +169,7 @@ def growth(file: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Draw test error and training loss over the value that the runs below `folder` sweep."""
-    from capsnet.report.figures import draw_sweep
+    from capsnet.report.figures.draw import draw_sweep
 
     for path in draw_sweep(folder, folder):
         print(f"Drawn: {path}")

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import altair as alt
 import vl_convert
 
-from capsnet.report import look
+from capsnet.report.figures import style
 
 NAMES = ("BLACK", "ORANGE", "SKY", "GREEN", "BLUE", "VERMILION", "PURPLE", "GREY")
-COLOURS = {getattr(look, name): f"var(--{name.lower()})" for name in NAMES}
+COLOURS = {getattr(style, name): f"var(--{name.lower()})" for name in NAMES}
 INK, QUIET, HAIR, ACCENT = "var(--ink)", "var(--quiet)", "var(--hair)", "var(--accent)"
 CONFIG: dict[str, Any] = {
     "background": "transparent",

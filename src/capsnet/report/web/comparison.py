@@ -9,10 +9,10 @@ import altair as alt
 
 from capsnet import paper
 from capsnet.records.record import Record
-from capsnet.report.numbers import numbers
-from capsnet.report.tables import PAPER_COLUMNS, Text, interval, paired
-from capsnet.report.web.cells import Table
+from capsnet.report.analysis.numbers import numbers
+from capsnet.report.tables.paper_rows import PAPER_COLUMNS, Text, interval, paired
 from capsnet.report.web.charts import ACCENT, INK, Chart, drawn
+from capsnet.report.web.tables import Table
 
 TITLE = "◇ the paper's number, ● ours with its 95 % interval for digits in general"
 TICKS = [

@@ -7,9 +7,9 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
-from capsnet.report.lines import METRICS, SMOOTH, smoothed
-from capsnet.report.runs import SETS, Run, caption, marks
-from capsnet.report.tables import Text
+from capsnet.report.analysis.runs import SETS, RunResult, caption, caveats
+from capsnet.report.figures.curve_figures import METRICS, SMOOTH, smoothed
+from capsnet.report.tables.paper_rows import Text
 from capsnet.report.web.charts import COLOURS, Chart, Kind, drawn
 
 ERROR, LOSS, ENTROPY = "validation/error", "train/loss", "train/cross_entropy"
@@ -30,14 +30,14 @@ SMOOTHED = (
 Curves = dict[str, NDArray[np.float64]]  # by metric, [points, 2]: step and value
 
 
-def curves(runs: Sequence[Run]) -> list[Chart]:
+def curves(runs: Sequence[RunResult]) -> list[Chart]:
     """Which metric and which networks they show, their parameters `metric` and `kinds` say."""
     sets = sorted({run.set for run in runs if logged(run)}, key=[*SETS].index)
     shown = next(iter(metrics(runs)), "")
     return [_chart(digits, [run for run in runs if run.set == digits], shown) for digits in sets]
 
 
-def metrics(runs: Sequence[Run]) -> dict[str, str]:
+def metrics(runs: Sequence[RunResult]) -> dict[str, str]:
     """Return the logged metrics, by readable names."""
     names = {name for run in runs for name in logged(run)}
     changes = sorted(name for name in names if name.startswith(CHANGE))
@@ -45,7 +45,7 @@ def metrics(runs: Sequence[Run]) -> dict[str, str]:
     return {name: told for name, told in (WORDS | words).items() if name in names}
 
 
-def kinds(runs: Sequence[Run]) -> list[Kind]:
+def kinds(runs: Sequence[RunResult]) -> list[Kind]:
     """The networks that have curves, baselines first."""
     able = sorted(
         (run for run in runs if logged(run)), key=lambda run: (run.iterations or 0, run.decoder)
@@ -53,7 +53,7 @@ def kinds(runs: Sequence[Run]) -> list[Kind]:
     return [Kind(*pair) for pair in dict.fromkeys((run.kind, COLOURS[run.colour]) for run in able)]
 
 
-def last(runs: Sequence[Run]) -> list[Text]:
+def last(runs: Sequence[RunResult]) -> list[Text]:
     """A table: of each run that has curves, what was logged last of each metric."""
     names = metrics(runs)
     able = [run for run in runs if logged(run)]
@@ -65,12 +65,12 @@ def _last(curve: NDArray[np.float64] | None) -> str:
     return "–" if curve is None else f"{curve[-1, 1]:.4g}"
 
 
-def called(run: Run) -> str:
+def called(run: RunResult) -> str:
     """'mnist_capsnet_r3, seed 0, released'."""
     return f"{run.record.experiment}, seed {run.record.seed}, {run.record.variant}"
 
 
-def logged(run: Run) -> Curves:
+def logged(run: RunResult) -> Curves:
     """The curves that are shown, errors in percent; baselines' only loss is the cross-entropy."""
     names = (name.removeprefix("curve.") for name in run.arrays if name.startswith("curve."))
     known = [name for name in names if name in WORDS or name.startswith(CHANGE)]
@@ -83,20 +83,20 @@ def logged(run: Run) -> Curves:
     }
 
 
-def _chart(digits: str, runs: Sequence[Run], shown: str) -> Chart:
+def _chart(digits: str, runs: Sequence[RunResult], shown: str) -> Chart:
     values = [_line(run, name, curve) for run in runs for name, curve in logged(run).items()]
     told = f"Training curves on {SETS[digits]}: {caption(runs)}."
     spec = _drawn(values, kinds(runs), shown)
-    return Chart(f"curves-{digits}", SETS[digits], told, marks(runs), spec, [*metrics(runs)])
+    return Chart(f"curves-{digits}", SETS[digits], told, caveats(runs), spec, [*metrics(runs)])
 
 
-def _line(run: Run, metric: str, curve: NDArray[np.float64]) -> dict[str, Any]:
+def _line(run: RunResult, metric: str, curve: NDArray[np.float64]) -> dict[str, Any]:
     """One curve, thinned and rounded to what a screen can show; each dot tells all of this."""
     places, values = smoothed(curve).T
     return {
         "run": called(run),
         "network": run.kind,
-        "digits": " · ".join([run.record.source, *marks([run])]),
+        "digits": " · ".join([run.record.source, *caveats([run])]),
         "recipe": run.record.variant,
         "metric": metric,
         "step": [int(place) for place in places],

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capsnet.report.figures import FIGURES
-from capsnet.report.pictures import PREDICTED, TRUE, coloured, found, overlay
-from capsnet.report.runs import Run, caption, marks
+from capsnet.report.analysis.runs import RunResult, caption, caveats
+from capsnet.report.figures.draw import FIGURES
+from capsnet.report.figures.reconstruction_figures import PREDICTED, TRUE, coloured, found, overlay
 
 INCH = 96  # of a browser's pixels
 LOSSLESS: dict[str, Any] = {"lossless": True}
@@ -104,11 +104,11 @@ class Gallery(NamedTuple):
     failures: list[Failure]
 
 
-def galleries(runs: Sequence[Run]) -> list[Gallery]:
+def galleries(runs: Sequence[RunResult]) -> list[Gallery]:
     """Show the failures that the lowest seed kept, for each experiment that reconstructs."""
     kept = {run.record.experiment: run for run in reversed(runs) if "targets" in run.arrays}
     return [
-        Gallery(name, caption([kept[name]]), marks([kept[name]]), failures(kept[name].arrays))
+        Gallery(name, caption([kept[name]]), caveats([kept[name]]), failures(kept[name].arrays))
         for name in sorted(kept)
     ]
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from capsnet import paper
 from capsnet.records.record import Record
-from capsnet.report.groups import shortcoming
-from capsnet.report.runs import counted
+from capsnet.report.analysis.runs import counted
+from capsnet.report.analysis.selection import exclusion_reason
 
 FULL = "full schedule"
 PAPER = f"the paper's {paper.STEPS:,} steps"
@@ -34,7 +34,7 @@ def standings(records: Sequence[Record]) -> list[Standing]:
 
 def kind(record: Record) -> str:
     """Return `groups.shortcoming`, or FULL."""
-    return shortcoming([record]) or FULL
+    return exclusion_reason([record]) or FULL
 
 
 def _demo(records: Sequence[Record]) -> str:

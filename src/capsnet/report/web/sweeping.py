@@ -7,9 +7,9 @@ from typing import Any
 
 import altair as alt
 
-from capsnet.report import look
-from capsnet.report.runs import Run, caption, marks
-from capsnet.report.sweep import REMARK, Sweep, final_loss, loss_kind, settings
+from capsnet.report.analysis.runs import RunResult, caption, caveats
+from capsnet.report.figures import style
+from capsnet.report.tables.sweep import REMARK, Sweep, final_loss, loss_kind, settings
 from capsnet.report.web.charts import COLOURS, Chart, Kind, drawn
 
 APART = alt.Scale(zero=False, padding=20)
@@ -37,7 +37,7 @@ def labels(sweep: Sweep) -> list[str]:
     return [label or "all runs" for label in sweep.labels()]
 
 
-def _value(sweep: Sweep, label: str, place: float, run: Run) -> Value:
+def _value(sweep: Sweep, label: str, place: float, run: RunResult) -> Value:
     test, value = run.record.tests["test"], settings(run)[sweep.key]
     low, high = test.interval_percent
     return {
@@ -58,7 +58,7 @@ def _value(sweep: Sweep, label: str, place: float, run: Run) -> Value:
 def _chart(sweep: Sweep, name: str, title: str, values: Sequence[Value]) -> Chart:
     told = f"{title}, over {sweep.label}: {caption(sweep.runs)}. {REMARK}"
     spec = _drawn(sweep, name.split("-")[0], values)
-    return Chart(f"sweep-{name}", title, told, marks(sweep.runs), spec)
+    return Chart(f"sweep-{name}", title, told, caveats(sweep.runs), spec)
 
 
 def _drawn(sweep: Sweep, field: str, values: Sequence[Value]) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def legend(sweep: Sweep) -> list[Kind]:
     """The series, in the colours of the sweep's own figure."""
     return [
         Kind(label, COLOURS[hue])
-        for label, hue in zip(labels(sweep), cycle(look.COLOURS), strict=False)
+        for label, hue in zip(labels(sweep), cycle(style.COLOURS), strict=False)
     ]
 
 

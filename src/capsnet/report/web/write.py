@@ -10,10 +10,10 @@ from capsnet import paper
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import Record, read_arrays, read_records
-from capsnet.report.costs import costs_table
-from capsnet.report.runs import Run, counted, marks, read_runs
-from capsnet.report.sweep import REMARK, Sweep, means_table, runs_table, sweep_of
-from capsnet.report.web import cells, images
+from capsnet.report.analysis.runs import RunResult, caveats, counted, read_runs
+from capsnet.report.tables.costs import costs_table
+from capsnet.report.tables.sweep import REMARK, Sweep, means_table, runs_table, sweep_of
+from capsnet.report.web import images, tables
 from capsnet.report.web.charts import script
 from capsnet.report.web.citation import citation
 from capsnet.report.web.comparison import comparison
@@ -59,7 +59,7 @@ def page(folder: Path, swept: Path | None = None) -> str:
     return rendered(
         head(folder, list(records.values()), absent)
         | known
-        | training([Run(record, read_arrays(path)) for path, record in records.items()])
+        | training([RunResult(record, read_arrays(path)) for path, record in records.items()])
         | {"swept": sweep_section(found) if found else None, "library": Markup(script())}
         | beside(folder)
     )
@@ -93,32 +93,32 @@ def ribbon(worth: Sequence[Standing]) -> str:
 
 def took(records: Sequence[Record]) -> str:
     """Write the training time of all runs together."""
-    whole = cells.hours(sum(one.train_seconds for one in records))
+    whole = tables.hours(sum(one.train_seconds for one in records))
     return f"{counted(len(records), 'run')}, {whole} of training in all."
 
 
 def results(records: Mapping[Path, Record]) -> dict[str, Any]:
     """The tables, the paper's each with a chart where anything was run."""
-    *tables, claims = cells.paper_tables(records)
+    *published, claims = tables.paper_tables(records)
     drawn = [
         comparison(table, rows, records)
-        for table, rows in zip(tables, paper.TABLES.values(), strict=True)
+        for table, rows in zip(published, paper.TABLES.values(), strict=True)
     ]
     return {
-        "tables": list(zip(tables, drawn, strict=True)),
+        "tables": list(zip(published, drawn, strict=True)),
         "claims": claims,
-        "extras": cells.extra_tables(records),
-        "every_run": cells.every_run(records),
+        "extras": tables.extra_tables(records),
+        "every_run": tables.every_run(records),
     }
 
 
-def training(runs: Sequence[Run]) -> dict[str, Any]:
+def training(runs: Sequence[RunResult]) -> dict[str, Any]:
     """Return the parts made from arrays: curves and failures."""
     return {
         "curves": curves(runs),
         "metrics": metrics(runs),
         "kinds": kinds(runs),
-        "last": cells.table("Last values", last(runs)),
+        "last": tables.table("Last values", last(runs)),
         "smoothed": SMOOTHED,
         "galleries": images.galleries(runs),
     }
@@ -130,9 +130,9 @@ def sweep_section(sweep: Sweep) -> dict[str, Any]:
     return {
         "charts": sweeping(sweep),
         "legend": legend(sweep),
-        "marks": marks(sweep.runs),
+        "marks": caveats(sweep.runs),
         "told": f"Swept: {sweep.label}. {REMARK}",
-        "tables": [cells.table("Sweep, means", means), cells.table("Sweep, every run", every)],
+        "tables": [tables.table("Sweep, means", means), tables.table("Sweep, every run", every)],
     }
 
 
@@ -142,5 +142,5 @@ def beside(folder: Path) -> dict[str, Any]:
     return {
         "figures": images.figures(folder.with_name(f"{folder.name}-figures")),
         "sheets": images.sheets(folder.with_name(f"{folder.name}-data")),
-        "costs": cells.table("Cost of one run, at the measured speed", costs),
+        "costs": tables.table("Cost of one run, at the measured speed", costs),
     }

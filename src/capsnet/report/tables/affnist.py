@@ -10,11 +10,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from capsnet import paper
 from capsnet.records.record import Outcome, Record, read_arrays
-from capsnet.report.equal_error import Estimate, at_clean_error, points
-from capsnet.report.groups import groups
-from capsnet.report.look import BLACK, VERMILION, drawing
-from capsnet.report.runs import Run, caption, labels, marks
-from capsnet.report.tables import Text, steps
+from capsnet.report.analysis.equal_error import Estimate, at_clean_error, points
+from capsnet.report.analysis.runs import RunResult, caption, caveats, labels
+from capsnet.report.analysis.selection import groups
+from capsnet.report.figures.style import BLACK, VERMILION, save_figure
+from capsnet.report.tables.paper_rows import Text, steps
 
 TARGETS = (2.0, 1.5, 1.0, paper.CLEAN)  # percent
 COLUMNS = (
@@ -49,11 +49,11 @@ def _experiments(runs: Mapping[Path, Record]) -> list[str]:
 
 def _rows(group: Mapping[Path, Record]) -> list[Text]:
     """Give a line to each seed, and of several seeds one to their means."""
-    found = [Run(record, read_arrays(path)) for path, record in group.items()]
+    found = [RunResult(record, read_arrays(path)) for path, record in group.items()]
     return [*map(_row, found), *([_means(found)] if len(found) > 1 else [])]
 
 
-def _means(runs: Sequence[Run]) -> Text:
+def _means(runs: Sequence[RunResult]) -> Text:
     """Average what every run has an estimate of, with the standard deviation between seeds."""
     records = [run.record for run in runs]
     every = [[at_clean_error(points(run.arrays), target) for run in runs] for target in TARGETS]
@@ -70,7 +70,7 @@ def _mean(estimates: Sequence[Estimate | None]) -> str:
     return f"{mean(percents):.1f} ± {stdev(percents):.1f}"
 
 
-def _row(run: Run) -> Text:
+def _row(run: RunResult) -> Text:
     record, counted = run.record, points(run.arrays)
     estimates = (in_words(at_clean_error(counted, target)) for target in TARGETS)
     ends = (_percent(record.tests[name]) for name in ("test", "affnist"))
@@ -89,13 +89,13 @@ def _percent(test: Outcome) -> str:
     return f"{test.error_percent:.2f}"
 
 
-def figure_affnist(stem: Path, runs: Sequence[Run]) -> bool:
+def figure_affnist(stem: Path, runs: Sequence[RunResult]) -> bool:
     """Draw affNIST error over clean error, a line for each run; tell if there was any to draw."""
     found = [run for run in runs if len(points(run.arrays))]
     if not found:
         return False
     title = "affNIST error against clean test error"
-    with drawing(stem, (8, 4.6), title, caption(found, REMARK), marks(found)) as figure:
+    with save_figure(stem, (8, 4.6), title, caption(found, REMARK), caveats(found)) as figure:
         axes = figure.subplots()
         for run, label in zip(found, labels(found), strict=True):
             _line(axes, run, f"{label}, seed {run.record.seed}")
@@ -106,7 +106,7 @@ def figure_affnist(stem: Path, runs: Sequence[Run]) -> bool:
     return True
 
 
-def _line(axes: Axes, run: Run, label: str) -> None:
+def _line(axes: Axes, run: RunResult, label: str) -> None:
     """Draw the points of a run, and a ring at the last of TARGETS."""
     _, clean, affine = points(run.arrays).T
     axes.plot(clean, affine, color=run.colour, marker=".", linewidth=0.8, label=label)

@@ -7,15 +7,12 @@ from pathlib import Path
 from capsnet import paper
 from capsnet.errors import UserError
 from capsnet.records.record import Record, read_arrays
-from capsnet.report.affnist import equal_error_table
-from capsnet.report.claims import claims_table
-from capsnet.report.costs import costs_table, used_table
-from capsnet.report.groups import longest, real
-from capsnet.report.recipes import recipes_table
-from capsnet.report.runs import Run
-from capsnet.report.speed import speed_tables
-from capsnet.report.sweep import sweep_tables
-from capsnet.report.tables import (
+from capsnet.report.analysis.runs import RunResult
+from capsnet.report.analysis.selection import exclude_demo, longest
+from capsnet.report.tables.affnist import equal_error_table
+from capsnet.report.tables.claims import claims_table
+from capsnet.report.tables.costs import costs_table, used_table
+from capsnet.report.tables.paper_rows import (
     Text,
     ablations_table,
     markdown,
@@ -23,6 +20,9 @@ from capsnet.report.tables import (
     runs_table,
     state_table,
 )
+from capsnet.report.tables.recipes import recipes_table
+from capsnet.report.tables.speed import speed_tables
+from capsnet.report.tables.sweep import sweep_tables
 
 
 def tables(runs: Mapping[Path, Record]) -> dict[str, list[Text]]:
@@ -66,8 +66,8 @@ def generated(
     """
     known = {
         **paper_tables(longest(runs)),
-        "Claims": claims_table(real(runs), paper.CLAIMS),
-        **extra_tables(real(runs)),
+        "Claims": claims_table(exclude_demo(runs), paper.CLAIMS),
+        **extra_tables(exclude_demo(runs)),
         "Recipes at equal steps": recipes_table(runs),
         **_sweeps(others),
         "Hours that all runs have taken": used_table([*runs.values(), *others.values()]),
@@ -83,11 +83,11 @@ def generated(
 
 def _sweeps(records: Mapping[Path, Record]) -> dict[str, list[Text]]:
     """The tables of each sweep, whose runs are somewhere below sweeps/NAME."""
-    sweeps: dict[str, list[Run]] = {}
+    sweeps: dict[str, list[RunResult]] = {}
     for path, record in records.items():
         if "sweeps" in path.parts:
             name = path.parts[path.parts.index("sweeps") + 1]
-            sweeps.setdefault(name, []).append(Run(record, read_arrays(path)))
+            sweeps.setdefault(name, []).append(RunResult(record, read_arrays(path)))
     return {title: table for runs in sweeps.values() for title, table in sweep_tables(runs).items()}
 
 

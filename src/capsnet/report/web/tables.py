@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from capsnet import paper
 from capsnet.records.record import Outcome, Record
-from capsnet.report import document
-from capsnet.report.claims import judged
-from capsnet.report.costs import HOUR
-from capsnet.report.document import tables
-from capsnet.report.runs import Run, marks
-from capsnet.report.tables import Text, paired, runs_table, steps
+from capsnet.report.analysis.runs import RunResult, caveats
+from capsnet.report.tables import document
+from capsnet.report.tables.claims import judged
+from capsnet.report.tables.costs import HOUR
+from capsnet.report.tables.document import tables
+from capsnet.report.tables.paper_rows import Text, paired, runs_table, steps
 
 Told = tuple[Record, Outcome]
 WORDS = {  # columns that are not numbers alone
@@ -95,7 +95,7 @@ def table(
     told = list(behind) or [[] for _ in rows]
     lines = [Line(row, facts(some)) for row, some in zip(rows, told, strict=True)]
     numeric = [name not in WORDS for name in columns]
-    seen = marks(Run(record, {}) for some in told for record, _ in some)
+    seen = caveats(RunResult(record, {}) for some in told for record, _ in some)
     return Table(title, columns, lines, at, numeric, seen)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from capsnet import paper
 from capsnet.paper import data_set
 from capsnet.records.record import Record
-from capsnet.report import plan
-from capsnet.report.numbers import numbers
-from capsnet.report.verdicts import LOOKS, PRIMARY, SEEDS, Noise, pooled
+from capsnet.report.analysis import plan
+from capsnet.report.analysis.numbers import numbers
+from capsnet.report.analysis.verdicts import LOOKS, PRIMARY, SEEDS, Noise, pooled
 
 Pair = tuple[Path, Path]  # two records that are compared
 
@@ -75,7 +75,7 @@ def code(record: Record) -> str:
 
 def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
     """Choose the longest `real` runs of each experiment and recipe: what is known so far."""
-    found, planned = real(runs), dict[tuple[str, str], int]()
+    found, planned = exclude_demo(runs), dict[tuple[str, str], int]()
     for record in found.values():
         model = record.experiment, record.variant
         planned[model] = max(planned.get(model, 0), record.steps_planned)
@@ -86,12 +86,12 @@ def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
     }
 
 
-def real(runs: Mapping[Path, Record]) -> dict[Path, Record]:
+def exclude_demo(runs: Mapping[Path, Record]) -> dict[Path, Record]:
     """Those on the paper's digits at its width: not the demo's."""
-    return {path: record for path, record in runs.items() if not demo(record)}
+    return {path: record for path, record in runs.items() if not is_demo(record)}
 
 
-def demo(record: Record) -> bool:
+def is_demo(record: Record) -> bool:
     """Tell whether its data stand in for the paper's, or its network is narrower or wider."""
     return record.dataset.stand_in or record.model.width != 1
 
@@ -110,31 +110,33 @@ def _noise(record: Record) -> tuple[object, ...]:
     return schedule, values, code(record), record.clean is False
 
 
-def circumstances(record: Record) -> tuple[object, ...]:
+def pairing_key(record: Record) -> tuple[object, ...]:
     """All in which two runs must agree, to be compared example by example: not model or recipe."""
     schedule = record.schedule, record.steps_planned, record.batch, record.training_examples
     same = record.model.width, record.identity["data"], record.overrides
     return record.seed, record.precision, schedule, *same
 
 
-def matched(runs: Mapping[Path, Record], wanted: Callable[[Record, Record], bool]) -> list[Pair]:
+def matched_pairs(
+    runs: Mapping[Path, Record], wanted: Callable[[Record, Record], bool]
+) -> list[Pair]:
     """The pairs that agree in their circumstances and are `wanted`, in the order of their seeds."""
     found = [
         (one, other)
         for one, first in runs.items()
         for other, second in runs.items()
-        if wanted(first, second) and circumstances(first) == circumstances(second)
+        if wanted(first, second) and pairing_key(first) == pairing_key(second)
     ]
     return sorted(found, key=lambda pair: runs[pair[0]].seed)
 
 
-def shortcoming(records: Sequence[Record]) -> str | None:
+def exclusion_reason(records: Sequence[Record]) -> str | None:
     """Why runs cannot speak for or against the paper, in a few words; None when they can."""
-    if any(demo(record) for record in records):
+    if any(is_demo(record) for record in records):
         return "demo"
     if any(record.overrides for record in records):
         return "values set by hand"
-    if any(short(record) for record in records):
+    if any(is_short(record) for record in records):
         return "short schedule"
     if any(record.stop_at and not record.stopped for record in records):
         return "accuracy not reached"
@@ -152,7 +154,7 @@ def shortcoming(records: Sequence[Record]) -> str | None:
     return "a seed twice" if len(seeds) < len(records) else None
 
 
-def short(record: Record) -> bool:
+def is_short(record: Record) -> bool:
     """Tell whether it had fewer steps than the paper's and did not stop where the paper did."""
     ended = record.steps_done >= paper.STEPS or record.stopped
     return record.schedule != "paper" or not ended

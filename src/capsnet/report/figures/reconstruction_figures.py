@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from capsnet.report.look import GREY, drawing, framed
-from capsnet.report.runs import Run, caption, marks
+from capsnet.report.analysis.runs import RunResult, caption, caveats
+from capsnet.report.figures.style import GREY, framed, save_figure
 
 TRUE, PREDICTED, FORCED = range(3)  # the second axis of targets and reconstructions
 RIGHTS, FORCEDS, WRONGS = 4, 2, 2  # examples of each kind in a figure
@@ -31,7 +31,7 @@ class Column(NamedTuple):
     pictures: tuple[NDArray[np.uint8], ...]
 
 
-def figure_3(stem: Path, run: Run) -> None:
+def figure_3(stem: Path, run: RunResult) -> None:
     """Input and reconstruction of single digits: (label, prediction, reconstructed)."""
     right, wrong = found(run.arrays["targets"])
     groups = {
@@ -44,7 +44,7 @@ def figure_3(stem: Path, run: Run) -> None:
     _columns(stem, "Figure 3: reconstructions", run, remark, groups, ("input", "output"))
 
 
-def figure_5(stem: Path, run: Run) -> None:
+def figure_5(stem: Path, run: RunResult) -> None:
     """Two digits at once and each digit alone, in red and green: R reconstructed, L labels."""
     right, wrong = found(run.arrays["targets"])
     groups = {
@@ -118,7 +118,7 @@ def coloured(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _columns(
     stem: Path,
     title: str,
-    run: Run,
+    run: RunResult,
     remark: str,
     groups: dict[str, list[Column]],
     rows: Sequence[str],
@@ -128,7 +128,7 @@ def _columns(
     count = sum(map(len, groups.values()))
     tall = sum(_heights(groups))
     size = (1.0 + SIDE * (count + GAP * len(groups)), 1.4 + SIDE * tall)
-    with drawing(stem, size, title, caption([run], remark), marks([run])) as figure:
+    with save_figure(stem, size, title, caption([run], remark), caveats([run])) as figure:
         _fill(figure, groups, rows)
 
 
@@ -170,7 +170,7 @@ def _show(axes: Axes, picture: NDArray[np.uint8], above: str, left: str) -> None
     framed(axes)
 
 
-def figure_4(stem: Path, run: Run) -> None:
+def figure_4(stem: Path, run: RunResult) -> None:
     """Every dimension of a digit's capsule moved alone, for each class."""
     blocks = run.arrays["perturbed"]
     remark = (
@@ -180,7 +180,7 @@ def figure_4(stem: Path, run: Run) -> None:
     rows = -(-len(blocks) // 5)
     title = "Figure 4: what the dimensions of a capsule do"
     size = (12, 0.9 + 3.4 * rows)
-    with drawing(stem, size, title, caption([run], remark), marks([run])) as figure:
+    with save_figure(stem, size, title, caption([run], remark), caveats([run])) as figure:
         cells = figure.subplots(rows, 5, squeeze=False).flat
         for place, axes in enumerate(cells):
             if place < len(blocks):

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from capsnet.errors import UserError
-from capsnet.report import lines, pictures
-from capsnet.report.affnist import figure_affnist
-from capsnet.report.look import files
-from capsnet.report.recipes import figure_recipes
-from capsnet.report.runs import Run, read_runs
-from capsnet.report.sweep import sweep_of, write_numbers
-from capsnet.report.sweep_figure import figure_sweep
+from capsnet.report.analysis.runs import RunResult, read_runs
+from capsnet.report.figures import curve_figures, reconstruction_figures
+from capsnet.report.figures.style import files
+from capsnet.report.figures.sweep import figure_sweep
+from capsnet.report.tables.affnist import figure_affnist
+from capsnet.report.tables.recipes import figure_recipes
+from capsnet.report.tables.sweep import sweep_of, write_numbers
 
 
 def draw(folder: Path, target: Path) -> Iterator[Path]:
@@ -34,7 +34,7 @@ def draw(folder: Path, target: Path) -> Iterator[Path]:
         yield from files(target / "recipes")
 
 
-def _most(runs: Sequence[Run], variant: Callable[[Run], str]) -> list[Run]:
+def _most(runs: Sequence[RunResult], variant: Callable[[RunResult], str]) -> list[RunResult]:
     """Baselines, and of the CapsNets those of the most frequent variant."""
     capsnets = [run for run in runs if run.record.capsules]
     [(wanted, _), *_] = Counter(map(variant, capsnets)).most_common(1) or [("", 0)]
@@ -53,10 +53,10 @@ def draw_sweep(folder: Path, target: Path) -> Iterator[Path]:
     yield target / "sweep.md"
 
 
-def _picture(draw: Callable[[Path, Run], None], array: str, digits: str) -> "Figure":
+def _picture(draw: Callable[[Path, RunResult], None], array: str, digits: str) -> "Figure":
     """Drawn of one run, the lowest seed; of three iterations if there is one, as in the paper."""
 
-    def drawn(stem: Path, runs: Sequence[Run]) -> bool:
+    def drawn(stem: Path, runs: Sequence[RunResult]) -> bool:
         able = [run for run in runs if array in run.arrays and run.set == digits]
         if able:
             draw(stem, min(able, key=lambda run: (run.iterations != 3, run.record.seed)))
@@ -65,17 +65,17 @@ def _picture(draw: Callable[[Path, Run], None], array: str, digits: str) -> "Fig
     return drawn
 
 
-def _a1(stem: Path, runs: Sequence[Run]) -> bool:
+def _a1(stem: Path, runs: Sequence[RunResult]) -> bool:
     """While training: all seeds of 3 iterations on MNIST, or of the first experiment there is."""
     able = [run for run in runs if "routing_changes" in run.arrays]
     if able:
         first = min(able, key=lambda run: (run.iterations != 3, run.set != "mnist", -run.decoder))
         same = [run for run in able if run.record.experiment == first.record.experiment]
-        lines.figure_a1(stem, same, able)
+        curve_figures.figure_a1(stem, same, able)
     return bool(able)
 
 
-def _a2(stem: Path, runs: Sequence[Run]) -> bool:
+def _a2(stem: Path, runs: Sequence[RunResult]) -> bool:
     """Only sets of digits that both, 1 and 3 iterations, were trained on with a decoder."""
     able = [run for run in runs if run.decoder and len(run.curve("train/loss"))]
     pairs = [
@@ -84,22 +84,22 @@ def _a2(stem: Path, runs: Sequence[Run]) -> bool:
     ]
     whole = [pair for pair in pairs if {run.iterations for run in pair} == {1, 3}]
     if whole:
-        lines.figure_a2(stem, whole)
+        curve_figures.figure_a2(stem, whole)
     return bool(whole)
 
 
-def _losses(stem: Path, runs: Sequence[Run]) -> bool:
-    able = [run for run in runs if any(len(run.curve(metric)) for metric in lines.METRICS)]
+def _losses(stem: Path, runs: Sequence[RunResult]) -> bool:
+    able = [run for run in runs if any(len(run.curve(metric)) for metric in curve_figures.METRICS)]
     if able:
-        lines.losses(stem, able)
+        curve_figures.losses(stem, able)
     return bool(able)
 
 
-Figure = Callable[[Path, Sequence[Run]], bool]  # whether there was anything to draw
+Figure = Callable[[Path, Sequence[RunResult]], bool]  # whether there was anything to draw
 FIGURES: dict[str, Figure] = {
-    "figure_3": _picture(pictures.figure_3, "images", "mnist"),
-    "figure_4": _picture(pictures.figure_4, "perturbed", "mnist"),
-    "figure_5": _picture(pictures.figure_5, "images", "multimnist"),
+    "figure_3": _picture(reconstruction_figures.figure_3, "images", "mnist"),
+    "figure_4": _picture(reconstruction_figures.figure_4, "perturbed", "mnist"),
+    "figure_5": _picture(reconstruction_figures.figure_5, "images", "multimnist"),
     "figure_a1": _a1,
     "figure_a2": _a2,
     "affnist": figure_affnist,

@@ -10,11 +10,18 @@ from statistics import mean, stdev
 from capsnet import paper
 from capsnet.paper import data_set
 from capsnet.records.record import BY_DIGIT, Outcome, Record
-from capsnet.report import plan
-from capsnet.report.answers import answers, in_general
-from capsnet.report.groups import groups, looked, missing, noise, shortcoming
-from capsnet.report.numbers import at_equal_error, numbers
-from capsnet.report.verdicts import MARGINS, PRIMARY, SEEDS, Difference, from_paper, row_verdict
+from capsnet.report.analysis import plan
+from capsnet.report.analysis.answers import answers, in_general
+from capsnet.report.analysis.numbers import at_equal_error, numbers
+from capsnet.report.analysis.selection import exclusion_reason, groups, looked, missing, noise
+from capsnet.report.analysis.verdicts import (
+    MARGINS,
+    PRIMARY,
+    SEEDS,
+    Difference,
+    from_paper,
+    row_verdict,
+)
 
 Text = tuple[str, ...]
 PAPER_COLUMNS = (
@@ -138,7 +145,7 @@ def against(
         not seen
         or isinstance(row, paper.Ablation)
         or row.condition
-        or shortcoming(list(group.values())) is not None
+        or exclusion_reason(list(group.values())) is not None
     ):
         return None
     spread = noise(runs, runs[seen[0]], row.test)
@@ -199,7 +206,7 @@ def verdict(row: paper.Row, runs: Mapping[Path, Record], group: Mapping[Path, Re
     records = list(group.values())
     if not records:
         return "not yet run"
-    if (why := shortcoming(records)) is not None:
+    if (why := exclusion_reason(records)) is not None:
         return f"none: {why}"
     if row.condition:
         return "none: stopped there"

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from capsnet import paper
 from capsnet.paper import data_set, published
-from capsnet.report.tables import Text
-from capsnet.report.verdicts import (
+from capsnet.report.analysis.verdicts import (
     ALPHA,
     DIRECTION,
     HIGHER,
@@ -31,6 +30,7 @@ from capsnet.report.verdicts import (
     pooled,
     row_verdict,
 )
+from capsnet.report.tables.paper_rows import Text
 
 SEED, DRAWS = 0, 20_000
 SD = {"mnist": 0.024, "multimnist": 0.3, "affnist": 2.0}  # the last two are assumed [?]

@@ -6,8 +6,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from capsnet.report.look import BLUE, VERMILION, drawing
-from capsnet.report.speed import machine, step_seconds
+from capsnet.report.figures.style import BLUE, VERMILION, save_figure
+from capsnet.report.tables.speed import machine, step_seconds
 
 NAMES = {"batch": "batch", "side": "image side, pixels", "iterations": "routing iterations"}
 PATHS = {"textbook": VERMILION, "fast": BLUE}
@@ -20,7 +20,7 @@ REMARK = (
 def figure_growth(stem: Path, told: Mapping[str, Any]) -> None:
     """Columns what is varied, rows time and peak memory; `told` is a benchmark's JSON."""
     about = f"{machine(told)}. {REMARK}"
-    with drawing(stem, (10, 5.4), "Growth of a training step", about) as figure:
+    with save_figure(stem, (10, 5.4), "Growth of a training step", about) as figure:
         grid = figure.subplots(2, len(NAMES), sharex="col")
         for column, (varied, name) in zip(grid.T, NAMES.items(), strict=True):
             points = [point for point in told["growth"] if point["varied"] == varied]

@@ -14,7 +14,7 @@ from capsnet.data import affnist, affnist_official, expanded, multimnist, storag
 from capsnet.data.examples import Examples, Split
 from capsnet.data.shifted import EnumeratedShifts, ShiftedImages
 from capsnet.data.storage import LabelledImages
-from capsnet.report.contact import COLUMNS, ROWS, sheet
+from capsnet.report.figures.contact import COLUMNS, ROWS, sheet
 
 CELLS = ROWS * COLUMNS
 

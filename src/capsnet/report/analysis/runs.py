@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from capsnet import config
 from capsnet.errors import UserError
 from capsnet.records.record import Record, read_arrays, read_records
-from capsnet.report import groups
-from capsnet.report.look import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
+from capsnet.report.analysis import selection
+from capsnet.report.figures.style import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
 
 OTHER = "other"
 SETS = {"mnist": "MNIST", "multimnist": "MultiMNIST", "affnist": "affNIST", OTHER: "other digits"}
@@ -21,7 +21,7 @@ COLOURS = {(1, False): SKY, (1, True): BLUE, (3, False): ORANGE, (3, True): VERM
 KIND = ("model.routing_iterations=", "model.decoder=")  # values that a run's kind says already
 
 
-class Run(NamedTuple):
+class RunResult(NamedTuple):
     """A training that is over, and the arrays beside its record; none where they were not kept."""
 
     record: Record
@@ -63,17 +63,18 @@ class Run(NamedTuple):
         return self.arrays.get(f"curve.{metric}", np.empty((0, 2)))
 
 
-def read_runs(folder: Path, pattern: str = "*/*.json") -> list[Run]:
+def read_runs(folder: Path, pattern: str = "*/*.json") -> list[RunResult]:
     """All runs below `folder`, the lowest seeds first. Raises UserError where there is nothing."""
     runs = [
-        Run(record, read_arrays(path)) for path, record in read_records(folder, pattern).items()
+        RunResult(record, read_arrays(path))
+        for path, record in read_records(folder, pattern).items()
     ]
     if not runs:
         raise UserError(f"there are no results in {folder}")
     return sorted(runs, key=lambda run: (run.record.experiment, run.record.seed))
 
 
-def caption(runs: Sequence[Run], *remarks: str) -> str:
+def caption(runs: Sequence[RunResult], *remarks: str) -> str:
     """Write which runs are shown, on what and for how long they trained, and `remarks` below."""
     records = [run.record for run in runs]
     recipes = [replace(record, overrides=()).variant for record in records]
@@ -97,7 +98,7 @@ def by_hand(records: Sequence[Record]) -> Iterator[str]:
         yield f"{key}={_told(value for name, _, value in pairs if name == key)}"
 
 
-def labels(runs: Sequence[Run]) -> list[str]:
+def labels(runs: Sequence[RunResult]) -> list[str]:
     """Name each run by its kind, and by what was set by hand for it but not for all of `runs`."""
     common = set[str].intersection(*({*run.record.overrides} for run in runs))
     said = {*common, *(one for run in runs for one in run.record.overrides if one.startswith(KIND))}
@@ -119,10 +120,10 @@ def seeds(records: Sequence[Record]) -> str:
     return f"seed{'s' * (len(numbers) > 1)} " + ", ".join(map(str, numbers))
 
 
-def marks(runs: Iterable[Run]) -> list[str]:
+def caveats(runs: Iterable[RunResult]) -> list[str]:
     """Name the caveats: other digits or a narrower network, fewer steps."""
     records = [run.record for run in runs]
-    told = {"demo": groups.demo, "short schedule": groups.short}
+    told = {"demo": selection.is_demo, "short schedule": selection.is_short}
     return [words for words, holds in told.items() if any(map(holds, records))]
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from matplotlib.ticker import PercentFormatter
 
 from capsnet.records.record import Record
-from capsnet.report.answers import contrast
-from capsnet.report.claims import compared, errors, gain_in_words
-from capsnet.report.groups import Pair, matched
-from capsnet.report.look import BLUE, VERMILION, drawing
-from capsnet.report.runs import Run, caption, marks
-from capsnet.report.tables import Text, steps
-from capsnet.report.verdicts import pooled
+from capsnet.report.analysis.answers import contrast
+from capsnet.report.analysis.runs import RunResult, caption, caveats
+from capsnet.report.analysis.selection import Pair, matched_pairs
+from capsnet.report.analysis.verdicts import pooled
+from capsnet.report.figures.style import BLUE, VERMILION, save_figure
+from capsnet.report.tables.claims import compared, errors, gain_in_words
+from capsnet.report.tables.paper_rows import Text, steps
 
 RELEASED, TEXT = "released", "text"
 COLOURS = {RELEASED: BLUE, TEXT: VERMILION}
@@ -48,7 +48,7 @@ def pairs(runs: Mapping[Path, Record]) -> list[Pair]:
         recipes = text.recipe, released.recipe
         return recipes == (TEXT, RELEASED) and text.experiment == released.experiment
 
-    return matched(runs, wanted)
+    return matched_pairs(runs, wanted)
 
 
 def _row(runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
@@ -67,7 +67,7 @@ def _errors(records: Sequence[Record]) -> str:
     return ", ".join(f"{test.errors:,}" for test in tests) + f" / {tests[0].total:,}"
 
 
-def figure_recipes(stem: Path, runs: Sequence[Run]) -> bool:
+def figure_recipes(stem: Path, runs: Sequence[RunResult]) -> bool:
     """Validation error while training, a line a run; whether any two recipes have logged it."""
     logged = [run for run in runs if len(run.curve("validation/error"))]
     if {run.record.recipe for run in logged} != set(COLOURS):
@@ -76,7 +76,7 @@ def figure_recipes(stem: Path, runs: Sequence[Run]) -> bool:
         "Errors on the first training digits, which were held out; the test digits play no part."
     )
     title = "Two recipes: which learns faster"
-    with drawing(stem, (8, 4), title, caption(logged, remark), marks(logged)) as figure:
+    with save_figure(stem, (8, 4), title, caption(logged, remark), caveats(logged)) as figure:
         axes = figure.subplots()
         for run in logged:
             style = {"color": COLOURS[run.record.recipe], "marker": ".", "linewidth": 1.2}

@@ -8,7 +8,7 @@ from typing import Any
 
 from capsnet.paper import BATCH
 from capsnet.records.provenance import threads
-from capsnet.report.tables import Text
+from capsnet.report.tables.paper_rows import Text
 
 PARTS = ("data", "forward", "backward", "optimiser")  # of a training step
 Rounds = Sequence[Mapping[str, float]]  # seconds of each part and of evaluating a batch

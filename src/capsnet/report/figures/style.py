@@ -47,7 +47,7 @@ LEFT = 0.012  # where titles begin, as a share of the width
 
 
 @contextmanager
-def drawing(
+def save_figure(
     stem: Path, size: tuple[float, float], title: str, caption: str, marks: Sequence[str] = ()
 ) -> Iterator[Figure]:
     """A figure of `size` inches to draw on, stored as stem.png and stem.svg at the end.

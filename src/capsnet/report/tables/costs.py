@@ -9,8 +9,8 @@ from typing import Any
 
 from capsnet import paper
 from capsnet.records.record import Record
-from capsnet.report.speed import loop_seconds, machine, seconds, setting, step_seconds
-from capsnet.report.tables import Text
+from capsnet.report.tables.paper_rows import Text
+from capsnet.report.tables.speed import loop_seconds, machine, seconds, setting, step_seconds
 
 COLUMNS = ("experiment", "machine", "images/s", "hours to train", "hours to test")
 EARLY = " (ends early)"  # affNIST's training stops at its accuracy

@@ -8,8 +8,8 @@ from statistics import mean, stdev
 
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
-from capsnet.report.runs import Run, caption, marks
-from capsnet.report.tables import Text, markdown
+from capsnet.report.analysis.runs import RunResult, caption, caveats
+from capsnet.report.tables.paper_rows import Text, markdown
 
 ITERATIONS = "model.routing_iterations"
 LABELS = {ITERATIONS: "routing iterations"}
@@ -27,7 +27,7 @@ class Sweep:
     """Runs that differ in the value of `key` and in their seeds; what else differs makes series."""
 
     key: str
-    runs: list[Run]
+    runs: list[RunResult]
 
     @property
     def label(self) -> str:
@@ -40,17 +40,17 @@ class Sweep:
         found = {settings(run)[self.key] for run in self.runs}
         return sorted(found, key=lambda value: (_number(value) is None, _number(value) or 0, value))
 
-    def series(self) -> dict[str, list[Run]]:
+    def series(self) -> dict[str, list[RunResult]]:
         """Group runs that differ in nothing but value and seed, by all that they share."""
         order = [*self.values]
 
-        def place(run: Run) -> tuple[str, int, int]:
+        def place(run: RunResult) -> tuple[str, int, int]:
             return self._name(run), order.index(settings(run)[self.key]), run.record.seed
 
         swept = sorted(self.runs, key=place)
         return {name: list(group) for name, group in groupby(swept, self._name)}
 
-    def _name(self, run: Run) -> str:
+    def _name(self, run: RunResult) -> str:
         return ", ".join(filter(None, facts(run, self.key).values()))
 
     def labels(self) -> list[str]:
@@ -60,7 +60,7 @@ class Sweep:
         differing = [kind for kind in kinds if len({one.get(kind) for one in every}) > 1]
         return [", ".join(filter(None, (one.get(kind) for kind in differing))) for one in every]
 
-    def by_value(self, runs: Sequence[Run]) -> dict[str, list[Run]]:
+    def by_value(self, runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
         """Group the seeds of each value, of runs of one series."""
         grouped = groupby(runs, lambda run: settings(run)[self.key])
         return {value: list(group) for value, group in grouped}
@@ -73,7 +73,7 @@ class Sweep:
             return dict(zip(self.values, whole, strict=True))
         return {value: float(place) for place, value in enumerate(self.values)}
 
-    def spread(self, runs: Sequence[Run]) -> Iterator[tuple[float, Run]]:
+    def spread(self, runs: Sequence[RunResult]) -> Iterator[tuple[float, RunResult]]:
         """Place each run of a series at its value, its seeds a little apart."""
         places = self.places()
         for value, group in self.by_value(runs).items():
@@ -82,7 +82,7 @@ class Sweep:
                 yield places[value] + (place - (len(group) - 1) / 2) * step, run
 
 
-def sweep_of(runs: Sequence[Run]) -> Sweep:
+def sweep_of(runs: Sequence[RunResult]) -> Sweep:
     """Find the value that most of the runs' differences are in; routing iterations come first.
 
     Runs without such a value are left out. Raises UserError when there is none at all.
@@ -96,14 +96,14 @@ def sweep_of(runs: Sequence[Run]) -> Sweep:
     return Sweep(key, [run for run in runs if key in settings(run)])
 
 
-def settings(run: Run) -> dict[str, str]:
+def settings(run: RunResult) -> dict[str, str]:
     """The values that were set by hand, and the routing iterations, by key."""
     pairs = (one.partition("=") for one in run.record.overrides)
     routed = {} if run.iterations is None else {ITERATIONS: str(run.iterations)}
     return {key: value for key, _, value in pairs} | routed
 
 
-def facts(run: Run, key: str) -> dict[str, str]:
+def facts(run: RunResult, key: str) -> dict[str, str]:
     """Return a run's values by key of the configuration, without its seed and `key`."""
     one = run.record
     about = {
@@ -119,7 +119,7 @@ def facts(run: Run, key: str) -> dict[str, str]:
     return {kind: fact for kind, fact in (about | by_hand | about).items() if kind != key}
 
 
-def loss_kind(run: Run) -> str:
+def loss_kind(run: RunResult) -> str:
     """Name what the training loss is: numbers of two kinds cannot be compared."""
     if not run.record.capsules:
         return "cross-entropy"
@@ -129,18 +129,18 @@ def loss_kind(run: Run) -> str:
     return ", ".join((f"recipe {run.record.recipe}", *by_hand))
 
 
-def final_loss(run: Run) -> float | None:
+def final_loss(run: RunResult) -> float | None:
     """None where no curve was kept."""
     values = run.curve("train/loss")[:, 1]
     return float(values[-max(1, round(LAST * len(values))) :].mean()) if len(values) else None
 
 
-def error(run: Run) -> float:
+def error(run: RunResult) -> float:
     """Return the test error in percent."""
     return run.record.tests["test"].error_percent
 
 
-def mean_loss(runs: Sequence[Run]) -> float | None:
+def mean_loss(runs: Sequence[RunResult]) -> float | None:
     """None where no curve was kept."""
     losses = [loss for loss in map(final_loss, runs) if loss is not None]
     return mean(losses) if losses else None
@@ -148,7 +148,7 @@ def mean_loss(runs: Sequence[Run]) -> float | None:
 
 def write_numbers(path: Path, sweep: Sweep) -> None:
     """Write what the figure shows as two Markdown tables: the means and every run."""
-    flags = " · ".join(marks(sweep.runs))
+    flags = " · ".join(caveats(sweep.runs))
     lines = [f"# Sweep over {sweep.label}", "", caption(sweep.runs), ""]
     lines += [f"**{flags}**", ""] * bool(flags)
     lines += [markdown(means_table(sweep)), markdown(runs_table(sweep)), REMARK]
@@ -193,7 +193,7 @@ def _runs(sweep: Sweep) -> Iterator[Text]:
             )
 
 
-def sweep_tables(runs: Sequence[Run]) -> dict[str, list[Text]]:
+def sweep_tables(runs: Sequence[RunResult]) -> dict[str, list[Text]]:
     """Every run of one sweep, a table for each series, by its title."""
     sweep = sweep_of(runs)
     title = sweep.label[0].upper() + sweep.label[1:]

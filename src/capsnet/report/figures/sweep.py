@@ -8,9 +8,9 @@ from textwrap import fill
 
 from matplotlib.axes import Axes
 
-from capsnet.report.look import COLOURS, drawing
-from capsnet.report.runs import Run, caption, marks
-from capsnet.report.sweep import REMARK, Sweep, error, final_loss, loss_kind, mean_loss
+from capsnet.report.analysis.runs import RunResult, caption, caveats
+from capsnet.report.figures.style import COLOURS, save_figure
+from capsnet.report.tables.sweep import REMARK, Sweep, error, final_loss, loss_kind, mean_loss
 
 WIDE = 48  # characters of a legend's line: more would be wider than the panel
 
@@ -19,7 +19,7 @@ def figure_sweep(stem: Path, sweep: Sweep) -> None:
     """Draw the error, and beside it the loss, each kind of loss on axes of its own."""
     kinds = list(dict.fromkeys(loss_kind(run) for run in sweep.runs if final_loss(run) is not None))
     size, title = (5 * max(2, 1 + len(kinds)), 4.4), f"Sweep over {sweep.label}"
-    with drawing(stem, size, title, caption(sweep.runs, REMARK), marks(sweep.runs)) as figure:
+    with save_figure(stem, size, title, caption(sweep.runs, REMARK), caveats(sweep.runs)) as figure:
         left, *rest = figure.subplots(1, 1 + len(kinds), squeeze=False).flat
         for colour, label, group in zip(
             cycle(COLOURS), sweep.labels(), sweep.series().values(), strict=False
@@ -38,7 +38,7 @@ def figure_sweep(stem: Path, sweep: Sweep) -> None:
             left.legend(fontsize=7)
 
 
-def _errors(axes: Axes, sweep: Sweep, runs: Sequence[Run], colour: str, label: str) -> None:
+def _errors(axes: Axes, sweep: Sweep, runs: Sequence[RunResult], colour: str, label: str) -> None:
     """Draw a point and a bar for each run, and a line through the means."""
     for place, run in sweep.spread(runs):
         low, high = run.record.tests["test"].interval_percent
@@ -49,7 +49,7 @@ def _errors(axes: Axes, sweep: Sweep, runs: Sequence[Run], colour: str, label: s
     axes.plot(list(means), list(means.values()), color=colour, linewidth=1.2, label=label)
 
 
-def _losses(axes: Axes, sweep: Sweep, runs: Sequence[Run], colour: str) -> None:
+def _losses(axes: Axes, sweep: Sweep, runs: Sequence[RunResult], colour: str) -> None:
     for place, run in sweep.spread(runs):
         loss = final_loss(run)
         if loss is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from capsnet import paper
 from capsnet.records.record import Record, read_arrays
-from capsnet.report.equal_error import at_clean_error, points
+from capsnet.report.analysis.equal_error import at_clean_error, points
 
 
 def numbers(runs: Mapping[Path, Record], paths: Sequence[Path], test: str) -> list[float]:

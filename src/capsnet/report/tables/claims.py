@@ -7,11 +7,18 @@ from statistics import mean
 from capsnet import paper
 from capsnet.paper import Claim
 from capsnet.records.record import Record
-from capsnet.report.answers import Contrast, contrast, in_general
-from capsnet.report.groups import Pair, code, looked, matched, noise, shortcoming
-from capsnet.report.numbers import at_equal_error, numbers
-from capsnet.report.tables import Text, qualified, steps
-from capsnet.report.verdicts import Difference, Noise, between, claim_verdicts
+from capsnet.report.analysis.answers import Contrast, contrast, in_general
+from capsnet.report.analysis.numbers import at_equal_error, numbers
+from capsnet.report.analysis.selection import (
+    Pair,
+    code,
+    exclusion_reason,
+    looked,
+    matched_pairs,
+    noise,
+)
+from capsnet.report.analysis.verdicts import Difference, Noise, between, claim_verdicts
+from capsnet.report.tables.paper_rows import Text, qualified, steps
 
 COLUMNS = (
     "claim",
@@ -59,7 +66,7 @@ def pairs(claim: Claim, runs: Mapping[Path, Record]) -> list[Pair]:
         recipes = better.recipe == worse.recipe or not worse.capsules
         return models == (claim.better, claim.worse) and recipes
 
-    found = matched(runs, wanted)
+    found = matched_pairs(runs, wanted)
     longest = max((runs[better].steps_planned for better, _ in found), default=0)
     return [pair for pair in found if runs[pair[0]].steps_planned == longest]
 
@@ -125,7 +132,7 @@ def verdict(line: Line, lines: Sequence[Line], runs: Mapping[Path, Record]) -> s
     """
     claim, found = line
     records = [runs[path] for pair in found for path in pair]
-    if (why := shortcoming(records)) is not None:
+    if (why := exclusion_reason(records)) is not None:
         return f"none: {why}"
     if difference(line, runs) is None:
         return "not enough runs"
@@ -147,7 +154,7 @@ def difference(line: Line, runs: Mapping[Path, Record]) -> Difference | None:
     """The seeds' difference at the plan's look; None before it, or where pairs cannot speak."""
     claim, found = line
     seen = _seen(line, runs)
-    if not seen or shortcoming([runs[path] for pair in found for path in pair]) is not None:
+    if not seen or exclusion_reason([runs[path] for pair in found for path in pair]) is not None:
         return None
     spread = noise(runs, runs[seen[0][0]], claim.test)
     return None if spread is None else between(*errors(runs, seen, claim.test), spread)

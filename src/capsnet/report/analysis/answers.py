@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from capsnet.records.clusters import Sums, sums
 from capsnet.records.record import Record, read_arrays
-from capsnet.report.groups import Pair
-from capsnet.report.statistics import McNemar, chi_square, mcnemar
-from capsnet.report.verdicts import Noise
+from capsnet.report.analysis.paired_tests import McNemar, chi_square, mcnemar
+from capsnet.report.analysis.selection import Pair
+from capsnet.report.analysis.verdicts import Noise
 
 
 class Answers(NamedTuple):

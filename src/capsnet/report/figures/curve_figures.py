@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from capsnet.report.look import COLOURS, GREY, drawing
-from capsnet.report.runs import OTHER, SETS, Run, caption, labels, marks
+from capsnet.report.analysis.runs import OTHER, SETS, RunResult, caption, caveats, labels
+from capsnet.report.figures.style import COLOURS, GREY, save_figure
 
 SMOOTH = 20  # the running mean goes over one in so many of a curve's points
 SMOOTHED = f"Thin: as logged. Thick: running mean over 1/{SMOOTH} of the points."
@@ -26,7 +26,7 @@ METRICS = {  # what each is called, and what its panel says of it
 }
 
 
-def figure_a1(stem: Path, trained: Sequence[Run], final: Sequence[Run]) -> None:
+def figure_a1(stem: Path, trained: Sequence[RunResult], final: Sequence[RunResult]) -> None:
     """Draw the change of the logits in each routing iteration, during training and after it.
 
     Left the seeds of one experiment, `trained`; right all runs of `final`.
@@ -37,13 +37,13 @@ def figure_a1(stem: Path, trained: Sequence[Run], final: Sequence[Run]) -> None:
         f"for each seed, running mean over 1/{SMOOTH} of the points."
     )
     title = "Figure A.1: how much routing still changes"
-    with drawing(stem, (12, 4.2), title, caption(runs, remark), marks(runs)) as figure:
+    with save_figure(stem, (12, 4.2), title, caption(runs, remark), caveats(runs)) as figure:
         left, right = figure.subplots(1, 2)
         _while_training(left, trained)
         _after_training(right, final)
 
 
-def _while_training(axes: Axes, runs: Sequence[Run]) -> None:
+def _while_training(axes: Axes, runs: Sequence[RunResult]) -> None:
     """One colour an iteration, a line a seed."""
     counts = range(1, 1 + max(run.iterations or 0 for run in runs))
     for iteration, colour in zip(counts, cycle(COLOURS), strict=False):
@@ -55,7 +55,7 @@ def _while_training(axes: Axes, runs: Sequence[Run]) -> None:
     _legend(axes)
 
 
-def _after_training(axes: Axes, runs: Sequence[Run]) -> None:
+def _after_training(axes: Axes, runs: Sequence[RunResult]) -> None:
     """More iterations than a network was trained with say whether routing converges."""
     for run in runs:
         changes = np.log10(run.arrays["routing_changes"])
@@ -68,12 +68,12 @@ def _after_training(axes: Axes, runs: Sequence[Run]) -> None:
     _legend(axes, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def figure_a2(stem: Path, pairs: Sequence[Sequence[Run]]) -> None:
+def figure_a2(stem: Path, pairs: Sequence[Sequence[RunResult]]) -> None:
     """Training loss with 1 and with 3 routing iterations, a panel for each set of digits."""
     runs = [run for pair in pairs for run in pair]
     title = "Figure A.2: training loss, 1 and 3 iterations"
     size = (max(8, 5 * len(pairs)), 4.2)
-    with drawing(stem, size, title, caption(runs, SMOOTHED), marks(runs)) as figure:
+    with save_figure(stem, size, title, caption(runs, SMOOTHED), caveats(runs)) as figure:
         for axes, pair in zip(
             figure.subplots(1, len(pairs), squeeze=False).flat, pairs, strict=True
         ):
@@ -83,7 +83,7 @@ def figure_a2(stem: Path, pairs: Sequence[Sequence[Run]]) -> None:
             _legend(axes)
 
 
-def losses(stem: Path, runs: Sequence[Run]) -> None:
+def losses(stem: Path, runs: Sequence[RunResult]) -> None:
     """A column for each set of digits, a row for each of METRICS that was logged at all.
 
     Of CapsNets the margin loss, which they have all in common: some add a reconstruction loss.
@@ -91,7 +91,7 @@ def losses(stem: Path, runs: Sequence[Run]) -> None:
     metrics = [name for name in METRICS if any(len(run.curve(name)) for run in runs)]
     sets = sorted({run.set for run in runs}, key=[*SETS].index)
     size = (max(8, CELL[0] * len(sets)), 1.3 + CELL[1] * len(metrics))
-    with drawing(stem, size, "Training", caption(runs, SMOOTHED), marks(runs)) as figure:
+    with save_figure(stem, size, "Training", caption(runs, SMOOTHED), caveats(runs)) as figure:
         grid = figure.subplots(len(metrics), len(sets), squeeze=False, sharex="col")
         for axes, (metric, digits) in zip(grid.flat, product(metrics, sets), strict=True):
             _panel(axes, [run for run in runs if run.set == digits], metric)
@@ -100,7 +100,7 @@ def losses(stem: Path, runs: Sequence[Run]) -> None:
             column[-1].set_xlabel("training step")
 
 
-def _panel(axes: Axes, runs: Sequence[Run], metric: str) -> None:
+def _panel(axes: Axes, runs: Sequence[RunResult], metric: str) -> None:
     """One metric on one set of digits; says so where it was not logged."""
     what, remark = METRICS[metric]
     axes.set_ylabel(what)
@@ -116,7 +116,7 @@ def _panel(axes: Axes, runs: Sequence[Run], metric: str) -> None:
     _legend(axes, remark)
 
 
-def _curves(axes: Axes, runs: Sequence[Run], metric: str) -> bool:
+def _curves(axes: Axes, runs: Sequence[RunResult], metric: str) -> bool:
     """Draw a colour for each label and a pair of lines for each seed; tell if there were any."""
     logged = [run for run in runs if len(run.curve(metric))]
     colours = dict[str, str]()

@@ -1,0 +1,1 @@
+"""Analyses of records: selection of runs, intervals, paired tests and verdicts of the plan."""

@@ -1,0 +1,1 @@
+"""Figures as PNG and SVG, and contact sheets of the data."""
