@@ -9,14 +9,14 @@ import pytest
 from capsnet.training.fingerprint import PACKAGE
 
 ORDER = (  # the packages, and the modules beside them
-    *("errors", "paper", "config_errors", "config"),
-    *("functional", "metrics", "layers", "networks", "kernels"),
+    *("errors", "paper", "registry", "config_errors", "config"),
+    *("functional", "metrics", "routing", "layers", "networks", "kernels"),
     *("data", "records", "evaluation", "tracking", "training"),
     *("prepare", "compose", "usage", "train", "evaluate", "pretrained"),
     *("report", "benchmark", "gpu_check", "parallel_repro", "explorer", "__main__"),
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
-CORE = ("functional", "metrics", "layers", "networks", "kernels")  # the paper, in torch
+CORE = ("functional", "metrics", "routing", "layers", "networks", "kernels")  # the paper, in torch
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "wandb", "dvc", "sklearn"}
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from capsnet.evaluation.figure_data import routing_changes
+from capsnet.networks import routing_changes
 from capsnet.prepare import prepare
 from capsnet.records.curves import curves
 from capsnet.records.record import Record, read_arrays

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from capsnet.data import registry
+from capsnet.data import dataset
 from capsnet.data.multimnist import MultiMnist
 from capsnet.data.multimnist import pairs as drawn_pairs
 from capsnet.evaluation.outcomes import partners_of
@@ -94,12 +94,12 @@ def test_mcnemar_s_test_of_pairs_rejects_5_percent_where_two_models_are_alike() 
 def test_a_run_on_pairs_keeps_the_errors_of_each_digit_as_partner() -> None:
     labels = np.arange(40) % 10
     tables = [torch.from_numpy(table) for table in drawn_pairs(labels, count=3)]
-    images = torch.zeros(40, 28, 28, dtype=torch.uint8)
-    split = MultiMnist(images, torch.from_numpy(labels), *tables, reach=4)
+    images = torch.zeros(40, 1, 28, 28, dtype=torch.uint8)
+    split = MultiMnist(images, torch.from_numpy(labels), *tables, max_shift=4)
     wrong = np.random.default_rng(4).random(120) < 0.3
     expected = np.zeros((2, 40), int)
     for i, (_, partner) in enumerate(split.pair(torch.arange(120))[0].tolist()):
         expected[:, partner] += wrong[i], 1
-    counts = partners_of(registry.TestSet(split, "mnist", 40), wrong)
+    counts = partners_of(dataset.TestSet(split, "mnist", 40), wrong)
     assert counts is not None
     assert counts.tolist() == expected.tolist()

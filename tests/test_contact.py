@@ -8,6 +8,7 @@ import torch
 from matplotlib.image import imread
 from torch import Tensor
 
+from capsnet.data import mnist
 from capsnet.data.examples import Examples, UnshiftedImages
 from capsnet.report.figures import contact_sheets
 from capsnet.report.figures.contact import COLUMNS, ROWS, sheet
@@ -25,10 +26,9 @@ def changed(before: Path, after: Path) -> tuple[float, float]:
 
 @pytest.mark.parametrize("cell", [0, 13, 47])
 def test_an_example_is_drawn_in_its_own_cell(cell: int, tmp_path: Path) -> None:
-    images, captions = np.zeros((48, 1, 28, 28)), ["5"] * 48
-    images[:, :, 0, 0] = 1  # so that all cells have one scale of grey
+    images, captions = np.zeros((48, 1, 28, 28), np.uint8), ["5"] * 48
     sheet(tmp_path / "before.png", "Title", [list(cell) for cell in images], captions)
-    images[cell, :, 8:20, 8:20] = 1
+    images[cell, :, 8:20, 8:20] = 255
     sheet(tmp_path / "after.png", "Title", [list(cell) for cell in images], captions)
     down, right = changed(tmp_path / "before.png", tmp_path / "after.png")
     row, column = divmod(cell, COLUMNS)
@@ -46,19 +46,20 @@ class Pairs(UnshiftedImages):
         if self.marked is not None:
             parts[0, self.marked, :, 10:26, 10:26] = 1
         whole = torch.zeros(48, 1, 36, 36)
-        whole[:, :, 0, 0] = 1
         return Examples(whole, torch.full((48, 2), 3), parts)
 
 
 def test_a_pair_stands_left_of_its_two_digits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pairs = Pairs(torch.zeros(48, 36, 36), torch.zeros(48))
-    before = contact_sheets._pairs(tmp_path / "before.png", "Title", pairs)
+    pairs = Pairs(torch.zeros(48, 1, 36, 36), torch.zeros(48))
+    before, names = tmp_path / "before.png", mnist.SPEC.class_names
+    contact_sheets._examples(before, "Title", pairs, 0, names)
     places = []
     for part in range(2):
         monkeypatch.setattr(Pairs, "marked", part)
-        after = contact_sheets._pairs(tmp_path / "after.png", "Title", pairs)
+        after = tmp_path / "after.png"
+        contact_sheets._examples(after, "Title", pairs, 0, names)
         places.append(changed(before, after)[1])
     cell = 1 / COLUMNS  # three pictures wide: the pair, then the base, then the partner
     assert places == pytest.approx([cell / 2, cell * 5 / 6], abs=cell / 8)
@@ -70,6 +71,7 @@ def test_sets_that_are_not_prepared_are_named(data_root: Path, tmp_path: Path) -
     (root / "digits").symlink_to(data_root / "digits")
     arguments = ("data", "--source", "digits", "--root", str(root))
     code, printed = output("report", *arguments, cwd=tmp_path)
-    assert code == 1
-    assert "expanded-digits holds no prepared data: run `python -m capsnet.prepare" in printed
-    assert "Traceback" not in printed
+    assert code == 0
+    assert "Left out: affnist, as expanded-digits and affnist-digits in" in printed
+    drawn = {path.name for path in (tmp_path / "results/paper-data").iterdir()}
+    assert drawn == {"shifted.png", "enumerated.png"}

@@ -63,12 +63,12 @@ def test_columns_have_the_order_of_these_tests() -> None:
 
 
 def test_the_identity_gives_the_padded_digit(digits: LabelledImages) -> None:
-    images = digits.test_images[:50]
+    images = digits.test_images[:50, 0]
     np.testing.assert_array_equal(mapped(images), np.pad(images, ((0, 0), (6, 6), (6, 6))))
 
 
 def test_whole_shifts_move_whole_pixels(digits: LabelledImages) -> None:
-    images = digits.test_images[:50]
+    images = digits.test_images[:50, 0]
     expected = np.pad(images, ((0, 0), (6, 6), (6, 6)))
     expected = np.roll(expected, (3, -5), (1, 2))
     np.testing.assert_array_equal(mapped(images, shift_down=3, shift_right=-5), expected)
@@ -102,7 +102,7 @@ def test_expansion_comes_first_and_rotation_last() -> None:
 
 def test_a_shift_conserves_ink(digits: LabelledImages) -> None:
     """To within the rounding of each pixel to a whole grey."""
-    images = digits.test_images[:100]
+    images = digits.test_images[:100, 0]
     shown = mapped(images, shift_down=2.37, shift_right=-3.81).sum((1, 2), dtype=int)
     ink = images.sum((1, 2), dtype=int)
     assert (abs(shown - ink) <= 0.5 * (mapped(images, shift_down=0.5) > 0).sum((1, 2)) + 50).all()
@@ -120,7 +120,7 @@ def test_ink_at_the_edge_of_a_digit_is_not_smeared() -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_no_copy_loses_ink_and_all_agree_with_scipy(digits: LabelledImages, device: str) -> None:
     """Drawn by another hand into a larger frame: the same inside, and nothing outside."""
-    images = digits.test_images[:40]
+    images = digits.test_images[:40, 0]
     transforms = np.concatenate([random_transforms(images, copy, 0) for copy in range(5)])
     shown = rendered(np.tile(images, (5, 1, 1)), transforms, device)
     np.testing.assert_array_equal(shown, rendered(np.tile(images, (5, 1, 1)), transforms))
@@ -143,7 +143,9 @@ def drawn_by_scipy(image: NDArray[np.uint8], transform: NDArray[np.float32]) -> 
 
 
 def test_all_ranges_are_uniform(digits: LabelledImages) -> None:
-    transforms = np.concatenate([random_transforms(digits.test_images, c, 0) for c in range(6)])
+    transforms = np.concatenate(
+        [random_transforms(digits.test_images[:, 0], c, 0) for c in range(6)]
+    )
     for column, (low, high) in zip(transforms.T, affnist.RANGES.values(), strict=False):
         assert kstest(column, "uniform", (low, high - low)).pvalue > 0.001
 
@@ -162,7 +164,7 @@ def test_shifts_use_all_the_room_there_is() -> None:
 
 
 def test_a_map_depends_on_digit_and_copy_alone(digits: LabelledImages) -> None:
-    images = digits.test_images
+    images = digits.test_images[:, 0]
     whole = random_transforms(images, 3, 0)
     np.testing.assert_array_equal(random_transforms(images[70:80], 3, 0, first=70), whole[70:80])
     assert (random_transforms(images, 4, 0) != whole).any(1).all()
@@ -195,7 +197,7 @@ def test_the_first_thousand_are_what_they_were(
 
 @pytest.fixture(scope="module")
 def squares(digits: LabelledImages) -> NDArray[np.uint8]:
-    return np.pad(digits.test_images[:60], ((0, 0), (6, 6), (6, 6)))
+    return np.pad(digits.test_images[:60, 0], ((0, 0), (6, 6), (6, 6)))
 
 
 @pytest.fixture

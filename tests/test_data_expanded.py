@@ -29,14 +29,14 @@ def test_a_digit_stands_where_its_shift_says(digits: LabelledImages) -> None:
     split = ExpandedImages(images, torch.arange(3), shifts, seed=0)
     shown = grey(split, torch.arange(3))
     assert shown.shape == (3, 40, 40)
-    np.testing.assert_array_equal(shown[0, 0:28, 12:40], digits.test_images[0])
-    np.testing.assert_array_equal(shown[1, 6:34, 6:34], digits.test_images[1])
-    np.testing.assert_array_equal(shown[2, 9:37, 5:33], digits.test_images[2])
+    np.testing.assert_array_equal(shown[0, 0:28, 12:40], digits.test_images[0, 0])
+    np.testing.assert_array_equal(shown[1, 6:34, 6:34], digits.test_images[1, 0])
+    np.testing.assert_array_equal(shown[2, 9:37, 5:33], digits.test_images[2, 0])
 
 
 def test_no_ink_is_ever_lost(digits: LabelledImages, splits: dict[str, ExpandedImages]) -> None:
     indices = torch.arange(500)
-    ink = digits.test_images.sum((1, 2), dtype=int)
+    ink = digits.test_images.sum((1, 2, 3), dtype=int)
     for step in (None, 0, 1):
         shown = grey(splits["test"], indices, step)
         np.testing.assert_array_equal(shown.sum((1, 2), dtype=int), ink)

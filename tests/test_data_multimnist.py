@@ -122,10 +122,10 @@ def test_ink_that_leaves_the_frame_is_cut_off() -> None:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("reach", [4, 6])
 def test_the_device_shows_what_numpy_shows(digits: LabelledImages, reach: int, device: str) -> None:
-    images, labels = digits.test_images, digits.test_labels
+    images, labels = digits.test_images[:, 0], digits.test_labels
     table = pairs(labels, 4, reach)
     split = MultiMnist(
-        torch.from_numpy(images),
+        torch.from_numpy(images[:, None]),
         torch.from_numpy(labels),
         torch.from_numpy(table.base_shift),
         torch.from_numpy(table.partner),
@@ -144,7 +144,7 @@ def test_the_parts_are_the_single_digits_at_their_places(test_split: MultiMnist)
     assert examples.parts.shape == (300, 2, 1, 36, 36)
     torch.testing.assert_close(examples.parts.sum(1).clamp(max=1), examples.images)
     digits, _ = test_split.pair(torch.arange(300))
-    ink = test_split.images.float().sum((1, 2)) / 255
+    ink = test_split.images.float().sum((1, 2, 3)) / 255
     torch.testing.assert_close(examples.parts.sum((2, 3, 4)), ink[digits])
     assert examples.labels.equal(test_split.labels[digits])
 
@@ -174,7 +174,7 @@ def test_partners_beyond_the_sign_bit_are_found() -> None:
     labels = torch.arange(60_000) % 10
     still = torch.zeros(60_000, 2, dtype=torch.int8)
     partner = torch.full((1, 60_000), 54_321).to(torch.uint16)
-    images = torch.zeros(60_000, 1, 1, dtype=torch.uint8)
+    images = torch.zeros(60_000, 1, 1, 1, dtype=torch.uint8)
     split = MultiMnist(images, labels, still, partner, still[None], 4)
     assert split.pair(torch.tensor([5]))[0].tolist() == [[5, 54_321]]
 
@@ -208,7 +208,7 @@ def test_tables_of_other_digits_are_refused(digits: LabelledImages, tmp_path: Pa
 
 
 def test_the_manifest_says_how_it_was_made(digits: LabelledImages, tmp_path: Path) -> None:
-    multimnist.prepare(tmp_path / "m", digits, count=2, reach=6, seed=3)
+    multimnist.prepare(tmp_path / "m", digits, count=2, max_shift=6, seed=3)
     manifest, arrays = storage.read(tmp_path / "m")
     told = {key: manifest[key] for key in ("name", "source", "pairs_per_digit", "reach", "seed")}
     assert list(told.values()) == ["multimnist", "uci-digits", 2, 6, 3]

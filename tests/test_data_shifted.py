@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from capsnet.data.shifted import EnumeratedShifts, ShiftedImages, random_offsets, shifted
+from capsnet.data.enumerated import EnumeratedShifts
+from capsnet.data.shifted import ShiftedImages, random_offsets, shifted
 from capsnet.data.storage import LabelledImages
 from helpers.rendered import digest, evenly, grey
 
@@ -18,17 +19,17 @@ def training(digits: LabelledImages, seed: int = 0) -> ShiftedImages:
 
 
 def test_a_pixel_moves_down_and_right() -> None:
-    images = torch.zeros(2, 5, 6, dtype=torch.uint8)
-    images[:, 2, 3] = 7
-    moved = shifted(images, torch.tensor([[1, -2], [-2, 2]]), reach=2)
-    assert moved[0, 3, 1] == 7
-    assert moved[1, 0, 5] == 7
+    images = torch.zeros(2, 1, 5, 6, dtype=torch.uint8)
+    images[:, 0, 2, 3] = 7
+    moved = shifted(images, torch.tensor([[1, -2], [-2, 2]]), max_shift=2)
+    assert moved[0, 0, 3, 1] == 7
+    assert moved[1, 0, 0, 5] == 7
     assert moved.sum() == 14
 
 
 def test_what_leaves_the_frame_is_gone_and_zeros_come_in() -> None:
-    images = torch.full((1, 4, 4), 9, dtype=torch.uint8)
-    moved = shifted(images, torch.tensor([[2, -1]]), reach=2)[0]
+    images = torch.full((1, 1, 4, 4), 9, dtype=torch.uint8)
+    moved = shifted(images, torch.tensor([[2, -1]]), max_shift=2)[0, 0]
     expected = torch.zeros(4, 4, dtype=torch.uint8)
     expected[2:, :3] = 9
     assert moved.equal(expected)
@@ -57,7 +58,7 @@ def test_its_shift_does_not_depend_on_the_batch_it_is_in(digits: LabelledImages)
 
 def test_evaluation_shows_the_digits_as_they_are(digits: LabelledImages) -> None:
     shown = grey(training(digits), torch.arange(50))
-    np.testing.assert_array_equal(shown, digits.train_images[:50])
+    np.testing.assert_array_equal(shown, digits.train_images[:50, 0])
 
 
 def test_the_enumerated_set_holds_every_shift_of_every_digit_once(digits: LabelledImages) -> None:
@@ -67,9 +68,9 @@ def test_the_enumerated_set_holds_every_shift_of_every_digit_once(digits: Labell
     examples = split.examples(torch.arange(50), 0)
     assert examples.labels[:, 0].tolist() == [labels[0]] * 25 + [labels[1]] * 25
     places = torch.cartesian_prod(torch.arange(-2, 3), torch.arange(-2, 3))
-    expected = shifted(split.images[:1].expand(25, -1, -1), places, 2)
-    np.testing.assert_array_equal(grey(split, torch.arange(25)), expected)
-    np.testing.assert_array_equal(grey(split, torch.tensor([12]))[0], digits.train_images[0])
+    expected = shifted(split.images[:1].expand(25, -1, -1, -1), places, 2)
+    np.testing.assert_array_equal(grey(split, torch.arange(25)), expected[:, 0])
+    np.testing.assert_array_equal(grey(split, torch.tensor([12]))[0], digits.train_images[0, 0])
     last = split.examples(torch.tensor([len(split) - 1]), None)
     assert last.labels.item() == labels[-1]
 

@@ -185,7 +185,7 @@ def root(data_root: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "command",
     [
-        "multimnist-digits --pairs 3 --reach 6 --holdout 300 --seed 7",
+        "multimnist-digits --pairs 3 --max-shift 6 --holdout 300 --seed 7",
         "expanded-digits --seed 7",
         "affnist-digits --copies 2 --seed 7",
     ],
@@ -213,7 +213,7 @@ def test_digits_that_are_not_there_are_named(root: Path, name: str) -> None:
     ("command", "complaint"),
     [
         ("nothing", "invalid choice"),
-        ("multimnist-digits --reach 15", "15 is not between 0 and 14"),
+        ("multimnist-digits --max-shift 15", "15 is not between 0 and 14"),
         ("multimnist-digits --pairs none", "argument --pairs"),
         ("expanded-digits --pairs 3", "unrecognized arguments"),
     ],

@@ -8,7 +8,7 @@ import torch
 
 from capsnet.compose import composed
 from capsnet.data.datamodule import BLOCK, EvaluationBatches, TrainingSteps, batch_indices
-from capsnet.data.registry import load_dataset
+from capsnet.data.loading import load_dataset
 from capsnet.errors import UserError
 from capsnet.prepare import prepare
 from capsnet.train import train
@@ -136,6 +136,6 @@ def test_two_tables_are_two_runs(root: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_set_lists_the_sets() -> None:
     with pytest.raises(
-        UserError, match="one of shifted, enumerated, expanded, affnist, affnist_official, m"
+        UserError, match="one of shifted, enumerated, multimnist, expanded, affnist"
     ):
         composed("experiment=mnist_capsnet_r1", "data.name=nothing")

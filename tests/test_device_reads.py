@@ -8,7 +8,7 @@ import pytest
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from capsnet.compose import names
-from capsnet.data.registry import load_dataset
+from capsnet.data.loading import load_dataset
 from capsnet.tracking.loggers import build_loggers
 from capsnet.training.factory import build_datamodule, build_module
 from capsnet.training.trainer import build_trainer
@@ -49,7 +49,7 @@ def test_values_are_read_at_logged_steps_alone(
     data = load_dataset(run)
     trainer = build_trainer(run, tmp_path, build_loggers(run, tmp_path, {"sources": {}}))
     with Reads(trainer) as reads:
-        trainer.fit(build_module(run, data.image), build_datamodule(run, data))
+        trainer.fit(build_module(run, data.info), build_datamodule(run, data))
     logged = {step for step in range(STEPS) if (step + 1) % EVERY == 0}
     last = STEPS - 1  # what ends the training may read
     assert {step for step in reads.at if step not in logged} <= {-1, last}  # and what begins it

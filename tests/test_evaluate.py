@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from capsnet.data import storage
+from capsnet.data import mnist, storage
 from capsnet.errors import UserError
 from capsnet.evaluate import evaluate
 from capsnet.prepare import prepare
@@ -203,7 +203,7 @@ def test_data_of_another_kind_get_a_sentence(
     with storage.building(tmp_path / "mine") as scratch:
         storage.write(scratch, {"name": "mine", "source": "mine"}, arrays)
     run = tiny(data_root, experiment="mnist_baseline")
-    save_weights(build_network(run, (1, 28, 28)), run, tmp_path / "run")
+    save_weights(build_network(run, mnist.SPEC.info), run, tmp_path / "run")
     with pytest.raises(UserError, match=message):
         evaluate(tmp_path / "run", [f"data.root={tmp_path}", "data.source=mine"])
 

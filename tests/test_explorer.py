@@ -16,10 +16,11 @@ from nicegui.testing import user_simulation
 from PIL import Image
 from torch.nn.functional import one_hot
 
-from capsnet.data.registry import load_dataset
+from capsnet.data.info import DatasetInfo
+from capsnet.data.loading import load_dataset
 from capsnet.data.storage import LabelledImages
 from capsnet.errors import UserError
-from capsnet.evaluation.figure_data import grey
+from capsnet.evaluation.figure_data import to_uint8
 from capsnet.explorer import __main__ as command
 from capsnet.explorer import drawing, pictures, what
 from capsnet.explorer.answers import Asked, Stage, answered, trail
@@ -94,7 +95,7 @@ def test_a_reconstruction_is_the_decoder_s_from_the_moved_capsule_alone() -> Non
     def decoded(changed: torch.Tensor, digit: int) -> np.ndarray:
         with torch.no_grad():
             mask = one_hot(torch.tensor([digit]), 10).float()
-            return grey(network.reconstruct(changed[None], mask))[0, 0].numpy()
+            return to_uint8(network.reconstruct(changed[None], mask))[0].numpy()
 
     still = what.reconstruction(network, capsules, 4, np.zeros(16))
     assert np.array_equal(still, decoded(capsules, 4))
@@ -206,7 +207,7 @@ def centre(picture: np.ndarray) -> np.ndarray:
 
 
 def test_mnist_is_of_that_format_itself(mnist: LabelledImages) -> None:
-    some = mnist.test_images[:200].astype(float)
+    some = mnist.test_images[:200, 0].astype(float)
     boxes = [max(np.ptp(np.flatnonzero(one.any(axis))) + 1 for axis in (0, 1)) for one in some]
     assert np.median(boxes) == 20
     # Whole pixels were moved, and pixels are counted from their corner here.
@@ -268,8 +269,8 @@ def test_curves_and_columns_stand_where_their_numbers_are() -> None:
 def untrained(root: Path, folder: Path, *overrides: str, experiment: str) -> None:
     """Weights that nobody has trained, and what a run would say of them."""
     run = tiny(root, *overrides, experiment=experiment)
-    image = load_dataset(run).image
-    save_weights(build_network(run, image), run, folder)
+    info = load_dataset(run).info
+    save_weights(build_network(run, info), run, folder)
 
 
 @pytest.fixture(scope="module")
@@ -349,7 +350,7 @@ def test_every_capsnet_can_be_looked_at(
     asked = Asked(example.images[0, 0].numpy(), example.labels[0].tolist())
     told = answered(subject.network, asked, Stage.PICTURE, None)
     with torch.no_grad():
-        fast = build_network(subject.run, (1, side, side))
+        fast = build_network(subject.run, DatasetInfo("", 1, side, side))
         fast.load_state_dict(subject.network.state_dict())
         capsules = fast(example.images)[0]
     assert torch.allclose(told.seen.capsules, capsules, atol=1e-5)

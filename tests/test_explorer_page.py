@@ -112,7 +112,7 @@ SEEN = ".seen img"
 
 
 def test_it_opens_with_the_first_test_example(page: Page, digits: LabelledImages) -> None:
-    assert np.array_equal(picture(page, SEEN), digits.test_images[0])
+    assert np.array_equal(picture(page, SEEN), digits.test_images[0, 0])
     assert f"label {digits.test_labels[0]}" in page.inner_text(".seen figcaption")
     longest = int(np.argmax([float(length) for length in lengths(page)]))
     assert page.inner_text(".verdict").startswith(f"Answer: {longest}, ")
@@ -157,7 +157,7 @@ def test_another_example_and_another_capsule(page: Page, digits: LabelledImages)
     page.get_by_label("test example").fill("123")
     changes(page, SEEN, source)
     expect(page.locator(".seen figcaption")).to_contain_text(f"label {digits.test_labels[123]}")
-    assert np.array_equal(picture(page, SEEN), digits.test_images[123])
+    assert np.array_equal(picture(page, SEEN), digits.test_images[123, 0])
     page.get_by_role("button", name="next").click()
     expect(page.locator(".seen figcaption")).to_contain_text(f"label {digits.test_labels[124]}")
     longest = page.locator(".bar[aria-pressed=true] .digit").inner_text()
@@ -237,7 +237,7 @@ def test_two_digits_are_told_apart_in_red_and_green(page: Page, digits: Labelled
     expect(page.locator(".pair .note")).to_contain_text("has never seen two digits at once")
     press(page, "red right", "ArrowLeft", 1)
     expected = render(
-        digits.test_images, *(np.array(one) for one in ([0], [[-2, -3]], [1], [[2, 2]]))
+        digits.test_images[:, 0], *(np.array(one) for one in ([0], [[-2, -3]], [1], [[2, 2]]))
     )
     labels = [int(label) for label in digits.test_labels[:2]]
     expect(page.locator(".pair .value").first).to_have_text("−3 px")

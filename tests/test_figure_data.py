@@ -10,16 +10,15 @@ from torch.nn.functional import one_hot
 from capsnet.data.examples import UnshiftedImages
 from capsnet.evaluation.figure_data import (
     OFFSETS,
-    chosen,
-    forced,
-    grey,
-    illustrations,
+    figure_arrays,
+    first_of_both,
     perturbed,
-    routed,
-    routing_changes,
-    shown,
+    reconstruct,
+    reconstruction_targets,
+    routing_arrays,
+    to_uint8,
 )
-from capsnet.networks import CapsNet
+from capsnet.networks import CapsNet, routing_changes
 from helpers import oracle
 
 
@@ -33,13 +32,13 @@ def small(**changes: object) -> CapsNet:
 def split() -> UnshiftedImages:
     """30 noisy digits of classes 0, 1, 2 in turn."""
     generator = torch.Generator().manual_seed(1)
-    images = torch.randint(0, 256, (30, 28, 28), generator=generator, dtype=torch.uint8)
+    images = torch.randint(0, 256, (30, 1, 28, 28), generator=generator, dtype=torch.uint8)
     return UnshiftedImages(images, torch.arange(30) % 3)
 
 
 def drawn(network: CapsNet, capsules: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        return grey(network.reconstruct(capsules, one_hot(digits, 10).float())[:, 0])
+        return to_uint8(network.reconstruct(capsules, one_hot(digits, 10).float()))
 
 
 def test_routing_changes_are_the_oracle_s() -> None:
@@ -60,7 +59,7 @@ def test_routing_changes_are_the_oracle_s() -> None:
 def test_lengths_and_couplings_are_the_oracle_s() -> None:
     network = small().double()
     images = torch.rand(2, 1, 28, 28, dtype=torch.float64)
-    told = routed(network, images)
+    told = routing_arrays(network, images)
     with torch.no_grad():
         u = network.primary(network.conv1(images).relu())
     weight, bias = network.class_capsules.weight, network.class_capsules.bias
@@ -76,15 +75,15 @@ def test_the_first_right_and_the_first_wrong_ones_are_shown() -> None:
     wrong = torch.zeros(50, dtype=torch.bool)
     wrong[[0, 3, 20, 21, 22, 23, 24, 25]] = True
     expected = [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 0, 3, 20, 21, 22, 23]
-    assert chosen(wrong).tolist() == expected
-    assert chosen(torch.zeros(4, dtype=torch.bool)).tolist() == [0, 1, 2, 3]
+    assert first_of_both(wrong).tolist() == expected
+    assert first_of_both(torch.zeros(4, dtype=torch.bool)).tolist() == [0, 1, 2, 3]
 
 
 def test_a_forced_digit_is_neither_there_nor_predicted() -> None:
     scores = torch.tensor([[0.9, 0.1, 0.5, 0.7, 0.2], [0.1, 0.2, 0.3, 0.4, 0.5]])
-    one = forced(scores, torch.tensor([[0], [0]]))
+    one = reconstruction_targets(scores, torch.tensor([[0], [0]]))
     assert one.tolist() == [[[0], [0], [3]], [[0], [4], [3]]]
-    two = forced(scores, torch.tensor([[0, 3], [0, 1]]))
+    two = reconstruction_targets(scores, torch.tensor([[0, 3], [0, 1]]))
     assert two[:, 0].tolist() == [[0, 3], [0, 1]]
     assert two[:, 1].tolist() == [[0, 3], [4, 3]]
     assert two[:, 2].tolist() == [[0, 2], [0, 2]]  # the first digit stays, the last is replaced
@@ -93,11 +92,11 @@ def test_a_forced_digit_is_neither_there_nor_predicted() -> None:
 def test_shown_reconstructions_are_the_decoder_s(split: UnshiftedImages) -> None:
     network = small()
     indices = torch.tensor([4, 7, 20])
-    told = shown(network, split, indices)
-    assert torch.equal(told.images, split.images[indices])
+    told = reconstruct(network, split, indices)
+    assert torch.equal(told.images, split.images[indices, 0])
     assert torch.equal(told.parts[:, 0], told.images)
     with torch.no_grad():
-        capsules = network(split.images[indices, None].float() / 255)
+        capsules = network(split.images[indices].float() / 255)
     assert told.targets[:, 0, 0].tolist() == [1, 1, 2]
     assert torch.equal(told.targets[:, 1, 0], capsules.norm(dim=-1).argmax(1))
     for kind in range(3):
@@ -107,7 +106,7 @@ def test_shown_reconstructions_are_the_decoder_s(split: UnshiftedImages) -> None
 
 def test_perturbations_move_one_dimension_of_one_capsule(split: UnshiftedImages) -> None:
     network = small()
-    images = split.images[:, None].float() / 255
+    images = split.images.float() / 255
     told = perturbed(network, images, split.labels)
     assert told.shape == (3, 16, 11, 28, 28)
     assert OFFSETS.tolist() == pytest.approx([k / 20 - 0.25 for k in range(11)])
@@ -125,10 +124,10 @@ def test_perturbations_move_one_dimension_of_one_capsule(split: UnshiftedImages)
 
 def test_what_a_network_has_decides_what_is_kept(split: UnshiftedImages) -> None:
     wrong = torch.arange(30) % 5 == 0
-    with_decoder = illustrations(small(), split, wrong)
+    with_decoder = figure_arrays(small(), split, wrong)
     assert with_decoder["targets"].shape == (16, 3, 1)
     assert with_decoder["perturbed"].shape == (3, 16, 11, 28, 28)
     assert np.isfinite(with_decoder["routing_changes"]).all()
-    without = illustrations(small(decoder=False), split, wrong)
+    without = figure_arrays(small(decoder=False), split, wrong)
     assert set(without) == {"routing_changes", "lengths", "couplings"}
     assert len(without["routing_changes"]) == 10

@@ -96,6 +96,7 @@ UNDECIDING = {  # what training imports besides, and why it changes no number
     "config_errors": "messages",
     "errors": "messages",
     "paper": "published numbers, beside ours in W&B",
+    "registry": "where names are found; the values that choose them are digested",
     "tracking": "logs",
 }
 

@@ -20,7 +20,7 @@ from capsnet.gpu_check import advice, check, exactness, machine, measure, tables
 from capsnet.gpu_check.advice import BASELINE, CAPSNET
 from capsnet.gpu_check.exactness import Sizes
 from capsnet.gpu_check.measure import Deadline, Plan, Trained
-from capsnet.kernels.networks import FastCapsNet
+from capsnet.kernels import routing
 from capsnet.records.files import write_json
 from capsnet.report.tables.costs import costs_table
 from capsnet.report.tables.speed import speed_tables
@@ -68,7 +68,7 @@ def tf32(x: Tensor) -> Tensor:
 
 def test_a_kernel_in_tf32_is_found_out() -> None:
     def rounded(u: Tensor, weight: Tensor, iterations: int, bias: Tensor) -> Tensor:
-        return FastCapsNet.route(tf32(u), tf32(weight), iterations, bias)
+        return routing.dynamic_routing(tf32(u), tf32(weight), iterations, bias)
 
     error = exactness.error(exactness.routing("fast", rounded, 5, 37), "cpu")
     assert 1e-4 < error < 1e-3

@@ -13,6 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from capsnet.benchmark.rows import Row, noise
 from capsnet.compose import composed, names
 from capsnet.config import Run
+from capsnet.data import mnist
+from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.evaluate import evaluate
 from capsnet.kernels.networks import FastCapsNet
@@ -37,7 +39,7 @@ def module(run: Run) -> tuple[Any, Any]:
     """The run's module and examples of a step, of noise."""
     examples = noise(run).examples(torch.arange(8), 3)
     channels, height, width = examples.images.shape[1:]
-    return build_module(run, (channels, height, width)).eval(), examples
+    return build_module(run, DatasetInfo("", channels, height, width)).eval(), examples
 
 
 @pytest.mark.slow
@@ -155,7 +157,7 @@ def test_fused_kernels_need_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     run = composed("experiment=mnist_capsnet_r3", "trainer.kernels=fused")
     with pytest.raises(UserError, match="fused needs a CUDA GPU"):
-        build_network(run, (1, 28, 28))
+        build_network(run, mnist.SPEC.info)
 
 
 class NoQuestions(TorchDispatchMode):

@@ -98,7 +98,7 @@ def test_a_harmed_file_then_the_right_one(
 
 def test_mnist_is_mnist(mnist: LabelledImages) -> None:
     assert mnist.source == "mnist"
-    assert mnist.train_images.shape == (60_000, 28, 28)
+    assert mnist.train_images.shape == (60_000, 1, 28, 28)
     # The class counts of the official test labels, and its first digits: 7 2 1 0 4.
     assert np.bincount(mnist.test_labels).tolist() == [
         980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
@@ -200,5 +200,5 @@ def test_digits_are_the_same_everywhere(digits: LabelledImages) -> None:
     assert per_class.sum() == 500
     assert per_class.max() - per_class.min() <= 3  # stratified
     border = digits.train_images.copy()
-    border[:, 4:24, 4:24] = 0
+    border[:, :, 4:24, 4:24] = 0
     assert not border.any()  # a 20×20 box, as MNIST's

@@ -10,6 +10,7 @@ import torch
 import capsnet
 from capsnet import functional, networks
 from capsnet.compose import composed
+from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records.weights import save_weights
 from capsnet.training.factory import build_network
@@ -42,7 +43,7 @@ def test_importing_the_package_and_its_guide_imports_no_torch() -> None:
 
 def saved(folder: Path, experiment: str, side: int) -> torch.nn.Module:
     run = composed(f"experiment={experiment}", "model.width=0.03", "seed=5")
-    network = build_network(run, (1, side, side)).eval()
+    network = build_network(run, DatasetInfo("", 1, side, side)).eval()
     save_weights(network, run, folder)
     return network
 

@@ -18,6 +18,7 @@ from torch import nn
 from capsnet import config
 from capsnet.compose import composed
 from capsnet.config import CONF
+from capsnet.data import mnist
 from capsnet.errors import UserError
 from capsnet.kernels import networks
 from capsnet.kernels.networks import FastCapsNet, FastConv2d, through_fourier
@@ -133,7 +134,7 @@ def test_both_kinds_of_convolution_give_the_same_scores(
     for choice in ("fourier", "direct"):
         chosen = f"trainer.convolutions={choice}", "model.width=1"
         run = tiny(data_root, *chosen, experiment=experiment)
-        scores.append(build_module(run, (1, 28, 28)).eval().scores(images))
+        scores.append(build_module(run, mnist.SPEC.info).eval().scores(images))
         assert bool(calls) == (choice == "fourier"), choice
         calls.clear()
     torch.testing.assert_close(scores[0], scores[1], rtol=1e-4, atol=1e-5)
@@ -144,7 +145,7 @@ def test_a_bf16_network_is_channels_last_and_its_saved_weights_are_contiguous(
     data_root: Path, tmp_path: Path
 ) -> None:
     run = tiny(data_root, *SHORT, "precision=bf16-mixed")
-    network = build_network(run, (1, 28, 28))
+    network = build_network(run, mnist.SPEC.info)
     assert isinstance(network, FastCapsNet)
     for layer in (network.conv1, network.primary.conv):
         assert layer.weight.is_contiguous(memory_format=torch.channels_last)
@@ -167,7 +168,7 @@ def test_a_baseline_s_convolutions_are_channels_last_in_bf16(data_root: Path) ->
     run = tiny(data_root, "precision=bf16-mixed", experiment="mnist_baseline")
     kernels = [
         layer.weight
-        for layer in build_network(run, (1, 28, 28)).modules()
+        for layer in build_network(run, mnist.SPEC.info).modules()
         if isinstance(layer, FastConv2d)
     ]
     assert len(kernels) == 3
@@ -280,6 +281,6 @@ def test_two_nodes_train_as_one_process_does(data_root: Path, tmp_path: Path) ->
 
 def test_only_networks_with_dropout_seed_each_step(data_root: Path) -> None:
     for experiment, draws in (("mnist_capsnet_r3", False), ("mnist_baseline", True)):
-        module = build_module(tiny(data_root, experiment=experiment), (1, 28, 28))
+        module = build_module(tiny(data_root, experiment=experiment), mnist.SPEC.info)
         assert module.draws == draws
         assert draws == any(isinstance(layer, nn.Dropout) for layer in module.network.modules())

@@ -17,8 +17,8 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from capsnet.config import CONF, Run
-from capsnet.data import storage
-from capsnet.data.registry import load_dataset
+from capsnet.data import mnist, storage
+from capsnet.data.loading import load_dataset
 from capsnet.data.storage import read_images
 from capsnet.errors import UserError
 from capsnet.prepare import prepare
@@ -73,9 +73,9 @@ def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
     run, folder = finished
     record = read_record(folder / "record.json")
     digits = read_images(data_root / "digits")
-    module = build_module(run, (1, 28, 28))
+    module = build_module(run, mnist.SPEC.info)
     module.load_state_dict(weights(folder))
-    images = torch.from_numpy(digits.test_images)[:, None].float() / 255
+    images = torch.from_numpy(digits.test_images).float() / 255
     with torch.no_grad():
         longest = module.eval().network(images).norm(dim=-1).argmax(dim=1)
     assert record.tests["test"].errors == int(
@@ -222,9 +222,9 @@ def test_images_that_are_too_small_get_a_sentence(tmp_path: Path) -> None:
     labels = np.arange(20) % 10
     halves = {"images": np.zeros((20, 12, 12), np.uint8), "labels": labels}
     arrays = {f"{part}_{name}": half for part in ("train", "test") for name, half in halves.items()}
-    with storage.building(tmp_path / "data" / "digits") as scratch:
-        storage.write(scratch, {"source": "tiny"}, arrays)
-    run = tiny(tmp_path / "data", *SHORT, "schedule.batch=10")
+    with storage.building(tmp_path / "data" / "small") as scratch:
+        storage.write(scratch, {"source": "small"}, arrays)
+    run = tiny(tmp_path / "data", *SHORT, "schedule.batch=10", "data.source=small")
     with pytest.raises(UserError, match=r"12×12 pixels are too small .* it needs 17×17 or more"):
         train(run, tmp_path / "run")
     assert not list(tmp_path.rglob("*.safetensors"))
@@ -252,7 +252,7 @@ def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("share", "message"),
-    [("297", r"data\.holdout = 297\.0 .* below 1"), ("0.9999", "leaves no digit of uci-digits")],
+    [("297", r"data\.holdout = 297\.0 .* below 1"), ("0.9999", "leaves no image of uci-digits")],
 )
 def test_more_held_out_than_there_is_gets_a_sentence(
     share: str, message: str, data_root: Path, tmp_path: Path

@@ -11,6 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from capsnet import registry
 from capsnet.config_errors import in_one_line
 from capsnet.errors import UserError
 
@@ -28,27 +29,29 @@ class SetOnce:
         super().__setattr__(name, value)
 
 
-SETS = ("shifted", "enumerated", "expanded", "affnist", "affnist_official", "multimnist")
-
-
 def _require(right: bool, key: str, value: object, rule: str) -> None:
     if not right:
         raise UserError(f"{key} = {value} is not possible: it must be {rule}")
 
 
+def _require_name(group: registry.Group, key: str, name: str) -> None:
+    names = registry.names(group) if name not in registry.TABLES[group] else [name]
+    _require(name in names, key, name, f"one of {', '.join(names)}")
+
+
 @dataclass
 class Data(SetOnce):
-    """Which set, made of which digits."""
+    """Choose what is shown of which images."""
 
-    name: str = MISSING  # one of SETS
-    source: str = MISSING  # mnist | digits: the prepared folder below root
+    name: str = MISSING  # a view of registry.py: shifted, multimnist …
+    source: str = MISSING  # the prepared images below root: mnist, digits …
     root: str = "data"
     shift: int = 2  # pixels, −shift…shift on both axes; of shifted and enumerated
     holdout: float = 0.0  # share of the training digits, the first ones, that validate instead
 
     def __post_init__(self) -> None:
         """Raises UserError when a value is out of range; so do all parts of a run."""
-        _require(self.name in SETS, "data.name", self.name, f"one of {', '.join(SETS)}")
+        _require_name("capsnet.views", "data.name", self.name)
         _require(0 <= self.shift <= 14, "data.shift", self.shift, "between 0 and 14 pixels")
         held = self.holdout
         share = "at least 0 and below 1: a share of the training digits"
@@ -72,9 +75,11 @@ class CapsNet(Model):
 
     routing_iterations: int = 3
     decoder: bool = True
+    routing: str = "dynamic"  # an algorithm of registry.py
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _require_name("capsnet.routings", "model.routing", self.routing)
         iterations = self.routing_iterations
         _require(iterations >= 1, "model.routing_iterations", iterations, "1 or more")
 

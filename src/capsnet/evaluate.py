@@ -74,7 +74,7 @@ def evaluate(
     run = with_data(trained_run(checkpoint), overrides)
     storage.read_manifest(Path(run.data.root) / run.data.source)
 
-    from capsnet.data.registry import load_dataset
+    from capsnet.data.loading import load_dataset
     from capsnet.evaluation.outcomes import count_outcomes
     from capsnet.evaluation.predict import predict_all
     from capsnet.kernels.precision import fp32_arithmetic
@@ -83,7 +83,7 @@ def evaluate(
 
     _, weights = read_weights(checkpoint)
     data = load_dataset(run)
-    network, where = build_network(anywhere(run), data.image), _device(device)
+    network, where = build_network(anywhere(run), data.info), _device(device)
     load_weights(network, weights, data.image)
     with fp32_arithmetic(run.precision), autocast(run, where):
         predictions = predict_all(network.to(where), data)
@@ -97,7 +97,7 @@ def anywhere(run: config.Run) -> config.Run:
 
 def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -> None:
     """A W&B page of the evaluation beside the run's own, offline in the same folder."""
-    from capsnet.data.registry import manifest_paths
+    from capsnet.data.loading import manifest_paths
     from capsnet.tracking import wandb_summary
     from capsnet.tracking.loggers import start_wandb, wandb_finished
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from capsnet.functional import dynamic_routing, squash
 
-Routing = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]  # as `dynamic_routing`
+Route = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]  # as `dynamic_routing`
 
 
 def full_precision(x: Tensor) -> torch.autocast:
@@ -59,7 +59,7 @@ class PrimaryCapsules(nn.Module):
 class ClassCapsules(nn.Module):
     """`classes` capsules of `dim` dimensions, routed to from `in_capsules` below [P].
 
-    `route` computes the routing: any way to the values of `functional.dynamic_routing`.
+    `route` computes the routing, with the arguments of `functional.dynamic_routing`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ClassCapsules(nn.Module):
         in_dim: int = 8,
         dim: int = 16,
         bias: bool = True,
-        route: Routing = dynamic_routing,
+        route: Route = dynamic_routing,
     ) -> None:
         super().__init__()
         self.iterations, self.route = iterations, route
@@ -78,13 +78,13 @@ class ClassCapsules(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes, dim)) if bias else None
 
     def forward(self, u: Float[Tensor, "batch in in_dim"]) -> Float[Tensor, "batch classes dim"]:
-        """The digit capsules v_j after routing."""
+        """Return the class capsules v_j after routing."""
         with full_precision(u):
             return self.route(u, self.weight, self.iterations, self.bias)
 
 
 class Decoder(nn.Sequential):
-    """Masked digit capsules → 512 ReLU → 1024 ReLU → pixels in (0, 1), by a sigmoid [P]."""
+    """Masked class capsules → 512 ReLU → 1024 ReLU → pixels in (0, 1), by a sigmoid [P]."""
 
     def __init__(
         self, capsules: int, image: tuple[int, int, int], hidden: tuple[int, int] = (512, 1024)

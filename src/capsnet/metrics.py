@@ -5,36 +5,36 @@ from torch import Tensor
 
 
 def predicted(
-    scores: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch digits"]
-) -> Int[Tensor, "batch digits"]:
-    """The digits of the highest scores, as many as `labels` has: one [P], or two [P] [C]."""
+    scores: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch labels"]
+) -> Int[Tensor, "batch labels"]:
+    """Return the classes of the highest scores, as many as `labels` has: one [P], two [P] [C]."""
     return scores.topk(labels.shape[1], dim=1).indices
 
 
 def correct(
-    scores: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch digits"]
+    scores: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch labels"]
 ) -> Bool[Tensor, "batch"]:
-    """Tell whether the predicted digits are exactly the digits of `labels`, in any order.
+    """Tell whether the predicted classes are exactly those of `labels`, in any order.
 
-    One digit: the longest capsule is the true one [P]. Two: both have to be right [P] [C].
+    One label: the longest capsule is the true one [P]. Two: both have to be right [P] [C].
     """
     answers = predicted(scores, labels)
     return (answers.sort(dim=1).values == labels.sort(dim=1).values).all(dim=1)
 
 
 def confusion(
-    scores: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch digits"]
+    scores: Float[Tensor, "batch classes"], labels: Int[Tensor, "batch labels"]
 ) -> Float[Tensor, "classes classes"]:
-    """Count the examples that show digit i (row) and were answered with j (column) for it.
+    """Count the examples that show class i (row) for which class j (column) was predicted.
 
-    A digit that was found counts on the diagonal, one that was missed in the column of the digit
-    that was answered instead. When both of two were missed, nobody can say which was taken for
-    which: each counts half in either column. So a row sums to how often its digit was there, and
-    what is off the diagonal to the digits missed, which of single digits are the errors [D].
+    A class that was found counts on the diagonal, one that was missed in the column of the class
+    predicted instead. When both of two were missed, it is unknown which was taken for which: each
+    counts half in either column. So a row sums to how often its class was there, and the rest off
+    the diagonal to the classes missed, which for single labels are the errors [D].
     """
     there, answered = (
-        scores.new_zeros(scores.shape).scatter(1, digits, 1)
-        for digits in (labels, predicted(scores, labels))
+        scores.new_zeros(scores.shape).scatter(1, classes, 1)
+        for classes in (labels, predicted(scores, labels))
     )
     found = there * answered
     missed, instead = there - found, answered - found

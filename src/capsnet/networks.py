@@ -1,5 +1,6 @@
 """The networks of the paper, each on one screen."""
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -7,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
-from capsnet.functional import dynamic_routing, lengths
-from capsnet.layers import ClassCapsules, Decoder, Linear, PrimaryCapsules
+from capsnet.functional import lengths
+from capsnet.layers import ClassCapsules, Decoder, Linear, PrimaryCapsules, Route, full_precision
+from capsnet.routing import DYNAMIC, Routing
 
 Initialisation = Literal["released", "text"]
 
@@ -33,13 +35,13 @@ class CapsNet(nn.Module):
     ValueError for images below 17×17, which leave the second convolution no position.
     """
 
-    route = staticmethod(dynamic_routing)
-
     def __init__(
         self,
         image: tuple[int, int, int] = (1, 28, 28),
         iterations: int = 3,
         decoder: bool = True,
+        *,
+        routing: Routing = DYNAMIC,
         routing_bias: bool = True,
         primary_coupling: bool = True,
         initialisation: Initialisation = "released",
@@ -53,16 +55,26 @@ class CapsNet(nn.Module):
         height, width = ((side - 8 - 8 + 1) // 2 for side in image[1:])
         self.conv1 = nn.Conv2d(image[0], channels, 9)
         self.primary = PrimaryCapsules(channels, types, coupled=primary_coupling)
+        self.routing = routing
         self.class_capsules = ClassCapsules(
-            types * height * width, iterations, classes, bias=routing_bias, route=self.route
+            types * height * width,
+            iterations,
+            classes,
+            bias=routing_bias,
+            route=self.kernel(routing),
         )
         self.decoder = Decoder(classes * 16, image, decoder_hidden) if decoder else None
         initialise_released(self) if initialisation == "released" else initialise_text(self)
 
+    @staticmethod
+    def kernel(algorithm: Routing) -> Route:
+        """Return the function that computes a routing algorithm: here its own."""
+        return algorithm.route
+
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes dim"]:
-        """Images in [0, 1] → digit capsules; their lengths are the answer."""
+        """Images in [0, 1] → class capsules; their lengths are the answer."""
         return self.class_capsules(self.primary_capsules(images))
 
     def primary_capsules(
@@ -80,7 +92,7 @@ class CapsNet(nn.Module):
     def reconstruct(
         self, capsules: Float[Tensor, "batch classes dim"], mask: Float[Tensor, "batch classes"]
     ) -> Float[Tensor, "batch channels height width"]:
-        """The image of the digit that `mask` marks with a 1; all other capsules count as 0 [P]."""
+        """Draw the object of the class that `mask` marks with a 1; all other capsules are 0 [P]."""
         if self.decoder is None:
             raise ValueError("this CapsNet was built without a decoder: it cannot reconstruct")
         return self.decoder((capsules * mask[..., None]).flatten(1))
@@ -224,12 +236,31 @@ def _dense(
     )
 
 
+@torch.no_grad()
+def routing_changes(
+    network: CapsNet,
+    images: Float[Tensor, "batch channels height width"],
+    iterations: int | None = None,
+) -> Float[Tensor, "iterations"]:
+    """Return the mean |Δb_ij| of each routing iteration, over images, i and j: [P] figure A.1.
+
+    `iterations` are the network's own by default. The last iteration's change is that of the
+    logits which one more would begin with.
+    """
+    layer = network.class_capsules
+    u = network.primary_capsules(images)
+    with full_precision(u):
+        count = (iterations or layer.iterations) + 1
+        trace = network.routing.trace(u, layer.weight, count, layer.bias)
+    return torch.stack([(b.logits - a.logits).abs().mean() for a, b in pairwise(trace)])
+
+
 def parameter_count(network: nn.Module) -> int:
     """Count the trainable numbers."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 def one_hot(labels: Tensor, classes: int) -> Float[Tensor, "batch classes"]:
-    """Integer labels [batch] or [batch, digits] as a multi-hot matrix of 0 and 1."""
+    """Turn integer labels [batch] or [batch, labels] into a multi-hot matrix of 0 and 1."""
     rows = labels if labels.ndim == 2 else labels[:, None]
     return torch.zeros(len(labels), classes, device=labels.device).scatter(1, rows, 1.0)

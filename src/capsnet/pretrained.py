@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from capsnet import config
+from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.evaluate import anywhere
 from capsnet.records.weights import load_weights, read_weights
@@ -25,30 +26,49 @@ def load(folder: str | Path) -> nn.Module:
     trained, weights = read_weights(Path(folder))
     run = anywhere(trained)
     with torch.random.fork_rng(devices=[]):  # building seeds the generator, which is the caller's
-        image = image_shape(run, weights)
-        network = build_network(run, image)
-    load_weights(network, weights, image)
+        info = images_of(run, weights)
+        network = build_network(run, info)
+    load_weights(network, weights, info.image)
     return network.eval()
 
 
-def image_shape(run: config.Run, weights: dict[str, Tensor]) -> tuple[int, int, int]:
-    """Find (channels, height, width) of the square images that a run's network was built for.
+def images_of(run: config.Run, weights: dict[str, Tensor]) -> DatasetInfo:
+    """Find for which square images and how many classes a run's network was built.
 
-    A run does not store it, but only one size makes layers of these shapes. Where several do, they
+    A run does not store the side, but only one makes layers of these shapes. Where several do, they
     make the same network, and the smallest is returned. Raises UserError when none does.
     """
     shapes = {name: tensor.shape for name, tensor in weights.items()}
-    for channels in (1, 3):
-        for side in range(1, LARGEST + 1):
-            if _shapes(run, (channels, side, side)) == shapes:
-                return channels, side, side
-    raise UserError(f"the weights are not those of a {run.model.name} as {run.name} describes it")
+    wrong = f"the weights are not those of a {run.model.name} as {run.name} describes it"
+    try:
+        channels, classes = _ends(weights)
+    except LookupError:
+        raise UserError(wrong) from None
+    for side in range(1, LARGEST + 1):
+        info = DatasetInfo("", channels, side, side, tuple(map(str, range(classes))))
+        if _shapes(run, info) == shapes:
+            return info
+    raise UserError(wrong)
 
 
-def _shapes(run: config.Run, image: tuple[int, int, int]) -> dict[str, torch.Size] | None:
-    """The shapes of the weights for images of that shape; None where these are too small."""
+def _ends(weights: dict[str, Tensor]) -> tuple[int, int]:
+    """Read the channels from the first layer, and the number of classes from the last."""
+    if "class_capsules.weight" in weights:
+        return weights["conv1.weight"].shape[1], weights["class_capsules.weight"].shape[1]
+    layers = sorted((name for name in weights if name.endswith("weight")), key=_place)
+    return weights[layers[0]].shape[1], weights[layers[-1]].shape[0]
+
+
+def _place(name: str) -> int:
+    """Return the place of a baseline's layer, '12.weight'; other names come first."""
+    number = name.split(".")[0]
+    return int(number) if number.isdigit() else -1
+
+
+def _shapes(run: config.Run, info: DatasetInfo) -> dict[str, torch.Size] | None:
+    """Give the shapes of the weights for such images; None where these are too small."""
     try:
         with torch.device("meta"):  # without memory or values
-            return {name: one.shape for name, one in build_network(run, image).state_dict().items()}
+            return {name: one.shape for name, one in build_network(run, info).state_dict().items()}
     except UserError:
         return None

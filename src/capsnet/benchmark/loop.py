@@ -13,7 +13,8 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.profilers import Profiler, SimpleProfiler
 
 from capsnet.benchmark.rows import Row
-from capsnet.data.registry import DataSet, TestSet
+from capsnet.data.dataset import DataSet, TestSet
+from capsnet.data.loading import dataset_info
 from capsnet.kernels.precision import fp32_arithmetic
 from capsnet.training.factory import build_datamodule
 from capsnet.training.trainer import build_trainer
@@ -72,7 +73,8 @@ def fit(row: Row, steps: int, watch: Callback, profiler: Profiler | None = None)
         data=replace(row.run.data, holdout=0.0),
         schedule=replace(row.run.schedule, steps=steps, stop_at=None, evaluate_below=None),
     )
-    data = DataSet(row.data, None, {"test": TestSet(row.data, "noise", len(row.data))}, "")
+    tests = {"test": TestSet(row.data, "noise", len(row.data))}
+    data = DataSet(row.data, None, tests, "", dataset_info(run.data))
     with fp32_arithmetic(run.precision), TemporaryDirectory() as folder:
         trainer: Any = build_trainer(run, Path(folder), [CSVLogger(folder)])
         trainer.profiler = profiler or trainer.profiler

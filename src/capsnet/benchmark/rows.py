@@ -1,6 +1,6 @@
 """A training step of every experiment, as training takes it: its data, its loss, its optimiser.
 
-On noise in the shape of MNIST, so that nothing needs to be prepared; what the digits show does not
+On noise in the shape of the data, so that nothing needs to be prepared; what images show does not
 change how long they take.
 """
 
@@ -11,19 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from capsnet import config
+from capsnet import config, registry
 from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.compose import composed
 from capsnet.data.datamodule import TrainingSteps
-from capsnet.data.examples import Split
-from capsnet.data.expanded import ExpandedImages
-from capsnet.data.multimnist import MultiMnist, pairs
-from capsnet.data.shifted import ShiftedImages
+from capsnet.data.examples import Split, UnshiftedImages
+from capsnet.data.loading import dataset_info, load_view
+from capsnet.data.specification import DataSpec
 from capsnet.kernels.precision import fp32_arithmetic
 from capsnet.training.factory import autocast, build_capsnet, build_module
 
-DIGITS = 10_000  # in the noise: a table of indices for more would only take longer to make
+IMAGES = 10_000  # of noise: a table of indices for more would only take longer to make
 ENDLESS = 10**9  # steps
 
 
@@ -41,14 +40,13 @@ class Row:
         accelerator = f"trainer.accelerator={device}"
         self.run = paper_run(experiment, *overrides, *kernels, accelerator)
         self.device, data = torch.device(device), noise(self.run)
-        image = data.examples(torch.tensor([0]), None).images.shape[1:]
         self.data = data.to(self.device)
         batch = self.run.schedule.batch
         self.batches = iter(TrainingSteps(len(data), batch, ENDLESS, 0, lambda: 0, 0, 1))
-        shape, chosen = (image[0], image[1], image[2]), self.run.model
-        self.module: Any = build_module(self.run, shape)
+        info, chosen = dataset_info(self.run.data), self.run.model
+        self.module: Any = build_module(self.run, info)
         if textbook and isinstance(chosen, config.CapsNet):
-            self.module.network = build_capsnet(TextbookCapsNet, chosen, self.run.recipe, shape)
+            self.module.network = build_capsnet(TextbookCapsNet, chosen, self.run.recipe, info)
         self.module = self.module.to(device)
         self.adam = self.module.configure_optimizers()["optimizer"]
 
@@ -82,20 +80,13 @@ def paper_run(experiment: str, *overrides: str) -> config.Run:
 
 
 def noise(run: config.Run) -> Split:
-    """Data of the run's kind."""
-    random = np.random.default_rng(0)
-    images = torch.from_numpy(random.integers(0, 256, (DIGITS, 28, 28), np.uint8))
-    labels = torch.arange(DIGITS) % 10
-    match run.data.name:
-        case "multimnist":
-            tables = [torch.from_numpy(table) for table in pairs(labels.numpy(), count=2)]
-            return MultiMnist(images, labels, *tables, reach=4)
-        case "expanded" | "affnist" | "affnist_official":
-            return ExpandedImages(images, labels, torch.zeros(DIGITS, 2, dtype=torch.int8), 0)
-        case "shifted" | "enumerated":
-            return ShiftedImages(images, labels, run.data.shift, 0)
-        case _:
-            raise AssertionError(run.data.name)
+    """Make random images in the shape of the run's source, and show them as its view does."""
+    random, view = np.random.default_rng(0), load_view(run.data.name)
+    source: DataSpec = registry.load("capsnet.sources", run.data.source)
+    shape = (IMAGES, *(source.shape if view.noise else dataset_info(run.data).image))
+    images = torch.from_numpy(random.integers(0, 256, shape, np.uint8))
+    labels = torch.arange(IMAGES) % len(source.class_names)
+    return (view.noise or UnshiftedImages)(images, labels)
 
 
 def candidates(

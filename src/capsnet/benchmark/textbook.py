@@ -5,7 +5,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from capsnet.functional import squash
+from capsnet.layers import Route
 from capsnet.networks import CapsNet
+from capsnet.routing import Routing
 
 
 def dynamic_routing(
@@ -29,4 +31,7 @@ def dynamic_routing(
 class TextbookCapsNet(CapsNet):
     """A CapsNet that stores its votes."""
 
-    route = staticmethod(dynamic_routing)
+    @staticmethod
+    def kernel(algorithm: Routing) -> Route:
+        """Return the routing above, whatever the algorithm."""
+        return dynamic_routing

@@ -7,6 +7,7 @@ of the digit, into rotation · shear · expansion · p + shift, measured from th
 the documentation of affNIST gives the ranges, not the order [?].
 """
 
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,14 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn.functional import pad
 
-from capsnet.data import storage
+from capsnet.config import Data
+from capsnet.data import expanded, storage
 from capsnet.data.counter_rng import uniform
-from capsnet.data.examples import Examples, OnDevice, one_digit_each
-from capsnet.data.storage import LabelledImages
+from capsnet.data.dataset import DataSet, TestSet
+from capsnet.data.examples import Examples, OnDevice, single_label
+from capsnet.data.options import add_seed, whole_number
+from capsnet.data.specification import LabelledImages, View
+from capsnet.errors import UserError
 
 FRAME = 40
 COPIES = 32
@@ -108,7 +113,7 @@ def sampling(
 def render(
     digits: UInt8[Tensor, "batch height width"], maps: Int32[Tensor, "batch 2 3"]
 ) -> UInt8[Tensor, "batch 40 40"]:
-    """Each digit under its own map, bilinear, where the digits lie; see `sampling`."""
+    """Render each digit under its own map, bilinearly, on the digits' device; see `sampling`."""
     batch, height, width = digits.shape
     places = torch.arange(FRAME, device=digits.device)
     down, right, offset = maps.long()[..., None, None].unbind(2)
@@ -136,13 +141,13 @@ def _neighbours(place: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 @dataclass(frozen=True)
 class AffnistImages(OnDevice):
-    """Digits under affine maps, rendered on the device where they lie.
+    """Grey digits under affine maps, rendered on their device.
 
     Example i is copy i div n of digit i mod n: the first n examples show every digit once, and any
     beginning shows all digits alike.
     """
 
-    images: UInt8[Tensor, "n height width"]
+    images: UInt8[Tensor, "n 1 height width"]
     labels: Int[Tensor, "n"]
     maps: Int32[Tensor, "examples 2 3"]
 
@@ -150,27 +155,31 @@ class AffnistImages(OnDevice):
         return len(self.maps)
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Copies `indices`; `step` changes nothing."""
-        digits = indices % len(self.labels)
-        rendered = render(self.images[digits], self.maps[indices])
-        return one_digit_each(rendered, self.labels[digits])
+        """Give copies `indices`; `step` changes nothing."""
+        which = indices % len(self.labels)
+        rendered = render(self.images[which, 0], self.maps[indices])
+        return single_label(rendered[:, None], self.labels[which])
 
 
-def prepare(folder: Path, digits: LabelledImages, copies: int = COPIES, seed: int = 0) -> None:
-    """Write the maps of `copies` copies of every test digit, one row a copy, to be read by eye."""
+def prepare(folder: Path, images: LabelledImages, copies: int = COPIES, seed: int = 0) -> None:
+    """Write the maps of `copies` copies of every test digit, one row for each copy.
+
+    Raises UserError when the images are not grey digits of 28×28 pixels.
+    """
+    digits = _grey_digits(images)
     about = {
         "name": "affnist",
         "source": "affnist-generated",
-        "digits_source": digits.source,
-        "digits": digits.digest,
+        "digits_source": images.source,
+        "digits": images.digest,
         "copies": copies,
         "ranges": RANGES,
         "columns": COLUMNS,
         "seed": seed,
     }
-    starts = range(0, len(digits.test_images), CHUNK)
+    starts = range(0, len(digits), CHUNK)
     chunks = [
-        [random_transforms(digits.test_images[i : i + CHUNK], copy, seed, i) for i in starts]
+        [random_transforms(digits[i : i + CHUNK], copy, seed, i) for i in starts]
         for copy in track(range(copies), description="affNIST")
     ]
     with storage.building(folder) as scratch:
@@ -178,14 +187,51 @@ def prepare(folder: Path, digits: LabelledImages, copies: int = COPIES, seed: in
         storage.write(scratch, about, {"test_transforms": transforms})
 
 
-def read(folder: Path, digits: LabelledImages) -> AffnistImages:
-    """The copies prepared in `folder`.
+def read(folder: Path, images: LabelledImages) -> AffnistImages:
+    """Read the copies prepared in `folder`.
 
     Raises UserError when there are none, or when they were made from other digits.
     """
-    _, arrays = storage.read_made_from(digits, folder)
-    images = digits.test_images
-    maps = sampling(arrays["test_transforms"], *images.shape[1:])
-    return AffnistImages(
-        torch.from_numpy(images), torch.from_numpy(digits.test_labels), torch.from_numpy(maps)
-    )
+    _, arrays = storage.read_made_from(images, folder)
+    _, _, height, width = images.test_images.shape
+    maps = sampling(arrays["test_transforms"], height, width)
+    tensors = map(torch.from_numpy, (images.test_images, images.test_labels, maps))
+    return AffnistImages(*tensors)
+
+
+def _grey_digits(images: LabelledImages) -> UInt8[np.ndarray, "n 28 28"]:
+    if images.info.image != (1, 28, 28):
+        shape = "×".join(map(str, images.info.image))
+        raise UserError(f"affNIST is made of grey 28×28 digits, and {images.source} is {shape}")
+    return images.test_images[:, 0]
+
+
+def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
+    """Give expanded digits, tested on affine copies of the test digits as well."""
+    folder = Path(data.root) / f"affnist-{data.source}"
+    test = TestSet(read(folder, images), "affnist-generated", len(images.test_labels))
+    return with_affnist(expanded.load(data, images, seed, held), test, folder)
+
+
+def with_affnist(expanded: DataSet, test: TestSet, folder: Path) -> DataSet:
+    """Add the test set `affnist`, prepared in `folder`."""
+    digest = f"{expanded.digest}+{storage.digest(folder)}"
+    return expanded._replace(tests=expanded.tests | {"affnist": test}, digest=digest)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Declare the options of `prepare`."""
+    parser.add_argument("--copies", type=whole_number(1, 1000), help="of each digit (32)")
+    add_seed(parser)
+
+
+SPEC = View(
+    name="affnist",
+    title="affNIST",
+    load=load,
+    margin=expanded.MARGIN,
+    folders=("expanded-{source}", "affnist-{source}"),
+    prepare=prepare,
+    add_options=add_options,
+    noise=expanded.noise,
+)

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from capsnet.data import storage
-from capsnet.data.affnist import FRAME
+from capsnet.config import Data
+from capsnet.data import expanded, storage
+from capsnet.data.affnist import FRAME, with_affnist
+from capsnet.data.dataset import DataSet, TestSet
 from capsnet.data.download import UnavailableError, fetch
 from capsnet.data.examples import UnshiftedImages
+from capsnet.data.specification import LabelledImages, View
 from capsnet.errors import UserError
 
 PIXELS = ("columns", "rows")
@@ -54,11 +58,10 @@ def prepare(
 
 
 def read(folder: Path) -> UnshiftedImages:
-    """The official test set prepared in `folder`. Raises UserError when there is none."""
+    """Read the official test set prepared in `folder`. Raises UserError when there is none."""
     _, arrays = storage.read(folder)
-    return UnshiftedImages(
-        torch.from_numpy(arrays["test_images"]), torch.from_numpy(arrays["test_labels"])
-    )
+    images, labels = (torch.from_numpy(arrays[f"test_{name}"]) for name in ("images", "labels"))
+    return UnshiftedImages(images[:, None], labels)
 
 
 def read_mat(path: Path, count: int = COUNT, pixels: str = PIXELS[0]) -> dict[str, NDArray[Any]]:
@@ -153,3 +156,29 @@ def _fetch(folder: Path) -> Path:
             f"could not get {FILE}: {problem}. Set {MIRROR} to a URL or a folder that holds it, "
             "or name a file with --file."
         ) from problem
+
+
+def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
+    """Give expanded digits, tested on the official affNIST as well."""
+    folder = Path(data.root) / "affnist-official"
+    # that each batch of the file has MNIST's order is nowhere stated [?]
+    test = TestSet(read(folder), "affnist-official", len(images.test_labels))
+    return with_affnist(expanded.load(data, images, seed, held), test, folder)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Declare the options of `prepare`."""
+    parser.add_argument("--file", type=Path, help="test.mat or test.mat.zip, to download nothing")
+    parser.add_argument("--pixels", choices=PIXELS, help="their order (columns)")
+
+
+SPEC = View(
+    name="affnist_official",
+    title="affNIST",
+    load=load,
+    margin=expanded.MARGIN,
+    folders=("expanded-{source}", "affnist-official"),
+    prepare=prepare,
+    add_options=add_options,
+    noise=expanded.noise,
+)

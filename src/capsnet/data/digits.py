@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from capsnet.data import storage
+from capsnet.data.specification import DataSpec
 
 TEST = 500
 ABOUT = {
@@ -46,3 +47,15 @@ def _enlarged(digit: NDArray[np.float64]) -> NDArray[np.uint8]:
     grey = Image.fromarray(np.round(digit * (255 / 16)).astype(np.uint8))
     box = np.asarray(grey.resize((20, 20), Image.Resampling.BICUBIC))
     return np.pad(box, 4)
+
+
+SPEC = DataSpec(
+    name="digits",
+    source="uci-digits",
+    title="UCI digits",
+    channels=1,
+    height=28,
+    width=28,
+    prepare=prepare,
+    stand_in=True,
+)

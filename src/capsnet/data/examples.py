@@ -11,8 +11,8 @@ from torch import Tensor
 class Examples(NamedTuple):
     """A batch, on the device that trains.
 
-    images [batch, channels, height, width] in [0, 1]; labels int64 [batch, digits], one column
-    for each digit in the picture; parts [batch, digits, channels, height, width], those digits
+    images [batch, channels, height, width] in [0, 1]; labels int64 [batch, labels], one column
+    for each object in the image; parts [batch, labels, channels, height, width], those objects
     alone, each at its place: what the decoder has to draw.
     """
 
@@ -21,11 +21,11 @@ class Examples(NamedTuple):
     parts: Tensor
 
 
-def one_digit_each(
-    pixels: UInt8[Tensor, "batch height width"], labels: Int[Tensor, "batch"]
+def single_label(
+    pixels: UInt8[Tensor, "batch channels height width"], labels: Int[Tensor, "batch"]
 ) -> Examples:
-    """Examples of a single digit, which is what the decoder has to draw."""
-    images = pixels[:, None].float() / 255
+    """Make examples of a single object, which is what the decoder has to draw."""
+    images = pixels.float() / 255
     return Examples(images, labels[:, None], images[:, None])
 
 
@@ -62,14 +62,14 @@ class OnDevice:
 
 @dataclass(frozen=True)
 class UnshiftedImages(OnDevice):
-    """Digits that are always shown as they are."""
+    """Images that are always shown as they are."""
 
-    images: UInt8[Tensor, "n height width"]
+    images: UInt8[Tensor, "n channels height width"]
     labels: Int[Tensor, "n"]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Digits `indices`; `step` changes nothing."""
-        return one_digit_each(self.images[indices], self.labels[indices])
+        """Images `indices`; `step` changes nothing."""
+        return single_label(self.images[indices], self.labels[indices])

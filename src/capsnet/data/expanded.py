@@ -1,10 +1,11 @@
-"""Expanded MNIST: the digit padded to 40×40 and moved by up to six pixels on each axis [P][C].
+"""Expanded images: padded by six pixels and moved by up to six on each axis [P][C].
 
-In training a digit moves anew at each step, as in shifted MNIST; the released code writes all
-169 shifts of each image instead, the same ones in the long run [C]. In evaluation it stands where
-a table puts it, once and for all.
+In training an image moves anew at each step, as in shifted MNIST; the released code writes all
+169 shifts of each image instead, the same ones in the long run [C]. In evaluation it is where
+a table puts it, once and for all. MNIST becomes 40×40.
 """
 
+from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,28 +15,31 @@ from jaxtyping import Int, Int8, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
+from capsnet.config import Data
 from capsnet.data import storage
 from capsnet.data.counter_rng import integers
-from capsnet.data.examples import Examples, OnDevice, one_digit_each
+from capsnet.data.dataset import DataSet, with_tables
+from capsnet.data.examples import Examples, OnDevice, single_label
+from capsnet.data.options import add_seed
 from capsnet.data.shifted import random_offsets, shifted
-from capsnet.data.storage import LabelledImages
+from capsnet.data.specification import LabelledImages, View
 
-MARGIN = 6  # pixels around the 28×28 digit: 40×40
-REACH = 6  # pixels: a digit never leaves the frame
+MARGIN = 6  # pixels on each side
+MAX_SHIFT = 6  # pixels: an image never leaves the frame
 TRAIN, TEST = range(2)  # whose shift a random number is, as a key
 
 
 def fixed_shifts(n: int, split: int, seed: int = 0) -> Int8[np.ndarray, "n 2"]:
-    """Place each digit of a split for evaluation, (down, right): of (seed, split, digit)."""
-    digit, axes = np.arange(n)[:, None], np.arange(2)
-    return integers(-REACH, REACH + 1, seed, split, digit, axes).astype(np.int8)
+    """Place each image of a split for evaluation, (down, right): of (seed, split, image)."""
+    image, axes = np.arange(n)[:, None], np.arange(2)
+    return integers(-MAX_SHIFT, MAX_SHIFT + 1, seed, split, image, axes).astype(np.int8)
 
 
 @dataclass(frozen=True)
 class ExpandedImages(OnDevice):
-    """Digits in a 40×40 frame: anywhere in training, at their fixed places in evaluation."""
+    """Images in a larger frame: anywhere in training, at their fixed places in evaluation."""
 
-    images: UInt8[Tensor, "n height width"]
+    images: UInt8[Tensor, "n channels height width"]
     labels: Int[Tensor, "n"]
     shifts: Int8[Tensor, "n 2"]
     seed: int
@@ -44,43 +48,43 @@ class ExpandedImages(OnDevice):
         return len(self.labels)
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Digits `indices` where training step `step` puts them; None: at their fixed places."""
+        """Give images `indices` as step `step` of training places them; None: at fixed places."""
         if step is None:
             offsets = self.shifts[indices].long()
         else:
-            offsets = random_offsets(self.seed, step, indices, REACH)
+            offsets = random_offsets(self.seed, step, indices, MAX_SHIFT)
         framed = pad(self.images[indices], (MARGIN, MARGIN, MARGIN, MARGIN))
-        return one_digit_each(shifted(framed, offsets, REACH), self.labels[indices])
+        return single_label(shifted(framed, offsets, MAX_SHIFT), self.labels[indices])
 
 
-def prepare(folder: Path, digits: LabelledImages, seed: int = 0) -> None:
-    """Write where every training and test digit stands in evaluation."""
+def prepare(folder: Path, images: LabelledImages, seed: int = 0) -> None:
+    """Write where every training and test image is in evaluation."""
     about = {
         "name": "expanded",
-        "source": digits.source,
-        "digits": digits.digest,
+        "source": images.source,
+        "digits": images.digest,
         "margin": MARGIN,
-        "reach": REACH,
+        "reach": MAX_SHIFT,
         "seed": seed,
     }
     arrays = {
-        "train_shift": fixed_shifts(len(digits.train_labels), TRAIN, seed),
-        "test_shift": fixed_shifts(len(digits.test_labels), TEST, seed),
+        "train_shift": fixed_shifts(len(images.train_labels), TRAIN, seed),
+        "test_shift": fixed_shifts(len(images.test_labels), TEST, seed),
     }
     with storage.building(folder) as scratch:
         storage.write(scratch, about, arrays)
 
 
 def read(
-    folder: Path, digits: LabelledImages, seed: int = 0, holdout: int = 0
+    folder: Path, images: LabelledImages, seed: int = 0, holdout: int = 0
 ) -> dict[str, ExpandedImages]:
-    """The splits by name; the first `holdout` training digits validate, `seed` moves the others.
+    """Read the splits by name; the first `holdout` training images validate, `seed` moves the rest.
 
-    Raises UserError when `folder` holds no tables, or tables made from other digits.
+    Raises UserError when `folder` holds no tables, or tables made from other images.
     """
-    _, arrays = storage.read_made_from(digits, folder)
-    train = digits.train_images, digits.train_labels, arrays["train_shift"]
-    test = digits.test_images, digits.test_labels, arrays["test_shift"]
+    _, arrays = storage.read_made_from(images, folder)
+    train = images.train_images, images.train_labels, arrays["train_shift"]
+    test = images.test_images, images.test_labels, arrays["test_shift"]
     splits = {
         "train": [array[holdout:] for array in train],
         "validation": [array[:holdout] for array in train],
@@ -91,3 +95,30 @@ def read(
         for name, split in splits.items()
         if len(split[0])
     }
+
+
+def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
+    """Give a run's splits. Raises UserError as `read` does."""
+    folder = Path(data.root) / f"expanded-{data.source}"
+    return with_tables(folder, images, read(folder, images, seed, held))
+
+
+def noise(images: Tensor, labels: Tensor) -> ExpandedImages:
+    """Make a training split for the benchmark."""
+    return ExpandedImages(images, labels, torch.zeros(len(labels), 2, dtype=torch.int8), 0)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Declare the options of `prepare`."""
+    add_seed(parser)
+
+
+SPEC = View(
+    name="expanded",
+    load=load,
+    margin=MARGIN,
+    folders=("expanded-{source}",),
+    prepare=prepare,
+    add_options=add_options,
+    noise=noise,
+)

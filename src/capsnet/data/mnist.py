@@ -2,15 +2,16 @@
 
 import gzip
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
-from torchvision.datasets import MNIST
 
 from capsnet.data import storage
 from capsnet.data.download import UnavailableError, fetch
+from capsnet.data.specification import DataSpec
 from capsnet.errors import UserError
 
 MIRROR = "CAPSNET_MNIST_MIRROR"
@@ -26,10 +27,12 @@ def prepare(folder: Path) -> None:
 
     Raises UserError when no mirror gives a file with the right md5.
     """
+    from torchvision.datasets import MNIST  # imports torch, which takes seconds
+
     with storage.building(folder) as scratch:
         raw = scratch / "raw"
         files = {
-            name: _fetch(name, digest, raw)
+            name: _fetch(name, digest, raw, MNIST.mirrors)
             for name, digest in track(MNIST.resources, description="MNIST")
         }
         arrays = {
@@ -44,10 +47,10 @@ def prepare(folder: Path) -> None:
         storage.write(scratch, ABOUT, arrays)
 
 
-def _fetch(name: str, digest: str, folder: Path) -> Path:
+def _fetch(name: str, digest: str, folder: Path, mirrors: Sequence[str]) -> Path:
     mirror = os.environ.get(MIRROR)
     problems: list[str] = []
-    for origin in [mirror] if mirror else MNIST.mirrors:
+    for origin in [mirror] if mirror else mirrors:
         try:
             return fetch(origin, name, folder, digest)
         except UnavailableError as problem:
@@ -66,3 +69,6 @@ def _images(path: Path) -> NDArray[np.uint8]:
 
 def _labels(path: Path) -> NDArray[np.int64]:
     return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=8).astype(np.int64)
+
+
+SPEC = DataSpec(name="mnist", title="MNIST", channels=1, height=28, width=28, prepare=prepare)

@@ -1,4 +1,4 @@
-"""MultiMNIST: two digits of different classes on top of each other in a 36×36 frame [P].
+"""MultiMNIST: two digits of different classes overlaid in a 36×36 frame [P].
 
 Each digit of a split, the base, is overlaid with `count` digits of other classes from the same
 split. The base is shifted once, each partner anew [C], by up to 4 pixels on both axes [P] (6 in
@@ -8,6 +8,7 @@ Example i is base i mod n with its partner number i div n, where the split has n
 with fewer partners is the beginning of one with more, and any beginning has seen all bases alike.
 """
 
+from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,16 +21,19 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn.functional import pad
 
+from capsnet.config import Data
 from capsnet.data import storage
 from capsnet.data.counter_rng import hash32, integers, permuted
+from capsnet.data.dataset import DataSet, with_tables
 from capsnet.data.examples import Examples, OnDevice
+from capsnet.data.options import add_seed, whole_number
 from capsnet.data.shifted import shifted
-from capsnet.data.storage import LabelledImages
+from capsnet.data.specification import LabelledImages, View
 from capsnet.errors import UserError
 
 MARGIN = 4  # pixels around the 28×28 digit: 36×36
 PAIRS = 1000  # partners of each base [P]
-REACH = 4  # pixels [P]
+MAX_SHIFT = 4  # pixels [P]
 PARTNER, PARTNER_SHIFT, BASE_SHIFT = range(3)  # what a random number is for, as a key
 
 
@@ -44,7 +48,7 @@ class Pairs(NamedTuple):
 def pairs(
     labels: Int[np.ndarray, "n"],
     count: int = PAIRS,
-    reach: int = REACH,
+    max_shift: int = MAX_SHIFT,
     seed: int = 0,
     progress: str | None = None,
 ) -> Pairs:
@@ -61,8 +65,8 @@ def pairs(
     for k in steps if progress is None else track(steps, description=progress):
         partner[k] = partners(labels, k, seed)
         keys = (PARTNER_SHIFT, k, base[:, None], axes)
-        shift[k] = integers(-reach, reach + 1, seed, *keys)
-    base_shift = integers(-reach, reach + 1, seed, BASE_SHIFT, base[:, None], axes)
+        shift[k] = integers(-max_shift, max_shift + 1, seed, *keys)
+    base_shift = integers(-max_shift, max_shift + 1, seed, BASE_SHIFT, base[:, None], axes)
     return Pairs(base_shift.astype(np.int8), partner, shift)
 
 
@@ -117,87 +121,87 @@ def _placed(
 
 @dataclass(frozen=True)
 class MultiMnist(OnDevice):
-    """Pairs of digits, rendered on the device where they lie; the same at every training step."""
+    """Pairs of images, rendered on their device; the same at every training step."""
 
-    images: UInt8[Tensor, "n height width"]
+    images: UInt8[Tensor, "n channels height width"]
     labels: Int[Tensor, "n"]
     base_shift: Int8[Tensor, "n 2"]
     partner: UInt16[Tensor, "count n"]
     partner_shift: Int8[Tensor, "count n 2"]
-    reach: int
+    max_shift: int
 
     def __len__(self) -> int:
         return self.partner.numel()
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Pairs `indices`, base before partner; `step` changes nothing."""
-        digits, shifts = self.pair(indices)
-        parts = self.placed(digits, shifts)
-        images = parts.sum(1).clamp(max=255)[:, None].float() / 255
-        return Examples(images, self.labels[digits], parts[:, :, None].float() / 255)
+        """Give pairs `indices`, base before partner; `step` changes nothing."""
+        both, shifts = self.pair(indices)
+        parts = self.placed(both, shifts)
+        images = parts.sum(1).clamp(max=255).float() / 255
+        return Examples(images, self.labels[both], parts.float() / 255)
 
     def pair(
         self, indices: Int[Tensor, "batch"]
     ) -> tuple[Int[Tensor, "batch 2"], Int[Tensor, "batch 2 2"]]:
-        """Base and partner of each example, and their shifts."""
+        """Give base and partner of each example, and their shifts."""
         k, base = indices // len(self.labels), indices % len(self.labels)
         # Not every device of torch can index uint16: the same bits, with a sign that is masked off.
         partner = self.partner.view(torch.int16)[k, base].long() & 0xFFFF
-        digits = torch.stack([base, partner], 1)
+        both = torch.stack([base, partner], 1)
         shifts = torch.stack([self.base_shift[base], self.partner_shift[k, base]], 1)
-        return digits, shifts.long()
+        return both, shifts.long()
 
     def placed(
-        self, digits: Int[Tensor, "batch 2"], shifts: Int[Tensor, "batch 2 2"]
-    ) -> UInt8[Tensor, "batch 2 frame frame"]:
-        """The single digits at their places: what the decoder has to draw."""
-        framed = pad(self.images[digits.flatten()], (MARGIN, MARGIN, MARGIN, MARGIN))
-        return shifted(framed, shifts.flatten(0, 1), self.reach).unflatten(0, digits.shape)
+        self, both: Int[Tensor, "batch 2"], shifts: Int[Tensor, "batch 2 2"]
+    ) -> UInt8[Tensor, "batch 2 channels frame frame"]:
+        """Put the single images at their places: what the decoder has to draw."""
+        framed = pad(self.images[both.flatten()], (MARGIN, MARGIN, MARGIN, MARGIN))
+        return shifted(framed, shifts.flatten(0, 1), self.max_shift).unflatten(0, both.shape)
 
 
 def prepare(
     folder: Path,
-    digits: LabelledImages,
+    images: LabelledImages,
     count: int = PAIRS,
-    reach: int = REACH,
+    max_shift: int = MAX_SHIFT,
     seed: int = 0,
     holdout: int = 0,
 ) -> None:
-    """Write the tables of every split of `digits`; the first `holdout` training digits validate.
+    """Write the tables of every split of `images`; the first `holdout` training ones validate.
 
-    A held-out digit is never a training digit's partner. Raises UserError as `pairs` does, and when
+    A held-out image is never a training image's partner. Raises UserError as `pairs` does, and when
     nothing is left to train on.
     """
     about = {
         "name": "multimnist",
-        "source": digits.source,
-        "digits": digits.digest,
+        "source": images.source,
+        "digits": images.digest,
         "pairs_per_digit": count,
-        "reach": reach,
+        "reach": max_shift,
         "seed": seed,
         "holdout": holdout,
     }
-    splits = _singles(digits, holdout)
+    splits = _singles(images, holdout)
     if "train" not in splits:
-        raise UserError(f"holding out {holdout} digits leaves none of {digits.source} to train on")
+        raise UserError(f"holding out {holdout} digits leaves none of {images.source} to train on")
     for single in splits.values():
         _require_partners(single.labels, count)
     with storage.building(folder) as scratch:
         arrays: dict[str, NDArray[Any]] = {}
         for name, single in splits.items():
             bar = f"MultiMNIST {name}"
-            table = pairs(single.labels, count, reach, hash32(seed, single.number), bar)
+            table = pairs(single.labels, count, max_shift, hash32(seed, single.number), bar)
             arrays |= {f"{name}_{part}": array for part, array in table._asdict().items()}
         storage.write(scratch, about, arrays)
 
 
-def read(folder: Path, digits: LabelledImages, holdout: int = 0) -> dict[str, MultiMnist]:
-    """The splits prepared in `folder` by name: train, test, and validation where one was held out.
+def read(folder: Path, images: LabelledImages, holdout: int = 0) -> dict[str, MultiMnist]:
+    """Read the splits prepared in `folder`: train, test, and validation where one was held out.
 
     Raises UserError when there are none, or when they were made from other digits or hold out
     another number of them.
     """
-    manifest, arrays = storage.read_made_from(digits, folder)
+    manifest, arrays = storage.read_made_from(images, folder)
     if manifest["holdout"] != holdout:
         raise UserError(
             f"{folder} holds out {manifest['holdout']} training digits, not {holdout}: "
@@ -208,9 +212,9 @@ def read(folder: Path, digits: LabelledImages, holdout: int = 0) -> dict[str, Mu
             torch.from_numpy(single.images),
             torch.from_numpy(single.labels),
             *(torch.from_numpy(arrays[f"{name}_{part}"]) for part in Pairs._fields),
-            reach=manifest["reach"],
+            max_shift=manifest["reach"],
         )
-        for name, single in _singles(digits, manifest["holdout"]).items()
+        for name, single in _singles(images, manifest["holdout"]).items()
     }
 
 
@@ -222,11 +226,45 @@ class _Singles(NamedTuple):
     labels: NDArray[np.int64]
 
 
-def _singles(digits: LabelledImages, holdout: int) -> dict[str, _Singles]:
-    images, labels = digits.train_images, digits.train_labels
+def _singles(images: LabelledImages, holdout: int) -> dict[str, _Singles]:
+    train, labels = images.train_images, images.train_labels
     splits = {
-        "train": _Singles(0, images[holdout:], labels[holdout:]),
-        "validation": _Singles(1, images[:holdout], labels[:holdout]),
-        "test": _Singles(2, digits.test_images, digits.test_labels),
+        "train": _Singles(0, train[holdout:], labels[holdout:]),
+        "validation": _Singles(1, train[:holdout], labels[:holdout]),
+        "test": _Singles(2, images.test_images, images.test_labels),
     }
     return {name: single for name, single in splits.items() if len(single.labels)}
+
+
+def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
+    """Give a run's splits. Raises UserError as `read` does."""
+    folder = Path(data.root) / f"multimnist-{data.source}"
+    return with_tables(folder, images, read(folder, images, held))
+
+
+def noise(images: Tensor, labels: Tensor) -> MultiMnist:
+    """Make a training split for the benchmark, of two partners for each image."""
+    tables = [torch.from_numpy(table) for table in pairs(labels.numpy(), count=2)]
+    return MultiMnist(images, labels, *tables, max_shift=MAX_SHIFT)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Declare the options of `prepare`."""
+    parser.add_argument("--pairs", type=whole_number(1), dest="count", help="for each digit (1000)")
+    shift = {"type": whole_number(0, 14), "dest": "max_shift"}
+    parser.add_argument("--max-shift", **shift, help="in pixels, on both axes (4)")
+    parser.add_argument("--holdout", type=whole_number(0), help="training digits that validate (0)")
+    add_seed(parser)
+
+
+SPEC = View(
+    name="multimnist",
+    title="MultiMNIST",
+    load=load,
+    margin=MARGIN,
+    labels_per_image=2,
+    folders=("multimnist-{source}",),
+    prepare=prepare,
+    add_options=add_options,
+    noise=noise,
+)

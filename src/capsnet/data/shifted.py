@@ -1,4 +1,4 @@
-"""Shifted MNIST: every training image moved by up to two pixels on each axis [P]."""
+"""Shifted images: each moved by up to two pixels on each axis in training [P]."""
 
 from dataclasses import dataclass
 
@@ -7,70 +7,69 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
+from capsnet.config import Data
 from capsnet.data.counter_rng import integers
-from capsnet.data.examples import Examples, OnDevice, one_digit_each
+from capsnet.data.dataset import DataSet, parts, with_unshifted_tests
+from capsnet.data.examples import Examples, OnDevice, single_label
+from capsnet.data.specification import LabelledImages, View
 
 
 def shifted(
-    images: UInt8[Tensor, "batch height width"], offsets: Int[Tensor, "batch 2"], reach: int
-) -> UInt8[Tensor, "batch height width"]:
-    """Each image moved by its own (down, right), at most `reach` pixels; zeros move in [P]."""
-    _, height, width = images.shape
-    padded = pad(images, (reach, reach, reach, reach))
-    rows = torch.arange(height, device=images.device) + reach - offsets[:, :1]
-    columns = torch.arange(width, device=images.device) + reach - offsets[:, 1:]
-    batch = torch.arange(len(images), device=images.device)
-    return padded[batch[:, None, None], rows[:, :, None], columns[:, None, :]]
+    images: UInt8[Tensor, "batch channels height width"],
+    offsets: Int[Tensor, "batch 2"],
+    max_shift: int,
+) -> UInt8[Tensor, "batch channels height width"]:
+    """Shift each image by its own (down, right), at most `max_shift` pixels; zeros move in [P]."""
+    count, channels, height, width = images.shape
+    padded = pad(images, (max_shift, max_shift, max_shift, max_shift))
+    rows = torch.arange(height, device=images.device) + max_shift - offsets[:, :1]
+    columns = torch.arange(width, device=images.device) + max_shift - offsets[:, 1:]
+    batch = torch.arange(count, device=images.device)[:, None, None, None]
+    channel = torch.arange(channels, device=images.device)[:, None, None]
+    return padded[batch, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 def random_offsets(
-    seed: int, step: int, indices: Int[Tensor, "batch"], reach: int
+    seed: int, step: int, indices: Int[Tensor, "batch"], max_shift: int
 ) -> Int[Tensor, "batch 2"]:
-    """The shift of image i at a step, all (2 reach + 1)² equally likely: of (seed, step, i)."""
+    """Draw the shift of image i at a step, a function of (seed, step, i).
+
+    All (2 max_shift + 1)² are equally likely.
+    """
     axes = torch.arange(2, device=indices.device)
-    return integers(-reach, reach + 1, seed, step, indices[:, None], axes)
+    return integers(-max_shift, max_shift + 1, seed, step, indices[:, None], axes)
 
 
 @dataclass(frozen=True)
 class ShiftedImages(OnDevice):
-    """Digits that move by up to `reach` pixels at each training step, and stand in evaluation."""
+    """Images shifted by up to `max_shift` pixels at each training step, unshifted in evaluation."""
 
-    images: UInt8[Tensor, "n height width"]
+    images: UInt8[Tensor, "n channels height width"]
     labels: Int[Tensor, "n"]
-    reach: int
+    max_shift: int
     seed: int
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Digits `indices`, shifted as training step `step` shifts them; None: unshifted."""
-        digits = self.images[indices]
-        if step is not None and self.reach:
-            offsets = random_offsets(self.seed, step, indices, self.reach)
-            digits = shifted(digits, offsets, self.reach)
-        return one_digit_each(digits, self.labels[indices])
+        """Give images `indices`, shifted as training step `step` shifts them; None: unshifted."""
+        images = self.images[indices]
+        if step is not None and self.max_shift:
+            offsets = random_offsets(self.seed, step, indices, self.max_shift)
+            images = shifted(images, offsets, self.max_shift)
+        return single_label(images, self.labels[indices])
 
 
-@dataclass(frozen=True)
-class EnumeratedShifts(OnDevice):
-    """The training set that the released code writes: all (2 reach + 1)² shifts of each digit [C].
+def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
+    """Give a run's splits; `seed` moves the training images."""
+    train, *_ = parts(images, held)
+    return with_unshifted_tests(images, held, ShiftedImages(*train, data.shift, seed))
 
-    With reach 2, example i is digit i div 25 at shift i mod 25, from (−2, −2), (−2, −1) … to
-    (2, 2) as (down, right). Nothing is left to chance but the order in which they are seen.
-    """
 
-    images: UInt8[Tensor, "n height width"]
-    labels: Int[Tensor, "n"]
-    reach: int
+def noise(images: Tensor, labels: Tensor) -> ShiftedImages:
+    """Make a training split for the benchmark, with the paper's shifts."""
+    return ShiftedImages(images, labels, Data.shift, 0)
 
-    def __len__(self) -> int:
-        return len(self.labels) * (2 * self.reach + 1) ** 2
 
-    def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Examples `indices`; `step` changes nothing."""
-        side = 2 * self.reach + 1
-        digits, places = indices // side**2, indices % side**2
-        offsets = torch.stack([places // side, places % side], 1) - self.reach
-        pixels = shifted(self.images[digits], offsets, self.reach)
-        return one_digit_each(pixels, self.labels[digits])
+SPEC = View(name="shifted", load=load, noise=noise)

@@ -3,19 +3,20 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from capsnet import registry
+from capsnet.data.info import DIGITS, DatasetInfo
+from capsnet.data.specification import DataSpec, LabelledImages
 from capsnet.errors import UserError
 
 MANIFEST = "manifest.json"
-SOURCES = ("mnist", "digits")  # the digits that `capsnet.prepare` can get
 
 
 @contextmanager
@@ -115,54 +116,103 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def repair(folder: Path) -> str:
     """Say which command prepares `folder`; data of other sources are prepared by their owner."""
-    if folder.name.split("-")[-1] not in (*SOURCES, "official"):
-        choices = f"data.source must be {' or '.join(SOURCES)}, or data that you have put there"
+    sources = registry.names("capsnet.sources")
+    if folder.name.split("-")[-1] not in (*sources, "official"):
+        choices = f"data.source must be {' or '.join(sources)}, or data that you have put there"
         return "prepare it again" if folder.is_dir() else choices
     root = "" if folder.parent == Path("data") else f" --root {folder.parent}"
     return f"run `python -m capsnet.prepare {folder.name}{root}`"
 
 
-@dataclass(frozen=True)
-class LabelledImages:
-    """Single handwritten digits, 28×28: images uint8 [n, 28, 28], labels int64 [n]."""
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
 
-    source: str
-    digest: str
-    train_images: NDArray[np.uint8]
-    train_labels: NDArray[np.int64]
-    test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.int64]
+
+def write_images(
+    folder: Path,
+    about: Mapping[str, Any],
+    train: tuple[Images, Labels],
+    test: tuple[Images, Labels],
+) -> None:
+    """Store labelled images as the prepared data set `folder`.
+
+    Images are uint8 [n, height, width] or [n, channels, height, width], labels int64 [n]. `about`
+    is a `DataSpec.manifest`, or holds name, source and class_names itself. Raises UserError when
+    the arrays are others, or the disk is full.
+    """
+    require_images(folder, [train, test], tuple(about.get("class_names", DIGITS)))
+    arrays = {"train_images": train[0], "train_labels": train[1]}
+    with building(folder) as scratch:
+        write(scratch, about, arrays | {"test_images": test[0], "test_labels": test[1]})
 
 
 def read_images(folder: Path) -> LabelledImages:
-    """Read the digits prepared in `folder`.
+    """Read the labelled images prepared in `folder`.
 
-    Raises UserError as `read` does, and when they are not grey pictures of one size with a label
-    from 0 to 9 each.
+    Those of a registered source are what its specification says; others are what their manifest
+    says, with digits as classes where it names none. Raises UserError as `read` does, and when they
+    are not images of one shape with a label of a known class each.
     """
     manifest, arrays = read(folder)
     splits = [(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in ("train", "test")]
-    for images, labels in splits:
-        _require_digits(folder, images, labels)
-    if (train := splits[0][0].shape[1:]) != (test := splits[1][0].shape[1:]):
-        raise UserError(f"{folder}: training pictures are {train}, test pictures {test} in size")
-    return LabelledImages(manifest["source"], digest(folder), *splits[0], *splits[1])
-
-
-def _require_digits(folder: Path, images: NDArray[Any], labels: NDArray[Any]) -> None:
-    """Raise UserError unless one split is grey pictures with a label of ten classes each."""
-    if images.dtype != np.uint8 or images.ndim != 3:
+    known = folder.name in registry.names("capsnet.sources")
+    spec: DataSpec | None = registry.load("capsnet.sources", folder.name) if known else None
+    names = spec.class_names if spec else tuple(manifest.get("class_names", DIGITS))
+    require_images(folder, splits, names)
+    (train, train_labels), (test, test_labels) = ((_4d(one), labels) for one, labels in splits)
+    channels, height, width = train.shape[1:]
+    found = DatasetInfo(manifest["source"], channels, height, width, names)
+    info = spec.info if spec else found
+    if found.image != info.image:
         raise UserError(
-            f"{folder}: pictures are {images.dtype} {images.shape}, but must be uint8 "
-            "[n, height, width]: one channel, no colours"
+            f"{folder}: images are {_shape(train)}, but {folder.name} is specified as "
+            f"{'×'.join(map(str, info.image))}: {repair(folder)}"
         )
+    source = manifest["source"]
+    return LabelledImages(source, digest(folder), info, train, train_labels, test, test_labels)
+
+
+def _4d(images: Images) -> Images:
+    """Give grey images the axis of their one channel."""
+    return images[:, None] if images.ndim == 3 else images
+
+
+def _shape(images: Images) -> str:
+    return "×".join(map(str, images.shape[1:]))
+
+
+def require_images(
+    folder: Path, splits: Sequence[tuple[Images, Labels]], class_names: tuple[str, ...]
+) -> None:
+    """Raise UserError unless training and test are images of one shape with a known class each."""
+    for images, labels in splits:
+        _require_split(folder, images, labels, class_names)
+    (train, _), (test, _) = splits
+    if train.shape[1:] != test.shape[1:]:
+        shapes = f"training images are {_shape(train)}, test images {_shape(test)}"
+        raise UserError(f"{folder}: {shapes}: they must have one shape")
+
+
+def _require_split(
+    folder: Path, images: NDArray[Any], labels: NDArray[Any], class_names: tuple[str, ...]
+) -> None:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise UserError(
+            f"{folder}: images are {images.dtype} {images.shape}, but must be uint8 "
+            "[n, height, width] or [n, channels, height, width]"
+        )
+    if images.ndim == 4 and images.shape[1] > 4:
+        raise UserError(f"{folder}: images are {_shape(images)}, but their channels come first")
     if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
         raise UserError(
             f"{folder}: labels are {labels.dtype} {labels.shape}, but must be int64 "
-            f"[{len(images)}]: one for each picture"
+            f"[{len(images)}]: one for each image"
         )
-    if wrong := sorted({*labels.tolist()} - {*range(10)}):
-        raise UserError(f"{folder}: label {wrong[0]} is not from 0 to 9: networks have ten classes")
+    if wrong := sorted({*labels.tolist()} - {*range(len(class_names))}):
+        raise UserError(
+            f"{folder}: label {wrong[0]} is not from 0 to {len(class_names) - 1}, which "
+            f"{len(class_names)} class_names in its manifest would allow"
+        )
 
 
 def digest(folder: Path) -> str:

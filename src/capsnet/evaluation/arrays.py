@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capsnet.data.registry import DataSet
-from capsnet.evaluation.figure_data import illustrations
+from capsnet.data.dataset import DataSet
+from capsnet.evaluation.figure_data import figure_arrays
 from capsnet.evaluation.outcomes import partners_of
 from capsnet.evaluation.predict import Predictions
 from capsnet.networks import Baseline, CapsNet
@@ -20,9 +20,9 @@ def record_arrays(
     """Collect per-example errors as bits, confusions, curves, and what the figures show.
 
     `wrong.<test>` uint8, one bit for each test example as numpy.packbits leaves them;
-    `by_partner.<test>` uint32 [2, digits] where examples show two digits, as `partner_counts`;
+    `by_partner.<test>` uint32 [2, num_distinct] where examples show two, as `partner_counts`;
     `confusion.<test>` float64 [classes, classes] as in Predictions; `curve.<metric>` [points, 2];
-    and for CapsNets what `figure_data.illustrations` gives.
+    and for CapsNets what `figure_data.figure_arrays` gives.
     """
     kept: dict[str, NDArray[Any]] = {}
     for name, one in predictions.items():
@@ -33,5 +33,5 @@ def record_arrays(
     kept |= {f"curve.{name}": points for name, points in curves(folder).items()}
     if isinstance(network, CapsNet):
         test = data.tests["test"].split
-        kept |= illustrations(network, test, predictions["test"].wrong)
+        kept |= figure_arrays(network, test, predictions["test"].wrong)
     return kept

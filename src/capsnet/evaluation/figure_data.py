@@ -8,24 +8,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from capsnet.data.examples import Split
-from capsnet.functional import agreement, lengths, routing_trace
+from capsnet.functional import lengths
 from capsnet.layers import full_precision
 from capsnet.metrics import predicted
-from capsnet.networks import CapsNet, one_hot
+from capsnet.networks import CapsNet, one_hot, routing_changes
 
 RIGHT, WRONG = 10, 6  # how many examples of either kind figures 3 and 5 choose from
 OFFSETS = torch.arange(-5, 6) / 20  # [P] figure 4: −0.25 to 0.25 in steps of 0.05
-MNIST = (1, 28, 28)  # of what size figure 4 is
+CLASSES = 10  # of figure 4, at most
+PIXELS = 32 * 32  # of an image of figure 4, at most: larger ones would fill the records
 ITERATIONS = 10  # [P] figure A.1, right
 
 
-class Shown(NamedTuple):
+class Reconstructions(NamedTuple):
     """Test examples and what the decoder makes of them: [P] figures 3 and 5.
 
-    images uint8 [n, height, width]; parts uint8 [n, digits, height, width], the digits alone;
-    targets [n, 3, digits], whose capsules were drawn: those of the true digits, of the predicted
-    ones, and of a digit that is not there beside what there is; reconstructions uint8
-    [n, 3, digits, height, width].
+    images uint8 [n, height, width]; parts uint8 [n, labels, height, width], the objects alone;
+    targets [n, 3, labels], the classes whose capsules were drawn: the true ones, the predicted
+    ones, and one that is absent beside what is present; reconstructions uint8
+    [n, 3, labels, height, width]. Coloured images have a last axis more, see `to_uint8`.
     """
 
     images: Tensor
@@ -34,38 +35,39 @@ class Shown(NamedTuple):
     reconstructions: Tensor
 
 
-def illustrations(network: CapsNet, test: Split, wrong: Tensor) -> dict[str, NDArray[Any]]:
-    """All of it by name, of a test set; `wrong` [n] says which of its examples are.
+def figure_arrays(network: CapsNet, test: Split, wrong: Tensor) -> dict[str, NDArray[Any]]:
+    """Compute the arrays of all figures by name; `wrong` [n] marks the test examples that are.
 
-    What `routed` gives, for figure A.1. With a decoder, the fields of Shown, of the examples
-    `chosen`: figures 3 and 5. On MNIST, `perturbed` uint8 [classes, dim, offsets, height, width] of
-    the first of the first 1,000 examples of each class: figure 4.
+    What `routing_arrays` gives, for figure A.1. With a decoder, the fields of Reconstructions of
+    the examples `first_of_both`: figures 3 and 5. Of single objects in images of at most PIXELS,
+    `perturbed` uint8 [classes, dim, offsets, height, width] of the first example of each of the
+    first CLASSES classes that are among the first 1,000 examples: figure 4.
     """
     device = network.class_capsules.weight.device
     here = test.to(device)
     some = here.examples(torch.arange(min(len(wrong), 1000), device=device), None)
-    drawn = routed(network, some.images[:128])
+    arrays = routing_arrays(network, some.images[:128])
     if network.decoder is not None:
-        drawn |= shown(network, here, chosen(wrong))._asdict()
-        if some.images.shape[1:] == MNIST:
-            drawn["perturbed"] = perturbed(network, some.images, some.labels[:, 0])
-    return {name: array.numpy() for name, array in drawn.items()}
+        arrays |= reconstruct(network, here, first_of_both(wrong))._asdict()
+        if some.labels.shape[1] == 1 and some.images[0, 0].numel() <= PIXELS:
+            arrays["perturbed"] = perturbed(network, some.images, some.labels[:, 0])
+    return {name: array.numpy() for name, array in arrays.items()}
 
 
 @torch.inference_mode()
-def routed(
+def routing_arrays(
     network: CapsNet, images: Float[Tensor, "batch channels height width"]
 ) -> dict[str, Tensor]:
     """Trace the routing of some examples, on the CPU.
 
-    `routing_changes` [10] as `routing_changes` gives them; `lengths` [batch, classes] of the
-    capsules; `couplings` int64 [50], how many c_ij of the last iteration lie in each fiftieth of
-    [0, 1].
+    `routing_changes` [10] as `networks.routing_changes` gives them; `lengths` [batch, classes] of
+    the capsules; `couplings` int64 [50], how many c_ij of the last iteration are in each fiftieth
+    of [0, 1].
     """
     layer = network.class_capsules
     u = network.primary_capsules(images)
     with full_precision(u):
-        last = routing_trace(u, layer.weight, layer.iterations, layer.bias)[-1]
+        last = network.routing.trace(u, layer.weight, layer.iterations, layer.bias)[-1]
     return {
         "routing_changes": routing_changes(network, images, ITERATIONS).cpu(),
         "lengths": lengths(last.v).cpu(),
@@ -73,34 +75,34 @@ def routed(
     }
 
 
-def chosen(wrong: Tensor) -> Int[Tensor, "n"]:
-    """The first right and the first wrong ones of a test set, so that nobody picks the pretty."""
+def first_of_both(wrong: Tensor) -> Int[Tensor, "n"]:
+    """Choose the first right and the first wrong examples of a test set, so that no one picks."""
     right = (~wrong).nonzero()[:RIGHT, 0]
     return torch.cat([right, wrong.nonzero()[:WRONG, 0]])
 
 
 @torch.inference_mode()
-def shown(network: CapsNet, split: Split, indices: Int[Tensor, "n"]) -> Shown:
-    """Examples `indices` of `split` and their reconstructions, on the CPU."""
+def reconstruct(network: CapsNet, split: Split, indices: Int[Tensor, "n"]) -> Reconstructions:
+    """Reconstruct examples `indices` of `split`, on the CPU."""
     device = network.class_capsules.weight.device
     examples = split.to(device).examples(indices.to(device), None)
     capsules = network(examples.images)
-    targets = forced(lengths(capsules), examples.labels)
-    drawn = torch.stack([draw(network, capsules, digit) for digit in targets.flatten(1).unbind(1)])
-    return Shown(
-        grey(examples.images[:, 0]),
-        grey(examples.parts[:, :, 0]),
+    targets = reconstruction_targets(lengths(capsules), examples.labels)
+    drawn = torch.stack([draw(network, capsules, one) for one in targets.flatten(1).unbind(1)])
+    return Reconstructions(
+        to_uint8(examples.images),
+        to_uint8(examples.parts),
         targets.cpu(),
-        grey(drawn.movedim(0, 1).unflatten(1, targets.shape[1:])),
+        to_uint8(drawn.movedim(0, 1).unflatten(1, targets.shape[1:])),
     )
 
 
-def forced(
-    scores: Float[Tensor, "n classes"], labels: Int[Tensor, "n digits"]
-) -> Int[Tensor, "n 3 digits"]:
-    """True digits, predicted ones, and the true ones with the last replaced by an absent one.
+def reconstruction_targets(
+    scores: Float[Tensor, "n classes"], labels: Int[Tensor, "n labels"]
+) -> Int[Tensor, "n 3 labels"]:
+    """Give the true classes, the predicted ones, and the true ones with an absent one as the last.
 
-    The absent one is the digit with the longest capsule that is neither true nor predicted.
+    The absent one has the longest capsule of those that are neither true nor predicted.
     """
     answers = predicted(scores, labels)
     known = one_hot(labels, scores.shape[1]) + one_hot(answers, scores.shape[1])
@@ -109,10 +111,10 @@ def forced(
 
 
 def draw(
-    network: CapsNet, capsules: Float[Tensor, "n classes dim"], digit: Int[Tensor, "n"]
-) -> Float[Tensor, "n height width"]:
-    """The decoder's picture of one digit of each example."""
-    return network.reconstruct(capsules, one_hot(digit, capsules.shape[1]))[:, 0]
+    network: CapsNet, capsules: Float[Tensor, "n classes dim"], classes: Int[Tensor, "n"]
+) -> Float[Tensor, "n channels height width"]:
+    """Draw one object of each example by the decoder: that of `classes`."""
+    return network.reconstruct(capsules, one_hot(classes, capsules.shape[1]))
 
 
 @torch.inference_mode()
@@ -120,48 +122,44 @@ def perturbed(
     network: CapsNet,
     images: Float[Tensor, "n channels height width"],
     labels: Int[Tensor, "n"],
-) -> UInt8[Tensor, "classes dim offsets height width"]:
-    """For the first example of each class in order: its capsule's dimensions moved one at a time.
+) -> UInt8[Tensor, "classes dim offsets height width *colour"]:
+    """Move the dimensions of a capsule one at a time, for the first example of each class.
 
     [P] figure 4: each row one dimension, −0.25 to 0.25 in steps of 0.05.
     """
-    firsts = [int((labels == digit).nonzero()[0, 0]) for digit in labels.unique()]
+    classes = labels.unique()[:CLASSES]
+    firsts = [int((labels == one).nonzero()[0, 0]) for one in classes]
     capsules = network(images[firsts])
     drawn = [
-        moved(network, capsules[place : place + 1], int(labels[example]))
+        perturb(network, capsules[place : place + 1], int(labels[example]))
         for place, example in enumerate(firsts)
     ]
     return torch.stack(drawn)
 
 
-def moved(
-    network: CapsNet, capsules: Float[Tensor, "1 classes dim"], digit: int
-) -> UInt8[Tensor, "dim offsets height width"]:
-    """The decoder's pictures of `digit` with each dimension of its capsule moved by OFFSETS."""
+def perturb(
+    network: CapsNet, capsules: Float[Tensor, "1 classes dim"], which: int
+) -> UInt8[Tensor, "dim offsets height width *colour"]:
+    """Draw class `which` with each dimension of its capsule moved by OFFSETS."""
     dim, steps = capsules.shape[2], len(OFFSETS)
     moves = torch.eye(dim)[:, None] * OFFSETS[:, None]
     many = capsules.repeat(dim * steps, 1, 1)
-    many[:, digit] += moves.flatten(0, 1).to(capsules.device)
-    drawn = draw(network, many, torch.full((len(many),), digit, device=capsules.device))
-    return grey(drawn.unflatten(0, (dim, steps)))
+    many[:, which] += moves.flatten(0, 1).to(capsules.device)
+    drawn = draw(network, many, torch.full((len(many),), which, device=capsules.device))
+    return to_uint8(drawn.unflatten(0, (dim, steps)))
 
 
-def routing_changes(
-    network: CapsNet,
-    images: Float[Tensor, "batch channels height width"],
-    iterations: int | None = None,
-) -> Float[Tensor, "iterations"]:
-    """Mean |Δb_ij| of each routing iteration, over `images`, i and j: [P] figure A.1.
+def to_uint8(images: Float[Tensor, "*n channels height width"]) -> UInt8[Tensor, "..."]:
+    """Turn images in [0, 1] into pixels of 0 … 255 as pictures are shown, on the CPU.
 
-    Of as many `iterations` as the network has, unless told.
+    One channel becomes [*n, height, width], three [*n, height, width, 3]; other channels are put
+    side by side, so that none is lost.
     """
-    layer = network.class_capsules
-    u = network.primary_capsules(images)
-    with full_precision(u):
-        trace = routing_trace(u, layer.weight, iterations or layer.iterations, layer.bias)
-        return torch.stack([agreement(u, layer.weight, step.v).abs().mean() for step in trace])
-
-
-def grey(pictures: Tensor) -> UInt8[Tensor, "..."]:
-    """[0, 1] → 0 … 255, on the CPU."""
-    return (pictures * 255).round().to(torch.uint8).cpu()
+    pixels = (images * 255).round().to(torch.uint8).cpu()
+    match pixels.shape[-3]:
+        case 1:
+            return pixels.squeeze(-3)
+        case 3:
+            return pixels.movedim(-3, -1)
+        case _:
+            return torch.cat(pixels.unbind(-3), dim=-1)

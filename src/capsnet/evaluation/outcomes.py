@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from capsnet.data.dataset import DataSet, TestSet
 from capsnet.data.multimnist import MultiMnist
-from capsnet.data.registry import DataSet, TestSet
 from capsnet.evaluation.predict import Predictions
 from capsnet.records.clusters import Counts, partner_counts
 from capsnet.records.record import Outcome, outcome_of
@@ -16,7 +16,7 @@ def count_outcomes(data: DataSet, answers: dict[str, Predictions]) -> dict[str, 
     for name, test in data.tests.items():
         wrong = answers[name].wrong.numpy()
         partners = partners_of(test, wrong)
-        found[name] = outcome_of(test.source, wrong, test.digits, partners)
+        found[name] = outcome_of(test.source, wrong, test.num_distinct, partners)
     return found
 
 
@@ -24,4 +24,4 @@ def partners_of(test: TestSet, wrong: NDArray[np.bool_]) -> Counts | None:
     """Return `partner_counts` of a test set whose examples show two digits, None of others."""
     if not isinstance(test.split, MultiMnist):
         return None
-    return partner_counts(wrong, test.split.partner.numpy().ravel(), test.digits)
+    return partner_counts(wrong, test.split.partner.numpy().ravel(), test.num_distinct)

@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float
 from rich.progress import track
 from torch import Tensor
 
+from capsnet.data.dataset import DataSet
 from capsnet.data.examples import Split, evaluation_batch
-from capsnet.data.registry import DataSet
 from capsnet.metrics import confusion, correct
 from capsnet.networks import Baseline, CapsNet
 

@@ -9,9 +9,10 @@ from jaxtyping import Int, UInt8
 
 from capsnet import config, paper
 from capsnet.data import expanded, storage
+from capsnet.data.dataset import TestSet
 from capsnet.data.expanded import ExpandedImages
+from capsnet.data.loading import load_dataset
 from capsnet.data.multimnist import MultiMnist
-from capsnet.data.registry import TestSet, load_dataset
 from capsnet.errors import UserError
 from capsnet.networks import CapsNet
 from capsnet.records.record import Record, read_record
@@ -56,7 +57,7 @@ def opened(checkpoint: Path) -> Subject:
     data, root = load_dataset(run), Path(run.data.root)
     # The fast paths are made for the batches of training; here single pictures are looked at.
     reference = replace(run, trainer=replace(run.trainer, kernels="reference"))
-    network = build_network(reference, data.image)
+    network = build_network(reference, data.info)
     assert isinstance(network, CapsNet)
     load_weights(network, weights, data.image)
     digits = storage.read_images(root / run.data.source)
@@ -65,7 +66,7 @@ def opened(checkpoint: Path) -> Subject:
         network.eval(),
         data.image[1],
         data.tests,
-        np.array(digits.test_images),
+        np.array(digits.test_images[:, 0]),
         np.array(digits.test_labels),
         record(run, run_folder(checkpoint)),
     )
@@ -125,10 +126,10 @@ def errors(record: Record) -> str:
 def trained_shift(subject: Subject) -> int:
     """By how many pixels digits were moved in training, on each axis."""
     match subject.tests["test"].split:
-        case MultiMnist(reach=reach):
-            return reach
+        case MultiMnist(max_shift=max_shift):
+            return max_shift
         case ExpandedImages():
-            return expanded.REACH
+            return expanded.MAX_SHIFT
         case _:
             return subject.run.data.shift
 

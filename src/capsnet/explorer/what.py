@@ -9,8 +9,8 @@ from jaxtyping import Float, Int, UInt8
 from scipy.ndimage import affine_transform
 from torch import Tensor
 
-from capsnet.evaluation.figure_data import draw, grey, moved
-from capsnet.functional import lengths, routing_trace
+from capsnet.evaluation.figure_data import draw, perturb, to_uint8
+from capsnet.functional import lengths
 from capsnet.networks import CapsNet
 
 Picture = Float[np.ndarray, "height width"]  # ink in [0, 1]
@@ -63,7 +63,7 @@ def seen(network: CapsNet, picture: Picture) -> Seen:
     """Everything from one forward pass, by the equations of `functional`."""
     layer = network.class_capsules
     u = network.primary_capsules(_batch(picture[None]))
-    steps = routing_trace(u, layer.weight, layer.iterations, layer.bias)
+    steps = network.routing.trace(u, layer.weight, layer.iterations, layer.bias)
     types = network.primary.conv.out_channels // network.primary.dim
     side = math.isqrt(u.shape[1] // types)
     couplings = torch.stack([step.couplings[0] for step in steps])
@@ -103,7 +103,7 @@ def reconstruction(
     """The decoder's picture of `digit`, `offsets` added to the numbers of its capsule."""
     nudged = capsules.clone()
     nudged[digit] += torch.from_numpy(offsets).to(capsules)
-    return grey(draw(network, nudged[None], torch.tensor([digit])))[0].numpy()
+    return to_uint8(draw(network, nudged[None], torch.tensor([digit])))[0].numpy()
 
 
 @torch.inference_mode()
@@ -111,7 +111,7 @@ def ends(
     network: CapsNet, capsules: Float[Tensor, "classes dim"], digit: int
 ) -> UInt8[np.ndarray, "dim 2 height width"]:
     """The decoder's pictures with each number of the capsule moved by −0.25 and by +0.25 [P]."""
-    return moved(network, capsules[None].clone(), digit)[:, [0, -1]].numpy()
+    return perturb(network, capsules[None].clone(), digit)[:, [0, -1]].numpy()
 
 
 class Followed(NamedTuple):
@@ -134,7 +134,7 @@ def strip(
     network: CapsNet, capsules: Float[Tensor, "n classes dim"], digit: int
 ) -> UInt8[np.ndarray, "n height width"]:
     """The decoder's picture of `digit` from each."""
-    return grey(draw(network, capsules, torch.full((len(capsules),), digit))).numpy()
+    return to_uint8(draw(network, capsules, torch.full((len(capsules),), digit))).numpy()
 
 
 def followers(numbers: Float[np.ndarray, "places dim"], count: int) -> Int[np.ndarray, "count"]:

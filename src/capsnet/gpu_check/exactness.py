@@ -17,6 +17,7 @@ from capsnet.kernels.conv_same import same_convolution
 from capsnet.kernels.convolutions import stacked_convolutions
 from capsnet.kernels.networks import FastCapsNet, FusedCapsNet
 from capsnet.kernels.precision import fp32_arithmetic
+from capsnet.routing import DYNAMIC
 
 CHUNK = 32  # examples at a time in float64, whose intermediates are large
 ITERATIONS = 3
@@ -81,9 +82,11 @@ def nth_error(number: int, device: str, every: Sequence[Case]) -> float:
 
 def cases(sizes: Sizes, kernels: Sequence[str]) -> list[Case]:
     """Return the routing by `kernels` (fast, fused) and the convolutions."""
-    routes = {"fast": FastCapsNet.route, "fused": FusedCapsNet.route}
+    networks = {"fast": FastCapsNet, "fused": FusedCapsNet}
     routings = [
-        routing(kernel, routes[kernel], *size) for kernel in kernels for size in sizes.routed
+        routing(kernel, networks[kernel].kernel(DYNAMIC), *size)
+        for kernel in kernels
+        for size in sizes.routed
     ]
     return [*routings, *convolutions(sizes.images, sizes.side, sizes.channels)]
 

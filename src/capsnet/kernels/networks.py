@@ -6,17 +6,24 @@ from torch import Tensor, nn
 
 from capsnet.kernels import conv_same, routing
 from capsnet.kernels.convolutions import stacked_convolutions
+from capsnet.layers import Route
 from capsnet.networks import CapsNet
+from capsnet.routing import DYNAMIC, Routing
 
 
 class FastCapsNet(CapsNet):
     """A CapsNet that routes without votes, and convolves by fewer multiplications where it pays.
 
-    `convolutions` (auto, fourier, direct) chooses how: see `through_fourier`.
+    Only dynamic routing has a kernel: any other algorithm routes by its own `route`.
+    `convolutions` (auto, fourier, direct) chooses how to convolve: see `through_fourier`.
     """
 
-    route = staticmethod(routing.dynamic_routing)
     convolutions = "auto"
+
+    @staticmethod
+    def kernel(algorithm: Routing) -> Route:
+        """Return the kernel of a routing algorithm, or the algorithm's own function."""
+        return routing.dynamic_routing if algorithm is DYNAMIC else algorithm.route
 
     def primary_capsules(
         self, images: Float[Tensor, "batch channels height width"]
@@ -34,16 +41,13 @@ class FusedCapsNet(FastCapsNet):
     """A FastCapsNet that routes in one Triton kernel an iteration, on a CUDA GPU."""
 
     @staticmethod
-    def route(
-        u: Float[Tensor, "batch in in_dim"],
-        weight: Float[Tensor, "in out in_dim out_dim"],
-        iterations: int,
-        bias: Float[Tensor, "out out_dim"] | None = None,
-    ) -> Float[Tensor, "batch out out_dim"]:
-        """`fused.dynamic_routing`, imported here as Triton is there on Linux alone."""
-        from capsnet.kernels import routing_triton
+    def kernel(algorithm: Routing) -> Route:
+        """Return the Triton kernel. Raises ValueError for another algorithm than DYNAMIC."""
+        if algorithm is not DYNAMIC:
+            raise ValueError("fused kernels compute dynamic routing alone: use fast or reference")
+        from capsnet.kernels import routing_triton  # Triton is there on Linux alone
 
-        return routing_triton.dynamic_routing(u, weight, iterations, bias)
+        return routing_triton.dynamic_routing
 
 
 class FastConv2d(nn.Conv2d):

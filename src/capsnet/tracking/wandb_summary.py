@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Page = wandb.Run
 
-KINDS = ("true", "predicted")  # as `figure_data.Shown` has them, before the forced ones
+KINDS = ("true", "predicted")  # as `figure_data.Reconstructions` has them, before the absent one
 TABLE = "paper"  # the key of the table of ROWS
 ROWS = ("table", "row", "run", "seed", "error_percent", "paper_percent")
 CONFUSION = "wandb/confusion_matrix/v1"  # W&B's own plot, and its columns
@@ -31,9 +31,11 @@ def complete(
     folder: Path,
     manifests: Sequence[Path],
 ) -> None:
-    """The record as the page's summary, what `illustrate` kept as pictures, data and weights."""
+    """Log the record as the run's summary, the figures' arrays as images, data and weights."""
     seen = {"images_seen": float(record.steps_done * record.batch)}
-    shown = histograms(arrays) | pictures(arrays) | confusions(arrays) | beside_the_paper(record)
+    names = record.dataset.class_names
+    shown = histograms(arrays) | pictures(arrays, names) | confusions(arrays, names)
+    shown |= beside_the_paper(record)
     page.log(seen | shown)
     page.summary.update(summary(record))
     for manifest in manifests:
@@ -122,8 +124,8 @@ def histograms(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     }
 
 
-def pictures(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """Each example beside its digits alone and what the decoder makes of them."""
+def pictures(arrays: Mapping[str, NDArray[Any]], class_names: Sequence[str]) -> dict[str, Any]:
+    """Show each example beside its objects alone and what the decoder makes of them."""
     import wandb
 
     if "targets" not in arrays:
@@ -132,7 +134,7 @@ def pictures(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     shown = zip(*(arrays[name] for name in names), strict=True)
     return {
         "reconstructions": [
-            wandb.Image(strip(image, parts, drawn[0]), caption=caption(targets))
+            wandb.Image(strip(image, parts, drawn[0]), caption=caption(targets, class_names))
             for image, parts, drawn, targets in shown
         ]
     }
@@ -141,44 +143,47 @@ def pictures(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 def strip(
     image: NDArray[np.uint8], parts: NDArray[np.uint8], drawn: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """[h, w], [digits, h, w] twice -> one digit [h, 3 w], two [h, 6 w, 3].
+    """Put pictures side by side: [h, w], [labels, h, w] twice -> [h, 3 w], of two [h, 6 w, 3].
 
-    Behind two digits comes what is drawn of them in one, red and green, as in [P] figure 5.
+    Behind two grey objects comes what is drawn of them in one, red and green, as in [P] figure 5.
+    Coloured pictures have a last axis of 3.
     """
     row = np.hstack([image, *parts, *drawn])
-    if len(drawn) == 1:
+    if len(drawn) != 2 or image.ndim == 3:
         return row
     overlaid = np.stack([*drawn, np.zeros_like(image)], axis=-1)
     return np.hstack([np.repeat(row[..., None], 3, axis=-1), overlaid])
 
 
-def caption(targets: NDArray[np.integer]) -> str:
-    """'true 4, predicted 9', say, from targets [3, digits]; of two, which is red and green."""
-    words = [" and ".join(map(str, digits)) for digits in targets]
+def caption(targets: NDArray[np.integer], class_names: Sequence[str]) -> str:
+    """Write 'true 4, predicted 9', say, from targets [3, labels]; of two, which is red or green."""
+    classes: list[list[int]] = targets.tolist()
+    named = [[class_names[one] for one in some] for some in classes]
+    words = [" and ".join(names) for names in named]
     if targets.shape[1] == 2:
-        words[0] = "{} (red) and {} (green)".format(*targets[0])
+        words[0] = "{} (red) and {} (green)".format(*named[0])
     return ", ".join(f"{kind} {word}" for kind, word in zip(KINDS, words, strict=False))
 
 
-def confusions(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """Plot which digit was answered for which on every test set: see `metrics.confusion`."""
+def confusions(arrays: Mapping[str, NDArray[Any]], class_names: Sequence[str]) -> dict[str, Any]:
+    """Plot which class was predicted for which on every test set: see `metrics.confusion`."""
     import wandb
 
     names = [name for name in arrays if name.startswith("confusion.")]
     return {
         f"{name.removeprefix('confusion.')}/confusion": wandb.plot_table(
             CONFUSION,
-            wandb.Table(list(CONFUSED), list(_counts(arrays[name]))),
+            wandb.Table(list(CONFUSED), list(_counts(arrays[name], class_names))),
             {column: column for column in CONFUSED},
-            {"title": "digits that are there, and those answered for them"},
+            {"title": "classes that are there, and those predicted for them"},
         )
         for name in names
     }
 
 
-def _counts(confusion: NDArray[np.float64]) -> Iterator[list[Any]]:
+def _counts(confusion: NDArray[np.float64], class_names: Sequence[str]) -> Iterator[list[Any]]:
     for (true, predicted), count in np.ndenumerate(confusion):
-        yield [str(true), str(predicted), float(count)]
+        yield [class_names[true], class_names[predicted], float(count)]
 
 
 def beside_the_paper(record: Record) -> dict[str, Any]:

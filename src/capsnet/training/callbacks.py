@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint, TQDMProgressBar
 
 from capsnet.errors import UserError
-from capsnet.evaluation.figure_data import routing_changes
+from capsnet.networks import routing_changes
 from capsnet.training.interruption import Interrupted, Interruption
 from capsnet.training.module import CapsNetModule
 
@@ -186,7 +186,7 @@ class RoutingChange(Callback):
         """Only at steps that are logged."""
         if trainer.global_step % self.every or not isinstance(pl_module, CapsNetModule):
             return
-        with torch.no_grad(), trainer.precision_plugin.forward_context():
+        with trainer.precision_plugin.forward_context():
             changes = routing_changes(pl_module.network, batch.images[: self.IMAGES])
         names = (f"routing/change_{iteration}" for iteration in range(1, len(changes) + 1))
         pl_module.log_dict(dict(zip(names, changes.tolist(), strict=True)))

@@ -5,9 +5,10 @@ from typing import cast
 import torch
 from torch import nn
 
-from capsnet import config, networks
+from capsnet import config, networks, registry
 from capsnet.data.datamodule import ImageDataModule
-from capsnet.data.registry import DataSet
+from capsnet.data.dataset import DataSet
+from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.functional import Balance
 from capsnet.kernels.compiled import compiled
@@ -22,17 +23,15 @@ from capsnet.kernels.requirements import check_compiler, check_fused
 from capsnet.training.module import AnyModule, BaselineModule, CapsNetModule, Optimisation
 
 
-def build_network(
-    run: config.Run, image: tuple[int, int, int]
-) -> networks.CapsNet | networks.Baseline:
-    """Build the run's network for images of that shape, its weights drawn from the run's seed.
+def build_network(run: config.Run, info: DatasetInfo) -> networks.CapsNet | networks.Baseline:
+    """Build the run's network for the images of `info`, its weights drawn from the run's seed.
 
     Raises UserError when the images are too small for it, or when the run asks for kernels that
     need a GPU where there is none.
     """
     torch.manual_seed(run.seed)
     try:
-        built = _build_network(run, image)
+        built = _build_network(run, info)
     except ValueError as error:
         raise UserError(f"model.name = {run.model.name} is not possible: {error}") from error
     choose_convolutions(built, run.trainer.convolutions)
@@ -41,24 +40,21 @@ def build_network(
     return built
 
 
-def _build_network(
-    run: config.Run, image: tuple[int, int, int]
-) -> networks.CapsNet | networks.Baseline:
+def _build_network(run: config.Run, info: DatasetInfo) -> networks.CapsNet | networks.Baseline:
     conv = nn.Conv2d if run.trainer.kernels == "reference" else FastConv2d
     match run.model:
         case config.CapsNet():
-            kind = CAPSNETS[choose_kernels(run.trainer)]
-            return build_capsnet(kind, run.model, run.recipe, image)
+            kind = CAPSNETS[choose_kernels(run.trainer, run.model.routing)]
+            return build_capsnet(kind, run.model, run.recipe, info)
         case config.MnistBaseline():
-            return build_dropout_baseline(
-                networks.MnistBaseline, (328, 192), run.model, image, conv
-            )
+            return build_dropout_baseline(networks.MnistBaseline, (328, 192), run.model, info, conv)
         case config.MultiMnistBaseline(width=width):
             channels = scaled(512, width), scaled(256, width)
-            return networks.MultiMnistBaseline(image, channels, scaled(1024, width), conv=conv)
+            hidden, classes = scaled(1024, width), len(info.class_names)
+            return networks.MultiMnistBaseline(info.image, channels, hidden, classes, conv)
         case config.AffnistBaseline():
             return build_dropout_baseline(
-                networks.AffnistBaseline, (848, 192), run.model, image, conv
+                networks.AffnistBaseline, (848, 192), run.model, info, conv
             )
         case _:
             raise AssertionError(run.model)
@@ -67,10 +63,11 @@ def _build_network(
 CAPSNETS = {"fast": FastCapsNet, "fused": FusedCapsNet, "reference": networks.CapsNet}
 
 
-def choose_kernels(trainer: config.Trainer) -> str:
+def choose_kernels(trainer: config.Trainer, routing: str = "dynamic") -> str:
     """Choose the kernels of a CapsNet: fast, fused or reference.
 
-    Raises UserError when fused is asked for and cannot run, and says what it lacks.
+    Fused kernels compute dynamic routing alone, so that auto takes the fast ones for others. Raises
+    UserError when fused is asked for and cannot run, and says what it lacks.
     """
     if trainer.kernels not in ("auto", "fused"):
         return trainer.kernels
@@ -79,6 +76,10 @@ def choose_kernels(trainer: config.Trainer) -> str:
             raise UserError(
                 f"trainer.kernels=fused needs a CUDA GPU and trainer.accelerator is "
                 f"{trainer.accelerator}: use fast"
+            )
+        if routing != "dynamic":
+            raise UserError(
+                f"trainer.kernels=fused computes dynamic routing alone, not {routing}: use fast"
             )
         check_fused()
     except UserError:
@@ -97,19 +98,21 @@ def build_capsnet(
     kind: type[networks.CapsNet],
     model: config.CapsNet,
     recipe: config.Recipe,
-    image: tuple[int, int, int],
+    info: DatasetInfo,
 ) -> networks.CapsNet:
-    """A CapsNet under a recipe."""
+    """Build a CapsNet under a recipe."""
     return kind(
-        image,
+        info.image,
         iterations=model.routing_iterations,
         decoder=model.decoder,
+        routing=registry.load("capsnet.routings", model.routing),
         routing_bias=recipe.routing_bias,
         primary_coupling=recipe.primary_coupling,
         initialisation=cast(networks.Initialisation, recipe.initialisation),
         channels=scaled(256, model.width),
         types=scaled(32, model.width),
         decoder_hidden=(scaled(512, model.width), scaled(1024, model.width)),
+        classes=len(info.class_names),
     )
 
 
@@ -117,13 +120,14 @@ def build_dropout_baseline(
     kind: type[networks.MnistBaseline | networks.AffnistBaseline],
     hidden: tuple[int, int],
     model: config.DropoutBaseline,
-    image: tuple[int, int, int],
+    info: DatasetInfo,
     conv: type[nn.Conv2d],
 ) -> networks.Baseline:
     """Build the MNIST or the affNIST baseline, which differ in `hidden` and in their pools."""
     first, second, third = (scaled(channels, model.width) for channels in (256, 256, 128))
     narrowed = scaled(hidden[0], model.width), scaled(hidden[1], model.width)
-    return kind(image, (first, second, third), narrowed, model.dropout, conv=conv)
+    classes = len(info.class_names)
+    return kind(info.image, (first, second, third), narrowed, model.dropout, classes, conv)
 
 
 def scaled(channels: int, width: float) -> int:
@@ -131,12 +135,12 @@ def scaled(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def build_module(run: config.Run, image: tuple[int, int, int]) -> AnyModule:
+def build_module(run: config.Run, info: DatasetInfo) -> AnyModule:
     """Build the network together with its loss and optimiser.
 
     Raises UserError when kernels or compilation need what the machine lacks.
     """
-    module = _build_module(run, build_network(run, image))
+    module = _build_module(run, build_network(run, info))
     if run.trainer.compile:
         if on_cuda(run.trainer):
             check_compiler()

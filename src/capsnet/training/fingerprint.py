@@ -5,14 +5,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from capsnet import registry
 from capsnet.config import Run
 
 PACKAGE = Path(__file__).parents[1]
 TRAINING = (  # the code that decides a run's weights: files, and packages with all in them
-    *("functional.py", "layers.py", "networks.py", "metrics.py"),
+    *("functional.py", "routing.py", "layers.py", "networks.py", "metrics.py"),
     *("kernels", "data", "training"),
 )
 EVALUATION = ("evaluation", "records")  # the code that decides what is kept of trained weights
@@ -59,6 +61,8 @@ def config_digest(run: Run, steps: bool = True) -> str:
     values = asdict(run)
     decides = {key: values[key] for key in ("data", "model", "recipe", "schedule", "precision")}
     del decides["data"]["root"]
+    if decides["model"].get("routing") == "dynamic":  # so that digests of older runs stay right
+        del decides["model"]["routing"]
     for key in LATER:
         if decides["schedule"][key] is None:
             del decides["schedule"][key]
@@ -69,7 +73,33 @@ def config_digest(run: Run, steps: bool = True) -> str:
 
 def composition(run: Run) -> str:
     """One digest of values and code: what a composed configuration was made from."""
-    return _digest(config_digest(run) + code_digest() + code_digest(EVALUATION))
+    return _digest(config_digest(run) + training_code(run) + code_digest(EVALUATION))
+
+
+def training_code(run: Run) -> str:
+    """Digest the code that decides a run's weights, with what other packages add to it."""
+    chosen: list[tuple[registry.Group, str]] = [
+        ("capsnet.sources", run.data.source),
+        ("capsnet.views", run.data.name),
+        ("capsnet.routings", getattr(run.model, "routing", "dynamic")),
+    ]
+    added = [_installed_code(group, name) for group, name in chosen]
+    return _digest("".join((code_digest(), *added))) if any(added) else code_digest()
+
+
+def _installed_code(group: registry.Group, name: str) -> str:
+    """Digest the module, or its package, that another package adds; '' for what is ours."""
+    if name not in registry.installed(group):
+        return ""
+    found = find_spec(registry.entry(group, name).module.split(".")[0])
+    if found is None or found.origin is None:
+        return ""
+    path = Path(found.origin)
+    return (
+        code_digest([path.name], path.parent)
+        if path.stem != "__init__"
+        else code_digest(["."], path.parent)
+    )
 
 
 def run_identity(run: Run, data_digest: str) -> dict[str, str]:
@@ -81,7 +111,7 @@ def run_identity(run: Run, data_digest: str) -> dict[str, str]:
         "seed": str(run.seed),
         "config": config_digest(run),
         "data": data_digest,
-        "code": code_digest(),
+        "code": training_code(run),
     }
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from capsnet import config
-from capsnet.data.registry import DataSet, load_dataset, manifest_paths
+from capsnet.data.dataset import DataSet
+from capsnet.data.loading import load_dataset, manifest_paths
 from capsnet.evaluation.arrays import record_arrays
 from capsnet.evaluation.outcomes import count_outcomes
 from capsnet.evaluation.predict import predict_all
@@ -33,7 +34,7 @@ def train_and_record(run: config.Run, folder: Path, overrides: tuple[str, ...]) 
     with interruption.handled(), fp32_arithmetic(run.precision):
         data = load_dataset(run)
         check_training(run, data)
-        module = build_module(run, data.image)
+        module = build_module(run, data.info)
         if not is_first_process():
             return fit_and_record(run, folder, data, module, overrides, interruption)
         with wandb_finished(), exclusive(folder):

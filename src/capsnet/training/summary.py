@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Timer
 
 from capsnet import config
-from capsnet.data.registry import DataSet
+from capsnet.data.dataset import DataSet
 from capsnet.networks import parameter_count
 from capsnet.records.provenance import device_name
 from capsnet.records.record import TrainingSummary
@@ -28,14 +28,15 @@ def summarise(run: config.Run, data: DataSet, trainer: pl.Trainer) -> TrainingSu
         parameters=parameter_count(trainer.lightning_module),
         seconds=sum(one.time_elapsed("train") for one in callbacks if isinstance(one, Timer)),
         device=device_name(trainer.strategy.root_device),
-        settings=settings(run.trainer),
+        settings=settings(run),
     )
 
 
-def settings(trainer: config.Trainer) -> dict[str, Any]:
+def settings(run: config.Run) -> dict[str, Any]:
     """Give the runtime settings that a record keeps: they change speed, and results by rounding."""
-    chosen = {name: getattr(trainer, name) for name in SETTINGS}
-    return {"kernels": choose_kernels(trainer)} | chosen
+    chosen = {name: getattr(run.trainer, name) for name in SETTINGS}
+    routing = getattr(run.model, "routing", "dynamic")
+    return {"kernels": choose_kernels(run.trainer, routing)} | chosen
 
 
 def errors_along_training(trainer: pl.Trainer) -> dict[str, NDArray[Any]]:

@@ -11,9 +11,7 @@ from pytorch_lightning.callbacks import Callback, Timer
 from pytorch_lightning.loggers import Logger
 
 from capsnet import config
-from capsnet.data.registry import (
-    TestSet,
-)
+from capsnet.data.dataset import TestSet
 from capsnet.errors import UserError
 from capsnet.training.callbacks import (
     FiniteLoss,
@@ -51,7 +49,7 @@ def _error_curve(run: config.Run, tests: Mapping[str, TestSet]) -> list[Callback
     if below is None or not tests:
         return []
     asked = {
-        name: FirstExamples(test.split, min(len(test.split), COPIES * test.digits))
+        name: FirstExamples(test.split, min(len(test.split), COPIES * test.num_distinct))
         for name, test in tests.items()
     }
     return [ErrorCurve(asked, below)]

@@ -15,30 +15,33 @@ INCH = 0.95  # the side of one picture
 def sheet(
     path: Path,
     title: str,
-    pictures: Sequence[Sequence[NDArray[np.number]]],
-    captions: Sequence[str],
-    told: Sequence[str] | None = None,
+    pictures: Sequence[Sequence[NDArray[np.uint8]]],
+    above: Sequence[str],
+    below: Sequence[str] | None = None,
 ) -> None:
-    """48 cells as a PNG, six rows of eight: pictures side by side, a caption above, `told` below.
+    """Draw up to 48 cells as a PNG, six rows of eight: pictures side by side, text above and below.
 
-    Pictures are arrays [height, width] with any scale of grey, 0 for paper.
+    Pictures are uint8, grey [height, width], 0 for paper, or RGB [height, width, 3] as they are.
     """
     side = max(len(cell) for cell in pictures) * INCH
-    height = INCH * (1.3 if told is None else 1.8)
+    height = INCH * (1.3 if below is None else 1.8)
     figure = Figure((COLUMNS * side, ROWS * height), layout="compressed")
     figure.suptitle(title)
     for place, axes in enumerate(figure.subplots(ROWS, COLUMNS).flat):
+        if place >= len(pictures):
+            axes.set_axis_off()
+            continue
         _draw(axes, pictures[place])
-        axes.set_title(captions[place], fontsize=9, pad=2)
-        if told is not None:
-            axes.set_xlabel(told[place], fontsize=6, labelpad=2)
+        axes.set_title(above[place], fontsize=9, pad=2)
+        if below is not None:
+            axes.set_xlabel(below[place], fontsize=6, labelpad=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Title": title})
 
 
-def _draw(axes: Axes, pictures: Sequence[NDArray[np.number]]) -> None:
-    """The pictures in one row, a line between them."""
-    axes.imshow(np.hstack(pictures), cmap="gray_r", vmin=0, interpolation="nearest")
+def _draw(axes: Axes, pictures: Sequence[NDArray[np.uint8]]) -> None:
+    """Draw the pictures in one row, a line between them."""
+    axes.imshow(np.hstack(pictures), cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
     for count in range(1, len(pictures)):
         axes.axvline(count * pictures[0].shape[1] - 0.5, color="tab:red", linewidth=0.8)
     axes.set_xticks([])

@@ -1,84 +1,81 @@
-"""Contact sheets of every set made of some digits, as `python -m capsnet.report data` draws.
+"""Contact sheets of every view of some images, as `python -m capsnet.report data` draws them.
 
-The one part of the report that needs torch: it shows the very pictures that a network is shown.
+The one part of the report that needs torch: it shows the very images that a network is shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from capsnet.data import affnist, affnist_official, expanded, multimnist, storage
-from capsnet.data.examples import Examples, Split
-from capsnet.data.shifted import EnumeratedShifts, ShiftedImages
-from capsnet.data.storage import LabelledImages
+from capsnet import registry
+from capsnet.config import Data
+from capsnet.data import storage
+from capsnet.data.dataset import DataSet
+from capsnet.data.examples import Split
+from capsnet.data.loading import load_view
+from capsnet.data.specification import LabelledImages
+from capsnet.evaluation.figure_data import to_uint8
 from capsnet.report.figures.contact import COLUMNS, ROWS, sheet
 
 CELLS = ROWS * COLUMNS
 
 
 def draw(root: Path, source: str, folder: Path) -> Iterator[Path]:
-    """One PNG a set in `folder`, named as it is drawn.
+    """Draw a PNG for each view of `source` in `folder`, and give its path.
 
-    Raises UserError when a set is not prepared; the official affNIST is left out where it is not.
+    Views whose tables are not prepared are left out, and named. Raises UserError when the images
+    themselves are not prepared.
     """
-    digits = storage.read_images(root / source)
-    for name, split in singles(root, source, digits).items():
-        yield _digits(folder / f"{name}.png", f"{name} ({digits.source})", split)
-    pairs = multimnist.read(root / f"multimnist-{source}", digits)["test"]
-    yield _pairs(folder / "multimnist.png", f"MultiMNIST, test ({digits.source})", pairs)
-    yield _affine(folder / "affnist.png", root / f"affnist-{source}", digits)
-    if (root / "affnist-official").is_dir():
-        official = affnist_official.read(root / "affnist-official")
-        yield _digits(folder / "affnist-official.png", "affNIST (affnist-official)", official)
+    images = storage.read_images(root / source)
+    for name in registry.names("capsnet.views"):
+        missing = [one for one in load_view(name).prepared(source) if not (root / one).is_dir()]
+        if missing:
+            print(f"Left out: {name}, as {' and '.join(missing)} in {root} is not prepared")
+            continue
+        yield _view(name, images, Data(name=name, source=source, root=str(root)), folder)
 
 
-def singles(root: Path, source: str, digits: LabelledImages) -> dict[str, Split]:
-    """The sets of one digit a picture."""
-    images, labels = torch.from_numpy(digits.train_images), torch.from_numpy(digits.train_labels)
-    frames = expanded.read(root / f"expanded-{source}", digits)
-    return {
-        "shifted": ShiftedImages(images, labels, 2, 0),
-        "enumerated": EnumeratedShifts(images, labels, 2),
-        "expanded": frames["test"],
-    }
-
-
-def _first(split: Split) -> Examples:
-    """The first 48 examples, as training step 0 sees them."""
-    return split.examples(torch.arange(CELLS), 0)
-
-
-def _digits(path: Path, title: str, split: Split) -> Path:
-    """Each digit below its label."""
-    shown = _first(split)
-    captions = [f"{label}" for label in shown.labels[:, 0].tolist()]
-    sheet(path, title, [[image] for image in shown.images[:, 0].numpy()], captions)
+def _view(name: str, images: LabelledImages, data: Data, folder: Path) -> Path:
+    """Draw the training set as step 0 sees it, or the test set that only this view has."""
+    found = load_view(name).load(data, images, 0, 0)
+    path, names = folder / f"{name.replace('_', '-')}.png", images.info.class_names
+    other = [one for one in found.tests if one != "test"]
+    if not other:
+        _examples(path, f"{name} ({images.source})", found.train, 0, names)
+    elif name == "affnist":
+        _affine(path, Path(data.root) / f"affnist-{data.source}", found, names)
+    else:
+        test = found.tests[other[0]]
+        _examples(path, f"{other[0]} ({test.source})", test.split, None, names)
     return path
 
 
-def _pairs(path: Path, title: str, split: Split) -> Path:
-    """Each pair beside its two digits alone."""
-    shown = _first(split)
-    images, parts = shown.images[:, 0].numpy(), shown.parts[:, :, 0].numpy()
-    pictures = [[image, *alone] for image, alone in zip(images, parts, strict=True)]
-    captions = [f"{base} + {partner}" for base, partner in shown.labels.tolist()]
-    sheet(path, title, pictures, captions)
-    return path
+def _examples(
+    path: Path, title: str, split: Split, step: int | None, class_names: Sequence[str]
+) -> None:
+    """Draw the first 48 examples below their labels; several objects also each alone."""
+    shown = split.examples(torch.arange(min(CELLS, len(split))), step)
+    pictures = [[one] for one in to_uint8(shown.images).numpy()]
+    if shown.labels.shape[1] > 1:
+        alone = to_uint8(shown.parts).numpy()
+        pictures = [[*one, *parts] for one, parts in zip(pictures, alone, strict=True)]
+    labels: list[list[int]] = shown.labels.tolist()
+    sheet(path, title, pictures, [" + ".join(class_names[k] for k in some) for some in labels])
 
 
-def _affine(path: Path, folder: Path, digits: LabelledImages) -> Path:
-    """Six digits, one a row, each in its first eight copies; below each picture its map."""
-    split, (_, arrays) = affnist.read(folder, digits), storage.read(folder)
-    copies = torch.arange(ROWS)[:, None] + len(split.labels) * torch.arange(COLUMNS)
-    shown = split.examples(copies.flatten(), None)
-    title = f"affNIST, generated ({digits.source}): rotation, shear; expansions; shifts"
-    captions = [f"{label}" for label in shown.labels[:, 0].tolist()]
-    told = [_map(row) for row in arrays["test_transforms"][copies.flatten().numpy()]]
-    sheet(path, title, [[image] for image in shown.images[:, 0].numpy()], captions, told)
-    return path
+def _affine(path: Path, folder: Path, data: DataSet, class_names: Sequence[str]) -> None:
+    """Draw six digits, one a row, each in its first eight copies, above their maps."""
+    test, (_, arrays) = data.tests["affnist"], storage.read(folder)
+    copies = torch.arange(ROWS)[:, None] + test.num_distinct * torch.arange(COLUMNS)
+    shown = test.split.examples(copies.flatten(), None)
+    title = f"affNIST, generated ({data.tests['test'].source}): rotation, shear; expansions; shifts"
+    labels: list[int] = shown.labels[:, 0].tolist()
+    captions = [class_names[label] for label in labels]
+    maps = [_map(row) for row in arrays["test_transforms"][copies.flatten().numpy()]]
+    sheet(path, title, [[one] for one in to_uint8(shown.images).numpy()], captions, maps)
 
 
 def _map(transform: NDArray[np.float32]) -> str:

@@ -1,0 +1,60 @@
+"""The tables of what a run chooses by name: the place to add a data set or a routing algorithm.
+
+A table names the object that a name stands for as module:object. Nothing is imported before it is
+used, so that checking a configuration needs no torch. Installed packages add their own by entry
+points, in groups of the same names.
+"""
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from capsnet.errors import UserError
+
+Group = Literal["capsnet.sources", "capsnet.views", "capsnet.routings"]
+TABLES: dict[Group, dict[str, str]] = {
+    "capsnet.sources": {  # data.source: a `data.specification.DataSpec`, labelled images
+        "mnist": "capsnet.data.mnist:SPEC",
+        "digits": "capsnet.data.digits:SPEC",
+    },
+    "capsnet.views": {  # data.name: a `data.specification.View`, what is shown of them
+        "shifted": "capsnet.data.shifted:SPEC",
+        "enumerated": "capsnet.data.enumerated:SPEC",
+        "multimnist": "capsnet.data.multimnist:SPEC",
+        "expanded": "capsnet.data.expanded:SPEC",
+        "affnist": "capsnet.data.affnist:SPEC",
+        "affnist_official": "capsnet.data.affnist_official:SPEC",
+    },
+    "capsnet.routings": {  # model.routing: a `routing.Routing`
+        "dynamic": "capsnet.routing:DYNAMIC",
+    },
+}
+
+
+@cache
+def installed(group: Group) -> dict[str, EntryPoint]:
+    """Find the entries of other packages; none replaces one of the tables."""
+    return {one.name: one for one in entry_points(group=group) if one.name not in TABLES[group]}
+
+
+def names(group: Group) -> list[str]:
+    """List all names of a group."""
+    return [*TABLES[group], *installed(group)]
+
+
+def entry(group: Group, name: str) -> EntryPoint:
+    """Find where the object of a name is. Raises KeyError when there is none."""
+    if name in TABLES[group]:
+        return EntryPoint(name, TABLES[group][name], group)
+    return installed(group)[name]
+
+
+def load(group: Group, name: str) -> Any:
+    """Import the object of a name. Raises UserError where an installed package's fails to."""
+    found = entry(group, name)
+    if name in TABLES[group]:
+        return found.load()
+    try:
+        return found.load()
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{name} of {group} cannot be imported: {found.value}: {error}") from error

@@ -1,0 +1,26 @@
+"""Routing algorithms as objects, so that a configuration can choose one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from capsnet.functional import RoutingStep, dynamic_routing, routing_trace
+
+
+@dataclass(frozen=True)
+class Routing:
+    """A routing algorithm: from capsules u and their transformations to the capsules above.
+
+    Both functions take u [batch, in, in_dim], the weight [in, out, in_dim, out_dim], the number of
+    iterations and a bias [out, out_dim] or None. `route` gives the capsules above
+    [batch, out, out_dim], and `trace` a RoutingStep for each iteration, the last of which has the
+    same capsules. Kernels may replace the `route` of an algorithm that they implement, never that
+    of another one.
+    """
+
+    route: Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
+    trace: Callable[[Tensor, Tensor, int, Tensor | None], list[RoutingStep]]
+
+
+DYNAMIC = Routing(dynamic_routing, routing_trace)  # [P] Procedure 1
