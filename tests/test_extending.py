@@ -173,9 +173,8 @@ def test_the_report_shows_it_without_a_verdict_or_a_caveat(signs: Path, run: Pat
 
 def test_its_contact_sheets_are_in_colour(signs: Path) -> None:
     done(signs, "report", "data", "--source", "signs", "--profile", "mine")
-    pixels = np.asarray(Image.open(signs / "results/mine-data/shifted.png").convert("RGB")).astype(
-        int
-    )
+    with Image.open(signs / "results/mine-data/shifted.png") as drawn:
+        pixels = np.asarray(drawn.convert("RGB")).astype(int)
     assert (np.ptp(pixels, axis=2) > 80).mean() > 0.1
 
 
@@ -183,7 +182,8 @@ def test_w_and_b_gets_class_names_and_coloured_reconstructions(signs: Path, run:
     tracked = read_runs(run)[-1]
     assert tracked.summary["test/total"] == 2 * CLASSES
     pictures = sorted(run.glob("wandb/**/media/images/reconstructions*.png"))
-    assert Image.open(pictures[0]).mode == "RGB"
+    with Image.open(pictures[0]) as picture:
+        assert picture.mode == "RGB"
     tables = [path.read_text() for path in run.glob("wandb/**/media/table/**/*.json")]
     assert any('"sign 42"' in table for table in tables)
 
