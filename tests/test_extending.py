@@ -188,6 +188,14 @@ def test_w_and_b_gets_class_names_and_coloured_reconstructions(signs: Path, run:
     assert any('"sign 42"' in table for table in tables)
 
 
+def test_a_metric_is_in_the_summary_and_the_dashboards(signs: Path, run: Path) -> None:
+    lengths = np.load((signs / RECORD).with_suffix(".npz"))["lengths"]
+    summary = read_runs(run)[-1].summary
+    assert summary["capsules/confident"] == pytest.approx((lengths.max(1) > 0.9).mean())
+    done(signs, "tracking.dashboards")
+    assert "capsules/confident" in (signs / "results/dashboards.json").read_text()
+
+
 def test_a_baseline_learns_the_same_data(signs: Path) -> None:
     values = [one for one in TRAIN if not one.startswith(("experiment", "model.routing"))]
     name = "experiment=signs_baseline"

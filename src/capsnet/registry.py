@@ -1,4 +1,4 @@
-"""The tables of what a run chooses by name: the place to add a data set or a routing algorithm.
+"""The tables of what is chosen by name: the place to add a data set or a routing algorithm.
 
 A table names the object that a name stands for as module:object. Nothing is imported before it is
 used, so that checking a configuration needs no torch. Installed packages add their own by entry
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from capsnet.errors import UserError
 
-Group = Literal["capsnet.sources", "capsnet.views", "capsnet.routings"]
+Group = Literal["capsnet.sources", "capsnet.views", "capsnet.routings", "capsnet.metrics"]
 TABLES: dict[Group, dict[str, str]] = {
     "capsnet.sources": {  # data.source: a `data.specification.DataSpec`, labelled images
         "mnist": "capsnet.data.mnist:SPEC",
@@ -28,6 +28,7 @@ TABLES: dict[Group, dict[str, str]] = {
     "capsnet.routings": {  # model.routing: a `routing.Routing`
         "dynamic": "capsnet.routing:DYNAMIC",
     },
+    "capsnet.metrics": {},  # of other packages; ours are in `tracking.metrics`
 }
 
 

@@ -11,6 +11,7 @@ from capsnet.config import CapsNet
 from capsnet.paper import TABLES
 from capsnet.records.record import Outcome, Record
 from capsnet.records.run_folder import CONFIG, WEIGHTS
+from capsnet.tracking import metrics
 
 if TYPE_CHECKING:
     import wandb
@@ -37,7 +38,7 @@ def complete(
     shown = histograms(arrays) | pictures(arrays, names) | confusions(arrays, names)
     shown |= beside_the_paper(record)
     page.log(seen | shown)
-    page.summary.update(summary(record))
+    page.summary.update(outcomes(record.tests) | metrics.final(record, arrays))
     for manifest in manifests:
         uses(page, data(manifest))
     made = weights(record.experiment, record.seed, folder)
@@ -95,19 +96,13 @@ def uses(page: "Page", made: "wandb.Artifact") -> None:
         page.use_artifact(made, aliases=aliases)
 
 
-def summary(record: Record) -> dict[str, float | int | None]:
-    """The numbers of the record that tables show."""
-    alone = ("steps_done", "stopped", "parameters", "train_seconds", "images_per_second")
-    return outcomes(record.tests) | {name: getattr(record, name) for name in alone}
-
-
-def outcomes(tests: Mapping[str, Outcome]) -> dict[str, float | int | None]:
+def outcomes(tests: Mapping[str, Outcome]) -> dict[str, float | None]:
     """Return errors, total and the error as a share of 1 of every test set."""
-    told: dict[str, float | int | None] = {}
+    found: dict[str, float | None] = {}
     for name, test in tests.items():
-        told |= {f"{name}/errors": test.errors, f"{name}/total": test.total}
-        told[f"{name}/error"] = test.error
-    return told
+        found |= {f"{name}/errors": test.errors, f"{name}/total": test.total}
+        found[f"{name}/error"] = test.error
+    return found
 
 
 def histograms(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import wandb_workspaces.workspaces as ws
 
 from capsnet.paper import TABLES
 from capsnet.tracking.dashboards import bars
+from capsnet.tracking.metrics import Metric, metrics
 from capsnet.tracking.wandb_summary import CONFUSED, CONFUSION, TABLE
 
 KIND = ("recipe.name", "identity.config")  # where these agree, so do all values but the seed
@@ -41,27 +42,30 @@ def sections(place: Place) -> dict[str, list[Any]]:
             _over_iterations("test/error", "test error after the last step"),
             _over_iterations("train/loss", "training loss at the last step"),
         ],
-        "Loss and error": [
-            _lines("training loss", "train/loss"),
-            _lines("margin loss", "train/margin"),
-            _lines("reconstruction loss", "train/reconstruction"),
-            _lines("cross-entropy of the baselines", "train/cross_entropy"),
-            _lines("error on held-out training digits", "validation/error"),
-            _lines("learning rate", "learning_rate"),
-        ],
-        "Routing": [
-            _lines(f"mean |Δb| of iteration {iteration}", f"routing/change_{iteration}")
-            for iteration in (1, 2, 3)
-        ],
-        "Throughput": [
-            _lines("images a second", "train/images_per_second"),
-            wr.BarPlot(title="images a second, whole training", metrics=["images_per_second"]),
-        ],
+        **_logged(),
         "Pictures": [
             wr.MediaBrowser(title="reconstructions", media_keys=["reconstructions"]),
             _table(CONFUSION, "test/confusion_table", CONFUSED),
         ],
     }
+
+
+def _logged() -> dict[str, list[Any]]:
+    """Draw the table of metrics, a section for each of its headings."""
+    found: dict[str, list[Any]] = {}
+    for metric in metrics():
+        if metric.section is not None:
+            found.setdefault(metric.section, []).append(_panel(metric))
+    return found
+
+
+def _panel(metric: Metric) -> wr.LinePlot | wr.BarPlot:
+    title = f"{metric.title} ({metric.remark})" if metric.remark else metric.title
+    return (
+        _lines(title, metric.name)
+        if metric.value is None
+        else wr.BarPlot(title=title, metrics=[metric.name])
+    )
 
 
 def _bars(place: Place, table: str) -> wr.CustomChart:

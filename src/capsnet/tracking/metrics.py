@@ -1,0 +1,66 @@
+"""The table of logged numbers: the one place to add a metric for W&B and for the report's page."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from capsnet import registry
+from capsnet.records.record import Record
+
+Arrays = Mapping[str, NDArray[Any]]
+LOSS, ROUTING, THROUGHPUT = "Loss and error", "Routing", "Throughput"  # sections of dashboards
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Describe a number that W&B shows as `name`.
+
+    Without `value` it is logged along the training, by the module or a callback, and the dashboards
+    draw it over the images seen. With `value` it is computed once from a finished run's record and
+    arrays (those of `evaluation.arrays.record_arrays`), becomes part of the run's summary, and the
+    dashboards draw a bar for each run; None leaves it out. `section` is its heading in the
+    dashboards: without one it is in the summary alone. `remark` says what to know before comparing.
+    """
+
+    name: str
+    title: str
+    section: str | None = None
+    remark: str = ""
+    value: Callable[[Record, Arrays], float | None] | None = None
+
+
+METRICS: list[Metric] = [
+    Metric("train/margin", "margin loss", LOSS, "CapsNets; not comparable with cross-entropy"),
+    Metric("train/cross_entropy", "cross-entropy", LOSS, "baselines; not comparable with margins"),
+    Metric("validation/error", "validation error", LOSS, "on held-out training images"),
+    Metric("train/loss", "training loss", LOSS, "with the reconstruction loss of CapsNets"),
+    Metric("train/reconstruction", "reconstruction loss", LOSS),
+    Metric("learning_rate", "learning rate", LOSS),
+    Metric("routing/change_1", "mean |Δb| of iteration 1", ROUTING),
+    Metric("routing/change_2", "mean |Δb| of iteration 2", ROUTING),
+    Metric("routing/change_3", "mean |Δb| of iteration 3", ROUTING),
+    Metric("train/images_per_second", "images per second", THROUGHPUT),
+    Metric(
+        "images_per_second",
+        "images per second of the training as a whole",
+        THROUGHPUT,
+        value=lambda record, _: record.images_per_second,
+    ),
+    Metric("steps_done", "steps", value=lambda record, _: record.steps_done),
+    Metric("stopped", "step at which it stopped", value=lambda record, _: record.stopped),
+    Metric("parameters", "parameters", value=lambda record, _: record.parameters),
+    Metric("train_seconds", "seconds of training", value=lambda record, _: record.train_seconds),
+]
+
+
+def metrics() -> list[Metric]:
+    """List the table's metrics and those of installed packages."""
+    group: registry.Group = "capsnet.metrics"
+    return [*METRICS, *(registry.load(group, name) for name in registry.names(group))]
+
+
+def final(record: Record, arrays: Arrays) -> dict[str, float | None]:
+    """Compute the metrics of a finished run by name."""
+    return {one.name: one.value(record, arrays) for one in metrics() if one.value is not None}
