@@ -92,7 +92,7 @@ class Claim:
 
     @property
     def difference(self) -> float:
-        """By how many percentage points the paper's errors differ."""
+        """Return by how many percentage points the paper's errors differ."""
         return published(self.worse, self.test) - published(self.better, self.test)
 
 

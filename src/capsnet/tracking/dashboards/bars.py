@@ -13,7 +13,7 @@ FIELDS = ("table", "row", "run", "error_percent")  # columns of `page.ROWS`
 
 
 def published() -> list[dict[str, Any]]:
-    """Every number of the paper, whether it was run or not."""
+    """List every number of the paper, whether it was run or not."""
     return [
         {"table": table, "row": row.name, "paper_percent": row.error_percent}
         for table, rows in TABLES.items()
@@ -22,7 +22,7 @@ def published() -> list[dict[str, Any]]:
 
 
 def spec() -> dict[str, Any]:
-    """A Vega-Lite chart of the table that W&B is to fill in for `${string:table}`.
+    """Build a Vega-Lite chart of the table that W&B is to fill in for `${string:table}`.
 
     A bar is the mean over the seeds of one kind of run, as W&B hands over their `page.TABLE`; a
     line, one of the `published` numbers.
