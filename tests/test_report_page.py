@@ -23,6 +23,7 @@ from capsnet.report.figures.draw import draw
 from capsnet.report.figures.style import save_figure
 from capsnet.report.tables.document import tables
 from capsnet.report.tables.sweep import means_table, runs_table, sweep_of
+from capsnet.report.tables.table import Table
 from capsnet.report.web.curves import CHANGE, WORDS
 from capsnet.report.web.sweeping import sweeping
 from capsnet.report.web.write import page, write
@@ -210,10 +211,13 @@ def test_numbers_are_those_of_the_json_files(shown: Element, project: Path) -> N
 @pytest.mark.slow
 def test_tables_hold_the_strings_of_the_tables(shown: Element, project: Path) -> None:
     runs = read_records(project / "results/steps500")
-    [*found, claims] = tables(runs).values()
-    parts = [cells(table) for table in by_id(shown, "results").iter("table")]
-    assert parts == [[list(row) for row in table] for table in found]
-    assert cells(next(by_id(shown, "claims").iter("table"))) == [list(row) for row in claims]
+    *found, claims = (with_names(table) for table in tables(runs))
+    assert [cells(table) for table in by_id(shown, "results").iter("table")] == found
+    assert cells(next(by_id(shown, "claims").iter("table"))) == claims
+
+
+def with_names(table: Table[Any]) -> list[list[str]]:
+    return [list(row) for row in (table.names, *table.cells)]
 
 
 @pytest.mark.slow
@@ -360,8 +364,8 @@ def test_a_sweep_is_shown_when_it_is_named(tmp_path: Path) -> None:
     shown = parsed(page(tmp_path / "results/made", tmp_path / "swept"))
     means, every = (cells(table) for table in by_id(shown, "sweep").iter("table"))
     sweep = sweep_of([RunResult(one, {}) for one in runs])
-    assert means == [*map(list, means_table(sweep))]
-    assert every == [*map(list, runs_table(sweep))]
+    assert means == with_names(means_table(sweep))
+    assert every == with_names(runs_table(sweep))
     [spec] = [json.loads(one.text or "") for one in by_id(shown, "sweep").iter("script")]
     assert {value["error"] for value in spec["data"]["values"]} == {0.4, 0.3}
     assert "sweep" not in {one.get("id") for one in parsed(page(tmp_path / "results/made")).iter()}

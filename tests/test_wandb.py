@@ -176,7 +176,7 @@ def test_confusions_are_counted_as_the_record_counts(
 
 
 def test_errors_stand_beside_the_paper_s(shown: dict[str, Shown]) -> None:
-    published = {row.experiment: row for rows in paper.TABLES.values() for row in rows}
+    published = {row.experiment: row for table in paper.TABLES for row in table.rows}
     for experiment, (record, _, page) in shown.items():
         [row] = page.table("paper")
         assert row["error_percent"] == record.tests["test"].error_percent

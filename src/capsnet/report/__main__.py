@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from capsnet.errors import UserError, exit_on_user_error
@@ -73,8 +74,8 @@ def table(folder: Path) -> None:
     if not runs:
         raise UserError(f"there are no results in {folder}: run `dvc repro` first")
     write_atomically(path, document(runs, folder.name).encode())
-    every = tables(runs) | extra_tables(runs)
-    show({f"{title} ({folder.name})": rows for title, rows in every.items()})
+    every = [*tables(runs), *extra_tables(runs)]
+    show(replace(one, title=f"{one.title} ({folder.name})") for one in every)
     print(f"Written to {path}")
 
 
@@ -82,11 +83,10 @@ def simulate() -> None:
     """Print how often each verdict comes where the truth is known, from a fixed seed."""
     from capsnet.report.analysis import plan
     from capsnet.report.analysis.simulate import DRAWS, simulated
-    from capsnet.report.tables.paper_rows import markdown
+    from capsnet.report.tables.document import sections
 
     print(f"Operating characteristics of the rules ({plan.quoted()}), {DRAWS:,} draws each.\n")
-    for title, rows in simulated().items():
-        print(f"## {title}\n\n{markdown(rows)}")
+    print(sections(simulated(), "##"))
 
 
 def everything(results: Path) -> None:

@@ -122,7 +122,7 @@ KINDS: dict[str, Callable[[Sequence[Record]], str]] = {
 
 
 def _missing(records: Sequence[Record]) -> list[Standing]:
-    rows = [row for table in paper.TABLES.values() for row in table]
+    rows = [row for table in paper.TABLES for row in table.rows]
     run = {one.experiment for one in records}
     missing = [row for row in rows if row.experiment not in run]
     told = "The tables keep their lines open."

@@ -11,9 +11,12 @@ from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.report.analysis.runs import RunResult, caveats, counted, read_runs
+from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table
+from capsnet.report.tables.document import extra_tables, paper_tables
+from capsnet.report.tables.paper_tables import runs_table as every_run
 from capsnet.report.tables.sweep import REMARK, Sweep, means_table, runs_table, sweep_of
-from capsnet.report.web import images, tables
+from capsnet.report.web import images
 from capsnet.report.web.charts import script
 from capsnet.report.web.citation import citation
 from capsnet.report.web.comparison import comparison
@@ -21,6 +24,7 @@ from capsnet.report.web.curves import SMOOTHED, curves, kinds, last, metrics
 from capsnet.report.web.render import rendered
 from capsnet.report.web.standing import FULL, Standing, standings
 from capsnet.report.web.sweeping import legend, sweeping
+from capsnet.report.web.tables import hours, page_table
 
 CITATION = Path("CITATION.cff")
 SECTIONS = {
@@ -93,22 +97,17 @@ def ribbon(worth: Sequence[Standing]) -> str:
 
 def took(records: Sequence[Record]) -> str:
     """Write the training time of all runs together."""
-    whole = tables.hours(sum(one.train_seconds for one in records))
+    whole = hours(sum(one.train_seconds for one in records))
     return f"{counted(len(records), 'run')}, {whole} of training in all."
 
 
 def results(records: Mapping[Path, Record]) -> dict[str, Any]:
     """The tables, the paper's each with a chart where anything was run."""
-    *published, claims = tables.paper_tables(records)
-    drawn = [
-        comparison(table, rows, records)
-        for table, rows in zip(published, paper.TABLES.values(), strict=True)
-    ]
     return {
-        "tables": list(zip(published, drawn, strict=True)),
-        "claims": claims,
-        "extras": tables.extra_tables(records),
-        "every_run": tables.every_run(records),
+        "tables": [(page_table(one), comparison(one)) for one in paper_tables(records)],
+        "claims": page_table(claims_table(records, paper.CLAIMS)),
+        "extras": [page_table(one) for one in extra_tables(records)],
+        "every_run": page_table(every_run(records.values(), "Every run")),
     }
 
 
@@ -118,7 +117,7 @@ def training(runs: Sequence[RunResult]) -> dict[str, Any]:
         "curves": curves(runs),
         "metrics": metrics(runs),
         "kinds": kinds(runs),
-        "last": tables.table("Last values", last(runs)),
+        "last": page_table(last(runs)),
         "smoothed": SMOOTHED,
         "galleries": images.galleries(runs),
     }
@@ -126,13 +125,12 @@ def training(runs: Sequence[RunResult]) -> dict[str, Any]:
 
 def sweep_section(sweep: Sweep) -> dict[str, Any]:
     """Its charts and its numbers."""
-    means, every = means_table(sweep), runs_table(sweep)
     return {
         "charts": sweeping(sweep),
         "legend": legend(sweep),
         "marks": caveats(sweep.runs),
         "told": f"Swept: {sweep.label}. {REMARK}",
-        "tables": [tables.table("Sweep, means", means), tables.table("Sweep, every run", every)],
+        "tables": [page_table(means_table(sweep)), page_table(runs_table(sweep))],
     }
 
 
@@ -142,5 +140,5 @@ def beside(folder: Path) -> dict[str, Any]:
     return {
         "figures": images.figures(folder.with_name(f"{folder.name}-figures")),
         "sheets": images.sheets(folder.with_name(f"{folder.name}-data")),
-        "costs": tables.table("Cost of one run, at the measured speed", costs),
+        "costs": page_table(costs),
     }
