@@ -15,6 +15,7 @@ from scipy.stats import chi2
 from scipy.stats import t as student
 
 from capsnet import paper
+from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import (
@@ -31,12 +32,12 @@ from capsnet.records.statistics import clustered, t_interval, wilson
 from capsnet.report.analysis import plan
 from capsnet.report.analysis.answers import Answers, in_general
 from capsnet.report.analysis.paired_tests import mcnemar
-from capsnet.report.analysis.selection import longest
+from capsnet.report.analysis.selection import exclusion_reason, longest, noise
 from capsnet.report.analysis.verdicts import pooled
 from capsnet.report.tables import terminal
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table, used_table
-from capsnet.report.tables.document import extra_tables, generated, updated
+from capsnet.report.tables.document import document, extra_tables, generated, updated
 from capsnet.report.tables.paper_tables import PaperRow, paper_table, verdict
 from capsnet.report.tables.recipes import recipes_table
 from capsnet.report.tables.speed import speed_tables
@@ -583,6 +584,35 @@ def test_the_claims_compare_the_longest_runs_that_both_models_have() -> None:
     text = known(runs)
     claim = "CapsNet beats the baseline on MNIST | none: short schedule | +0.05 | – | – | 1"
     assert f"| {claim} | released | 500 of 500 |" in text
+
+
+def test_an_experiment_that_is_not_in_the_paper_gets_no_verdict_and_breaks_no_table(
+    tmp_path: Path,
+) -> None:
+    signs = DatasetInfo("GTSRB", channels=3, height=32, width=32)
+    source = {"test": outcome("gtsrb", 40, 12_630)}
+    # Even one whose name begins as the paper's do.
+    runs = {
+        tmp_path / f"{name}-{seed}.json": record(
+            experiment=name, tests=source, dataset=signs, seed=seed, overrides_known=True
+        )
+        for name in ("gtsrb_capsnet", "mnist_capsnet_r9", "mnist")
+        for seed in range(5)
+    }
+    for one in runs.values():
+        assert paper.table_of(one.experiment) is None
+        assert exclusion_reason([one]) == "not in the paper"
+        assert noise(runs, one, "test") is None
+    foreign = paper.PaperResult("gtsrb_capsnet", "signs", 0.4)
+    group = {path: one for path, one in runs.items() if one.experiment == "gtsrb_capsnet"}
+    assert verdict(PaperRow(foreign, group, runs)) == "none: not in the paper"
+    assert {row[-1] for row in paper_table(runs, MNIST).cells} == {"not yet run"}
+    text = document(runs, "ours") + known(runs) + known({}, runs)
+    assert "| gtsrb_capsnet, seed 4 | released | 40 / 12,630 | 0.32 |" in text
+    timings = {"training": {"timings": [timing(0.5, 0.064)]}}
+    benchmark = {"processor": "Abacus", "threads": 2, "rows": {"gtsrb_capsnet": timings}}
+    (tmp_path / "abacus.json").write_text(json.dumps(benchmark))
+    assert costs_table([tmp_path / "abacus.json"]).cells[0][3:] == ("42", "–")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+URL = "https://arxiv.org/abs/1710.09829"
 STEPS = 300_000  # [C]: 640 epochs of 60,000
 BATCH = 128  # [C]
 TRIALS = 3  # [P] Table 1

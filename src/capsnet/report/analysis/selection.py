@@ -131,24 +131,9 @@ def matched_pairs(
 
 def exclusion_reason(records: Sequence[Record]) -> str | None:
     """Why runs cannot speak for or against the paper, in a few words; None when they can."""
-    if any(is_demo(record) for record in records):
-        return "demo"
-    if not all(paper.reported(record.experiment) for record in records):
-        return "not in the paper"
-    if any(record.overrides for record in records):
-        return "values set by hand"
-    if any(is_short(record) for record in records):
-        return "short schedule"
-    if any(record.stop_at and not record.stopped for record in records):
-        return "accuracy not reached"
-    if any(_fewer(record) for record in records):
-        return "fewer examples"
-    if not all(record.overrides_known for record in records):
-        return "values unknown"
-    if any(record.clean is False for record in records):
-        return "uncommitted code"
-    if any(record.precision != "32-true" for record in records):
-        return "not fp32"
+    for reason, excludes in REASONS.items():
+        if any(map(excludes, records)):
+            return reason
     if len({code(record) for record in records}) > 1:
         return "different code"
     seeds = {(record.experiment, record.seed) for record in records}
@@ -168,3 +153,16 @@ def _fewer(record: Record) -> bool:
         record.training_examples < table.trained
         or any(test.total < table.tested.get(name, 0) for name, test in record.tests.items())
     )
+
+
+REASONS: dict[str, Callable[[Record], bool]] = {  # the first that holds is given
+    "demo": is_demo,
+    "not in the paper": lambda record: not paper.reported(record.experiment),
+    "values set by hand": lambda record: bool(record.overrides),
+    "short schedule": is_short,
+    "accuracy not reached": lambda record: bool(record.stop_at and not record.stopped),
+    "fewer examples": _fewer,
+    "values unknown": lambda record: not record.overrides_known,
+    "uncommitted code": lambda record: record.clean is False,
+    "not fp32": lambda record: record.precision != "32-true",
+}

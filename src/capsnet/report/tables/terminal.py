@@ -41,9 +41,8 @@ def fitted(table: Table[Any], room: int) -> list[int]:
 
 def _drawn(table: Table[Any], widths: Sequence[int]) -> rich_table.Table:
     drawn = rich_table.Table(title=table.title, box=SIMPLE_HEAD, pad_edge=False)
-    for column, width in zip(table.columns, widths, strict=True):
-        flush = "right" if column.kind == "number" else "left"
-        drawn.add_column(column.name, width=width, justify=flush)
+    for name, width in zip(table.names, widths, strict=True):
+        drawn.add_column(name, width=width)
     for cells in table.cells:
         drawn.add_row(*cells)
     return drawn

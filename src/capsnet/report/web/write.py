@@ -17,16 +17,16 @@ from capsnet.report.tables.document import extra_tables, paper_tables
 from capsnet.report.tables.paper_tables import runs_table as every_run
 from capsnet.report.tables.sweep import REMARK, Sweep, means_table, runs_table, sweep_of
 from capsnet.report.web import images
+from capsnet.report.web.caveats import caveats as page_caveats
+from capsnet.report.web.caveats import summary
 from capsnet.report.web.charts import script
-from capsnet.report.web.citation import citation
 from capsnet.report.web.comparison import comparison
 from capsnet.report.web.curves import SMOOTHED, curves, kinds, last, metrics
 from capsnet.report.web.render import rendered
-from capsnet.report.web.standing import FULL, Standing, standings
 from capsnet.report.web.sweeping import legend, sweeping
 from capsnet.report.web.tables import hours, page_table
 
-CITATION = Path("CITATION.cff")
+CITATION = Path("CITATION.bib")
 SECTIONS = {
     "worth": "What these numbers are worth",
     "results": "Results",
@@ -74,25 +74,26 @@ def head(folder: Path, records: Sequence[Record], absent: set[str]) -> dict[str,
 
     `absent` are the SECTIONS that the page lacks.
     """
-    worth = standings(records)
+    found = page_caveats(records)
     experiments = counted(len({one.experiment for one in records}), "experiment")
     return {
         "profile": folder.name,
         "sections": {name: words for name, words in SECTIONS.items() if name not in absent},
-        "standings": worth,
-        "ribbon": ribbon(worth),
+        "caveats": found,
+        "summary": summary(found),
+        "paper_steps": f"{paper.STEPS:,}",
         "counted": f"{counted(len(records), 'run')} of {experiments}",
         "took": took(records),
-        "cited": citation(CITATION),
+        "paper_url": paper.URL,
+        "bibtex": bibtex(CITATION),
     }
 
 
-def ribbon(worth: Sequence[Standing]) -> str:
-    """The shortest words that no reader may miss."""
-    found = [one for one in worth if one.share.endswith(("run", "runs"))]
-    told = [f"{one.word}: {one.share}" for one in found]
-    silent = all(one.word != FULL for one in found)
-    return " · ".join(told + ["no verdict on the paper"] * silent)
+def bibtex(path: Path) -> str:
+    """Read how to cite the paper. Raises UserError when there is no such file."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing: run this command in the project's folder")
+    return path.read_text().strip()
 
 
 def took(records: Sequence[Record]) -> str:
