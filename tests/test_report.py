@@ -1,5 +1,6 @@
 """Tables and claims: counts in, percentages, intervals, paired tests and verdicts out."""
 
+import csv
 import json
 import math
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars
 import pytest
+from polars.testing import assert_frame_equal
 from scipy.stats import chi2
 from scipy.stats import t as student
 
@@ -18,6 +21,7 @@ from capsnet import paper
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
+from capsnet.records.frame import frame
 from capsnet.records.record import (
     Record,
     outcome,
@@ -47,6 +51,7 @@ from helpers.running import output
 
 MNIST, MULTIMNIST, AFFNIST = paper.TABLES
 R3 = MNIST.rows[-1]
+PROJECT = Path(__file__).parents[1]
 ALONE = replace(MNIST, rows=(R3,))
 
 
@@ -228,7 +233,7 @@ def test_verdicts_of_several_seeds(errors: list[int], expected: str) -> None:
 
 def test_verdicts_quote_the_plan() -> None:
     runs = by_path(record(25, seed=seed) for seed in range(5))
-    digest = sha256((Path(__file__).parents[1] / "docs/analysis-plan.md").read_bytes()).hexdigest()
+    digest = sha256((PROJECT / "docs/analysis-plan.md").read_bytes()).hexdigest()
     assert verdict(PaperRow(R3, runs, runs)) == f"reproduced (plan {digest[:12]})"
 
 
@@ -652,20 +657,69 @@ def test_the_results_page_shows_sweeps_and_counts_their_hours(tmp_path: Path) ->
     assert "90 / 10" not in text
 
 
-def test_readme_and_docs_are_in_step_with_the_records() -> None:
-    project = Path(__file__).parents[1]
-    listed = subprocess.run(["git", "ls-files", "results"], cwd=project, capture_output=True)
+def committed() -> list[Path]:
+    """Every JSON file of results/ that is in git."""
+    listed = subprocess.run(["git", "ls-files", "results"], cwd=PROJECT, capture_output=True)
     if listed.returncode:
         pytest.skip("not a git checkout: what is committed is not known")
-    paths = [project / name for name in listed.stdout.decode().split()]
-    below = {path: path.relative_to(project / "results").parts for path in paths}
-    records = [path for path in paths if path.suffix == ".json" and len(below[path]) > 2]
-    runs = {path: read_record(path) for path in records if len(below[path]) == 3}
-    others = {path: read_record(path) for path in records if len(below[path]) > 3}
+    paths = [PROJECT / name for name in listed.stdout.decode().split()]
+    return [path for path in paths if path.suffix == ".json"]
+
+
+def depth(path: Path) -> int:
+    return len(path.relative_to(PROJECT / "results").parts)
+
+
+def test_readme_and_docs_are_in_step_with_the_records() -> None:
+    paths = committed()
+    runs = {path: read_record(path) for path in paths if depth(path) == 3}
+    others = {path: read_record(path) for path in paths if depth(path) > 3}
     benchmarks = [path for path in paths if path.match("results/benchmark/*.json")]
     for name, contents in generated(runs, others, benchmarks).items():
-        text = (project / name).read_text()
+        text = (PROJECT / name).read_text()
         assert updated(name, text, contents) == text, "run `python -m capsnet.report readme`"
+
+
+def test_the_committed_table_of_records_is_what_their_files_say() -> None:
+    paths = [path for path in committed() if depth(path) > 2]
+    file = PROJECT / "results/records.csv"
+    lines = list(csv.DictReader(file.read_text().splitlines()))
+    said = [(path, json.loads(path.read_text())) for path in paths]
+    tests = [(path, one, name) for path, one in said for name in one["tests"]]
+    found = {(line["path"], line["test"]): line for line in lines}
+    assert len(found) == len(lines) == len(tests) > len(paths)
+    for path, one, name in tests:
+        line, test = found[path.relative_to(PROJECT).as_posix(), name], one["tests"][name]
+        for field in ("experiment", "seed", "steps_done", "batch", "parameters", "commit"):
+            assert line[field] == str(one[field])
+        assert (line["errors"], line["total"]) == (str(test["errors"]), str(test["total"]))
+        assert float(line["error_percent"]) == 100 * test["errors"] / test["total"]
+        assert [float(line[f"interval_{end}"]) for end in ("low", "high")] == test[
+            "interval_percent"
+        ]
+        assert line["model_routing_iterations"] == str(one["model"].get("routing_iterations", ""))
+        assert line["identity_code"] == one["identity"]["code"]
+        assert line["versions_torch"] == one["versions"]["torch"]
+        assert float(line["train_seconds"]) == one["train_seconds"]
+        assert line["overrides"] == " ".join(one.get("changed", one.get("overrides", ())))
+    made = frame({path: read_record(path) for path in paths}, PROJECT).sort("path", "test")
+    read = polars.read_csv(file, infer_schema_length=None).sort("path", "test")
+    assert read.columns == made.columns, "run `python -m capsnet.report readme`"
+    known = [name for name, kind in made.schema.items() if kind != polars.Null]
+    assert_frame_equal(read.select(known).cast(made.select(known).schema), made.select(known))
+
+
+def test_a_frame_keeps_whole_numbers_lists_and_what_is_not_known() -> None:
+    overrides = ("schedule.batch=32", "model.width=0.5")
+    kinds = [record(stopped=9000, overrides=overrides, trainer={"devices": 2})]
+    kinds.append(record(30, experiment="mnist_baseline", model={"name": "mnist_baseline"}))
+    table = frame(by_path(kinds))
+    assert table["stopped"].to_list() == [9000, None]
+    assert table["model_routing_iterations"].to_list() == [3, None]
+    assert table["trainer_devices"].to_list() == [2, None]
+    assert table["overrides"].to_list() == [" ".join(overrides), ""]
+    by_experiment = table.group_by("experiment", maintain_order=True).agg(polars.sum("errors"))
+    assert by_experiment.rows() == [("mnist_capsnet_r3_recon", 25), ("mnist_baseline", 30)]
 
 
 def timing(step: float, evaluation: float = 1.0) -> dict[str, float]:

@@ -85,6 +85,10 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
         assert (tmp_path / "results" / name).read_text() == (kept.parent / name).read_text()
     for name in ("steps500.html", "steps500-figures/figure_5.svg"):
         assert (tmp_path / "results" / name).stat().st_size > 10_000
+    lines = (tmp_path / "results/records.csv").read_text().splitlines()
+    assert len(lines) == 1 + sum(
+        len(read_record(path).tests) for path in (tmp_path / "results").glob("*/*/**/*.json")
+    )
     assert "| 1 | 1 | 42.975 |" in (sweep / "sweep.md").read_text()
     test = read_record(kept / "multimnist_baseline" / "seed0.json").tests["test"]
     assert f"{test.errors:,} / {test.total:,}" in (tmp_path / "docs/results.md").read_text()

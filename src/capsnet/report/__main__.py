@@ -52,9 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sheets.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
     commands.add_parser("simulate", help="how often the rules for verdicts are right")
-    commands.add_parser(
-        "readme", help="bring README.md, docs/results.md and docs/speed.md up to date"
-    )
+    commands.add_parser("readme", help="bring README.md, docs/ and results/records.csv up to date")
     commands.add_parser(
         "all", help="every table, figure, page and sweep of results/; README.md, docs/"
     )
@@ -107,13 +105,19 @@ def everything(results: Path) -> None:
 def readme(project: Path, results: Path) -> None:
     """Bring the generated tables of the documentation of `project` up to date with `results`.
 
-    Raises UserError, before anything is written, when a file or its marks are missing.
+    So is `results`/records.csv, which leaves out runs on stand-in data. Raises UserError, before
+    anything is written, when a file or its marks are missing, or polars is.
     """
     from capsnet.report.tables.document import generated, updated
 
+    try:
+        from capsnet.records.frame import frame
+    except ImportError as error:
+        raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
     runs, others = read_records(results, "*/*/*.json"), read_records(results, "*/*/*/**/*.json")
     benchmarks = sorted(results.glob("benchmark/*.json"))
-    written: dict[Path, str] = {}
+    known = {path: one for path, one in (runs | others).items() if not one.dataset.stand_in}
+    written = {results / "records.csv": frame(known, project).write_csv()}
     for name, contents in generated(runs, others, benchmarks).items():
         if not (path := project / name).is_file():
             raise UserError(f"{path} is missing: run this command in the project's folder")

@@ -1,4 +1,4 @@
-"""How far the numbers of a page can be trusted; caveats.html has a sentence for each caveat."""
+"""The caveats of a page: which of its runs cannot speak for the paper; caveats.html words them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
