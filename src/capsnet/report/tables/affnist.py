@@ -14,7 +14,8 @@ from capsnet.report.analysis.numbers import points_of
 from capsnet.report.analysis.runs import RunResult, caption, caveats, labels
 from capsnet.report.analysis.selection import groups
 from capsnet.report.figures.style import BLACK, VERMILION, save_figure
-from capsnet.report.tables.paper_tables import Runs, steps
+from capsnet.report.tables.paper_tables import Runs
+from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Column, Table
 
 TARGETS = (2.0, 1.5, 1.0, paper.CLEAN)  # percent

@@ -18,10 +18,10 @@ from capsnet.report.tables.paper_tables import (
     Runs,
     ablations_table,
     paper_table,
-    runs_table,
     state_table,
 )
 from capsnet.report.tables.recipes import recipes_table
+from capsnet.report.tables.runs_table import runs_table
 from capsnet.report.tables.speed import speed_tables
 from capsnet.report.tables.sweep import sweep_tables
 from capsnet.report.tables.table import Table, markdown

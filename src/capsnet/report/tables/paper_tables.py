@@ -1,6 +1,6 @@
-"""The paper's numbers beside ours, with counts, intervals and a verdict; and every run."""
+"""The paper's numbers beside ours, with counts, intervals and a verdict; and ablations."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,25 +8,26 @@ from statistics import mean, stdev
 
 from capsnet import paper
 from capsnet.paper import Ablation, PaperResult, PaperTable
-from capsnet.records.record import BY_DIGIT, Outcome, Record
+from capsnet.records.record import Record
 from capsnet.report.analysis import plan
 from capsnet.report.analysis.answers import answers, in_general
 from capsnet.report.analysis.numbers import at_equal_error, numbers
 from capsnet.report.analysis.selection import exclusion_reason, groups, looked, missing, noise
 from capsnet.report.analysis.verdicts import PRIMARY, SEEDS, Difference, from_paper, row_verdict
+from capsnet.report.tables.runs_table import percents, steps, steps_done
 from capsnet.report.tables.table import Column, Result, Row, Table
 
 Runs = Mapping[Path, Record]
 
 
 @dataclass(frozen=True, eq=False)
-class PaperRow(Row):
-    """A published number or an ablation, and our runs of it under one recipe and schedule.
+class ExperimentRow(Row):
+    """A result of the paper or an ablation, and our runs of it under one recipe and schedule.
 
     `group` is empty where there are none; `runs` are all runs, which tell how noisy seeds are.
     """
 
-    published: PaperResult | Ablation
+    result: PaperResult | Ablation
     group: Runs
     runs: Runs
 
@@ -38,27 +39,17 @@ class PaperRow(Row):
     @property
     def results(self) -> list[Result]:
         """Return its runs, and their errors on its test set."""
-        return [(record, record.tests[self.published.test]) for record in self.records]
+        return [(record, record.tests[self.result.test]) for record in self.records]
 
     @cached_property
     def at_equal_error(self) -> bool:
         """Tell whether its errors are those at the paper's clean error."""
-        return at_equal_error([*self.group], self.published.test) is not None
+        return at_equal_error([*self.group], self.result.test) is not None
 
     @cached_property
     def errors(self) -> list[float]:
         """Return the errors of its runs in percent."""
-        return numbers(self.runs, [*self.group], self.published.test)
-
-    @cached_property
-    def against(self) -> Difference | None:
-        """Ours minus the paper's number; None where that says nothing for or against the paper."""
-        seen, one = looked(self.group), self.published
-        if not seen or isinstance(one, Ablation) or one.condition or exclusion_reason(self.records):
-            return None
-        spread = noise(self.runs, self.runs[seen[0]], one.test)
-        ours = numbers(self.runs, seen, one.test)
-        return None if spread is None else from_paper(ours, one.error_percent, spread)
+        return numbers(self.runs, [*self.group], self.result.test)
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
@@ -69,7 +60,7 @@ class PaperRow(Row):
         """
         if self.at_equal_error:
             return None
-        first, test = self.records[0], self.published.test
+        first, test = self.records[0], self.result.test
         if len(self.group) == 1:
             return first.tests[test].interval_percent
         kept = [answers(path, record, test) for path, record in self.group.items()]
@@ -80,34 +71,44 @@ class PaperRow(Row):
         return max(0.0, low), min(100.0, high)
 
 
-def paper_rows(runs: Runs, results: Iterable[PaperResult | Ablation]) -> list[PaperRow]:
+@dataclass(frozen=True, eq=False)
+class PaperRow(ExperimentRow):
+    """A result of the paper's `table`, and our runs of it under one recipe and schedule."""
+
+    result: PaperResult
+    table: PaperTable
+
+    @cached_property
+    def against(self) -> Difference | None:
+        """Ours minus the paper's number; None where that says nothing for or against the paper."""
+        seen = looked(self.group)
+        if not seen or self.result.condition or exclusion_reason(self.records) is not None:
+            return None
+        spread = noise(self.runs, self.runs[seen[0]], self.result.test)
+        ours = numbers(self.runs, seen, self.result.test)
+        return None if spread is None else from_paper(ours, self.result.error_percent, spread)
+
+
+def paper_rows(runs: Runs, table: PaperTable) -> list[PaperRow]:
     """List a row for each result and each recipe and schedule that it was run with, or one."""
     return [
-        PaperRow(one, group, runs)
-        for one in results
-        for group in groups(runs, one.experiment) or [{}]
+        PaperRow(result, group, runs, table)
+        for result in table.rows
+        for group in groups(runs, result.experiment) or [{}]
     ]
 
 
 def published(row: PaperRow) -> str:
     """Return the paper's error in percent, with its sd where the paper gives one."""
-    one = row.published
-    if isinstance(one, Ablation):
-        return "–"
-    return f"{one.error_percent}" + (f" ± {one.sd}" if one.sd else "")
+    return f"{row.result.error_percent}" + (f" ± {row.result.sd}" if row.result.sd else "")
 
 
-def public(row: PaperRow) -> str:
-    """Return the best error that a public implementation states, and whose it is."""
-    return getattr(row.published, "public", None) or "–"
-
-
-def if_run(value: Callable[[PaperRow], str]) -> Callable[[PaperRow], str]:
+def if_run(value: Callable[[ExperimentRow], str]) -> Callable[[ExperimentRow], str]:
     """Give '–' for rows without runs."""
     return lambda row: value(row) if row.group else "–"
 
 
-def ours(row: PaperRow) -> str:
+def ours(row: ExperimentRow) -> str:
     """Return mean, sd and number of seeds."""
     spread = f" ± {stdev(row.errors):.3f} ({len(row.errors)})" if len(row.errors) > 1 else ""
     gaps = ", ".join(map(str, missing(row.records)))
@@ -116,27 +117,21 @@ def ours(row: PaperRow) -> str:
     return f"{mean(row.errors):.2f}{spread}{absent}{where}"
 
 
-def counts(row: PaperRow) -> str:
+def counts(row: ExperimentRow) -> str:
     """Return the errors of each run, of how many examples."""
     errors = ", ".join(f"{test.errors:,}" for _, test in row.results)
     stop = " at the stop" if row.at_equal_error else ""
     return f"{errors} / {row.results[0][1].total:,}{stop}"
 
 
-def against(row: PaperRow) -> str:
-    """Return ours minus the paper's, with its interval over seeds."""
-    if row.against is None:
+def signed(found: Difference | None) -> str:
+    """Return a difference in percentage points, and its interval over seeds."""
+    if found is None:
         return "–"
-    low, high = row.against.interval()
-    return f"{float(row.against.value):+.2f} ({low:+.2f} to {high:+.2f})"
+    return "{:+.2f} ({:+.2f} to {:+.2f})".format(float(found.value), *found.interval())
 
 
-def in_general_percent(row: PaperRow) -> str:
-    """Return the interval for digits in general."""
-    return "–" if row.interval is None else "{:.2f}–{:.2f}".format(*row.interval)
-
-
-def tested_on(row: PaperRow) -> str:
+def tested_on(row: ExperimentRow) -> str:
     """Return the test set's source, the recipe, and how many codes trained the runs."""
     codes = len({record.identity.get("code") for record in row.records})
     several = f", {codes} codes" if codes > 1 else ""
@@ -154,15 +149,12 @@ def verdict(row: PaperRow) -> str:
         return "not yet run"
     if (why := exclusion_reason(row.records)) is not None:
         return f"none: {why}"
-    table = paper.table_of(row.published.experiment)
-    if table is None or isinstance(row.published, Ablation):
-        return "none: not in the paper"
-    if row.published.condition:
+    if row.result.condition:
         return "none: stopped there"
     if row.against is None:
         return "not enough runs"
-    word = row_verdict(row.against, table.margin)
-    return f"{word} ({qualified(row.runs, looked(row.group), row.published.test)})"
+    word = row_verdict(row.against, row.table.margin)
+    return f"{word} ({qualified(row.runs, looked(row.group), row.result.test)})"
 
 
 def qualified(runs: Runs, paths: Sequence[Path], test: str) -> str:
@@ -176,19 +168,6 @@ def qualified(runs: Runs, paths: Sequence[Path], test: str) -> str:
     return ", ".join((*(word for word, holds in limits.items() if holds), plan.quoted()))
 
 
-def steps(records: Sequence[Record]) -> str:
-    """Done of planned, whether validation ended training, and the batch where it is not 128."""
-    stopped = ", stopped" if all(record.stopped for record in records) else ""
-    batch = "" if records[0].batch == paper.BATCH else f", batch {records[0].batch}"
-    return f"{steps_done(records)} of {records[0].steps_planned:,}{stopped}{batch}"
-
-
-def steps_done(records: Sequence[Record]) -> str:
-    """Return the steps that all `records` have done, as a range where they differ."""
-    done = sorted({record.steps_done for record in records})
-    return "–".join(f"{count:,}" for count in (done[0], done[-1])[: len(done)])
-
-
 def trained(row: PaperRow) -> str:
     """Return the steps done, the schedule and the recipe."""
     if not row.group:
@@ -197,35 +176,31 @@ def trained(row: PaperRow) -> str:
     return f"{steps_done(row.records)}, {first.schedule}, {first.variant}"
 
 
-def row_title(row: PaperRow) -> str:
-    """Return 'MNIST: Baseline CNN', say."""
-    table = paper.table_of(row.published.experiment)
-    return f"{table.title}: {row.published.name}" if table else row.published.name
-
-
 OURS = Column("ours %", if_run(ours))
 COUNTS = Column("errors / tests", if_run(counts))
-IN_GENERAL = Column("digits in general (seeds and digits)", if_run(in_general_percent))
+IN_GENERAL = Column(
+    "digits in general (seeds and digits)", if_run(lambda row: percents(row.interval))
+)
 TESTED_ON = Column("tested on, recipe", if_run(tested_on), "text")
 STEPS = Column("steps", if_run(lambda row: steps(row.records)), "text")
 PAPER_COLUMNS: list[Column[PaperRow]] = [
-    Column("row", lambda row: row.published.name, "text"),
+    Column("row", lambda row: row.result.name, "text"),
     Column("paper %", published),
-    Column("public %", public),
+    Column("public %", lambda row: row.result.public or "–"),
     OURS,
     COUNTS,
-    Column("against the paper (seeds)", if_run(against)),
+    Column("against the paper (seeds)", lambda row: signed(row.against)),
     IN_GENERAL,
     TESTED_ON,
     STEPS,
     Column("verdict", verdict, "text"),
 ]
-ABLATION_COLUMNS: list[Column[PaperRow]] = [
-    Column("experiment", lambda row: row.published.name, "text"),
+ABLATION_COLUMNS: list[Column[ExperimentRow]] = [
+    Column("experiment", lambda row: row.result.name, "text"),
     *(OURS, COUNTS, IN_GENERAL, TESTED_ON, STEPS),
 ]
-STATE_COLUMNS = [
-    Column("test error, %", row_title, "text"),
+STATE_COLUMNS: list[Column[PaperRow]] = [
+    Column("test error, %", lambda row: f"{row.table.title}: {row.result.name}", "text"),
     Column("paper", published),
     Column("ours so far", if_run(ours)),
     Column("steps, schedule, recipe", trained, "text"),
@@ -238,8 +213,8 @@ def paper_table(runs: Runs, table: PaperTable) -> Table[PaperRow]:
     *Against the paper* is ours minus the paper's, in percentage points, the same test digits
     having been shown to both; *digits in general* is the error in percent. Both are 95 % intervals.
     """
-    rows = paper_rows(runs, table.rows)
-    return Table(f"{table.title}: test error", PAPER_COLUMNS, rows, lead=OURS.name)
+    title = f"{table.title}: test error"
+    return Table(title, PAPER_COLUMNS, paper_rows(runs, table), lead=OURS.name)
 
 
 def state_table(runs: Runs) -> Table[PaperRow]:
@@ -247,62 +222,15 @@ def state_table(runs: Runs) -> Table[PaperRow]:
 
     The results whose number is the condition at which training stops are left out.
     """
-    results = [one for table in paper.TABLES for one in table.rows if not one.condition]
-    return Table("State", STATE_COLUMNS, paper_rows(runs, results))
+    rows = [row for table in paper.TABLES for row in paper_rows(runs, table)]
+    return Table("State", STATE_COLUMNS, [row for row in rows if not row.result.condition])
 
 
-def ablations_table(runs: Runs) -> Table[PaperRow]:
+def ablations_table(runs: Runs) -> Table[ExperimentRow]:
     """Tabulate each ablation, recipe and schedule that was run; ablations get no verdict."""
-    rows = [row for row in paper_rows(runs, paper.ABLATIONS) if row.group]
+    rows = [
+        ExperimentRow(one, group, runs)
+        for one in paper.ABLATIONS
+        for group in groups(runs, one.experiment)
+    ]
     return Table("Ablations, not in the paper", ABLATION_COLUMNS, rows)
-
-
-@dataclass(frozen=True)
-class TestedRun(Row):
-    """A run on one of its test sets."""
-
-    record: Record
-    test: Outcome
-
-    @property
-    def results(self) -> list[Result]:
-        """Return the run itself."""
-        return [(self.record, self.test)]
-
-
-def run_interval(run: TestedRun) -> str:
-    """Return the 95 % interval, and where it leaves out the second digits of the images."""
-    base = run.test.interval_kind == BY_DIGIT and run.record.dataset.labels_per_image > 1
-    return percents(run.test.interval_percent) + (" (base digits alone)" if base else "")
-
-
-def percents(interval: tuple[float, float]) -> str:
-    """Return '0.17–0.37'."""
-    return "{:.2f}–{:.2f}".format(*interval)
-
-
-def commit(record: Record) -> str:
-    """Return the beginning of the commit, and whether files were changed."""
-    if record.commit is None:
-        return "–"
-    return record.commit[:7] + ("" if record.clean else " changed")
-
-
-RUN_COLUMNS: list[Column[TestedRun]] = [
-    Column("run", lambda run: f"{run.record.experiment}, seed {run.record.seed}", "text"),
-    Column("recipe", lambda run: run.record.variant, "text"),
-    Column("errors / tests", lambda run: run.test.counts),
-    Column("%", lambda run: f"{run.test.error_percent:.2f}"),
-    Column("95 % interval", run_interval),
-    Column("tested on", lambda run: run.test.source, "text"),
-    Column("steps", lambda run: steps([run.record]), "text"),
-    Column("images/s", lambda run: f"{run.record.images_per_second:.0f}"),
-    Column("device", lambda run: run.record.device, "text"),
-    Column("commit", lambda run: commit(run.record), "text"),
-]
-
-
-def runs_table(records: Iterable[Record], title: str = "Runs") -> Table[TestedRun]:
-    """Tabulate every run on every test set by itself."""
-    rows = [TestedRun(record, test) for record in records for test in record.tests.values()]
-    return Table(title, RUN_COLUMNS, rows, lead="run")

@@ -10,6 +10,7 @@ from capsnet.records.record import Outcome, Record
 
 Result = tuple[Record, Outcome]  # a run, and its errors on one test set
 R = TypeVar("R")
+Shown = TypeVar("Shown", contravariant=True)  # a column of a row shows any kind of that row too
 
 
 class Row:
@@ -22,11 +23,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Column(Generic[R]):
+class Column(Generic[Shown]):
     """A column: its name, the text of its cell in a row, and what its cells are."""
 
     name: str
-    value: Callable[[R], str]
+    value: Callable[[Shown], str]
     kind: Literal["number", "text"] = "number"
 
 

@@ -7,7 +7,7 @@ from capsnet import paper
 from capsnet.records.record import Record
 from capsnet.report.analysis.runs import counted
 from capsnet.report.analysis.selection import REASONS, exclusion_reason
-from capsnet.report.tables.paper_tables import steps_done
+from capsnet.report.tables.runs_table import steps_done
 
 FULL = "full schedule"
 

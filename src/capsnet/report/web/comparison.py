@@ -6,7 +6,6 @@ from typing import Any
 
 import altair as alt
 
-from capsnet.paper import PaperResult
 from capsnet.report.tables.paper_tables import PaperRow
 from capsnet.report.tables.table import Table
 from capsnet.report.web.charts import ACCENT, INK, Chart, drawn
@@ -29,14 +28,13 @@ def comparison(table: Table[PaperRow]) -> Chart | None:
     if not any("ours" in value for value in values):
         return None
     told = f"{table.title}: the paper's number and ours with its interval, as in the table below."
-    name = f"compared-{table.rows[0].published.experiment}"
+    name = f"compared-{table.rows[0].result.experiment}"
     return Chart(name, TITLE, told, table_caveats(table), _drawn(table.names, values))
 
 
 def _value(row: PaperRow, value: dict[str, Any]) -> dict[str, Any]:
     """Add to the cells of a row, by column, the numbers that are drawn."""
-    if isinstance(row.published, PaperResult):
-        value["paper"] = row.published.error_percent
+    value["paper"] = row.result.error_percent
     if row.group:
         ours = mean(row.errors)
         low, high = row.interval or (ours, ours)

@@ -14,7 +14,7 @@ from capsnet.report.analysis.runs import RunResult, caveats, counted, read_runs
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table
 from capsnet.report.tables.document import extra_tables, paper_tables
-from capsnet.report.tables.paper_tables import runs_table as every_run
+from capsnet.report.tables.runs_table import runs_table as every_run
 from capsnet.report.tables.sweep import REMARK, Sweep, means_table, runs_table, sweep_of
 from capsnet.report.web import images
 from capsnet.report.web.caveats import caveats as page_caveats
