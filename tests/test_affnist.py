@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from capsnet import paper
 from capsnet.records.record import Record, outcome, read_arrays, write_arrays
-from capsnet.report.analysis import plan
+from capsnet.report.analysis import numbers, plan
 from capsnet.report.analysis.equal_error import at_clean_error, points
 from capsnet.report.analysis.runs import RunResult
 from capsnet.report.tables.affnist import equal_error_table, figure_affnist
@@ -223,6 +223,23 @@ def test_one_run_without_an_estimate_leaves_all_at_the_stop(seeds: dict[Path, Re
     [line] = claims_table(seeds, [claim]).cells
     assert line[2].startswith("+0.00 ")
     assert line[1] == f"not reproduced (interim, at the stop, {plan.quoted()})"
+
+
+def test_arrays_are_read_once_for_all_rows_and_again_when_they_change(
+    seeds: dict[Path, Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> dict[str, NDArray[np.int64]]:
+        read.append(path)
+        return read_arrays(path)
+
+    monkeypatch.setattr(numbers, "read_arrays", counted)
+    assert paper_table(seeds, AFFNIST).cells == paper_table(seeds, AFFNIST).cells
+    assert sorted(read) == sorted(seeds)
+    write_arrays(read[0], arrays(power_law(affine_falls=0.5)))
+    assert len(numbers.points_of(read[0])) == len(STEPS)
+    assert sorted(read) == sorted([*seeds, read[0]])
 
 
 def test_the_table_has_means_over_seeds(seeds: dict[Path, Record]) -> None:

@@ -100,7 +100,7 @@ def test_charts_ask_for_columns_that_the_tables_have(
         assert set(chart["config"]["fieldSettings"].values()) <= set(page.table(key)[0])
 
 
-def test_the_bars_have_a_line_at_each_of_the_paper_s_numbers(
+def test_the_bars_have_a_line_at_each_number_of_the_paper(
     written: tuple[dict[str, Any], str],
 ) -> None:
     chart = written[0]["chart"]

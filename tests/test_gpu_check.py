@@ -77,7 +77,7 @@ def test_a_kernel_in_tf32_is_found_out() -> None:
     ]
 
 
-def test_the_sizes_are_the_paper_s_and_some_that_nothing_divides() -> None:
+def test_the_sizes_are_those_of_the_paper_and_some_that_nothing_divides() -> None:
     cases = exactness.cases(Sizes(), ["fast", "fused"])
     routed = {one.inputs[0].shape[:2] for one in cases if "routing" in one.name}
     assert routed == {(37, 1153), (128, 1152), (1000, 3200)}
@@ -284,7 +284,7 @@ def test_a_check_that_was_cut_short_says_what_it_knows() -> None:
     assert "Hours of `dvc repro`: not known, as no experiment was timed" in tables.summary({})
 
 
-def test_the_benchmark_s_tables_take_a_check(tmp_path: Path) -> None:
+def test_the_tables_of_a_benchmark_take_a_check(tmp_path: Path) -> None:
     told = measurements()
     shown = {table.title: table.cells for table in speed_tables(told)}
     assert shown[f"{CAPSNET} by every setting (A card)"] == [
