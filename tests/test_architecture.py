@@ -17,7 +17,7 @@ ORDER = (  # the packages, and the modules beside them
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
 CORE = ("functional", "metrics", "routing", "layers", "networks", "kernels")  # the paper, in torch
-HEAVY = {"torch", "torchvision", "pytorch_lightning", "wandb", "dvc", "sklearn"}
+HEAVY = {"torch", "torchvision", "pytorch_lightning", "wandb", "dvc", "sklearn", "polars"}
 
 
 def imports(path: Path, everywhere: bool) -> set[str]:

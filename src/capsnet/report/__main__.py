@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from capsnet.errors import UserError, exit_on_user_error
@@ -49,9 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     sheets.add_argument("--source", default="mnist", help="of the images: mnist, digits …")
     sheets.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
     commands.add_parser("simulate", help="how often the rules for verdicts are right")
-    commands.add_parser(
-        "readme", help="bring README.md, docs/results.md and docs/speed.md up to date"
-    )
+    commands.add_parser("readme", help="bring README.md, docs/ and results/records.csv up to date")
     commands.add_parser(
         "all", help="every table, figure, page and sweep of results/; README.md, docs/"
     )
@@ -71,8 +70,8 @@ def table(folder: Path) -> None:
     if not runs:
         raise UserError(f"there are no results in {folder}: run `dvc repro` first")
     write_atomically(path, document(runs, folder.name).encode())
-    every = tables(runs) | extra_tables(runs)
-    show({f"{title} ({folder.name})": rows for title, rows in every.items()})
+    every = [*tables(runs), *extra_tables(runs)]
+    show(replace(one, title=f"{one.title} ({folder.name})") for one in every)
     print(f"Written to {path}")
 
 
@@ -80,11 +79,10 @@ def simulate() -> None:
     """Print how often each verdict comes where the truth is known, from a fixed seed."""
     from capsnet.report.analysis import plan
     from capsnet.report.analysis.simulate import DRAWS, simulated
-    from capsnet.report.tables.paper_rows import markdown
+    from capsnet.report.tables.document import sections
 
     print(f"Operating characteristics of the rules ({plan.quoted()}), {DRAWS:,} draws each.\n")
-    for title, rows in simulated().items():
-        print(f"## {title}\n\n{markdown(rows)}")
+    print(sections(simulated(), "##"))
 
 
 def everything(results: Path) -> None:
@@ -105,13 +103,19 @@ def everything(results: Path) -> None:
 def readme(project: Path, results: Path) -> None:
     """Bring the generated tables of the documentation of `project` up to date with `results`.
 
-    Raises UserError, before anything is written, when a file or its marks are missing.
+    So is `results`/records.csv, which leaves out runs on stand-in data. Raises UserError, before
+    anything is written, when a file or its marks are missing, or polars is.
     """
     from capsnet.report.tables.document import generated, updated
 
+    try:
+        from capsnet.records.frame import frame
+    except ImportError as error:
+        raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
     runs, others = read_records(results, "*/*/*.json"), read_records(results, "*/*/*/**/*.json")
     benchmarks = sorted(results.glob("benchmark/*.json"))
-    written: dict[Path, str] = {}
+    known = {path: one for path, one in (runs | others).items() if not one.dataset.stand_in}
+    written = {results / "records.csv": frame(known, project).write_csv()}
     for name, contents in generated(runs, others, benchmarks).items():
         if not (path := project / name).is_file():
             raise UserError(f"{path} is missing: run this command in the project's folder")

@@ -190,11 +190,11 @@ def beside_the_paper(record: Record) -> dict[str, Any]:
 
 
 def _rows(record: Record) -> Iterator[list[Any]]:
-    for table, rows in TABLES.items():
-        for row in rows:
+    for table in TABLES:
+        for row in table.rows:
             if row.experiment == record.experiment and row.test in record.tests:
                 test = record.tests[row.test]
-                about = (table, row.name, which(record, test), str(record.seed))
+                about = (table.title, row.name, which(record, test), str(record.seed))
                 yield [*about, test.error_percent, float(row.error_percent)]
 
 

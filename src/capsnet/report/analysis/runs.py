@@ -84,15 +84,15 @@ def caption(runs: Sequence[RunResult], *remarks: str) -> str:
         " and ".join(experiments) if len(experiments) < 3 else f"{len(experiments)} experiments",
         f"trained on {_told(record.source for record in records)}",
         f"recipe {_told(routed or recipes)}",
-        *by_hand(records),
+        *overrides(records),
         steps(records),
         seeds(records),
     )
     return "\n".join((" · ".join(facts), *remarks))
 
 
-def by_hand(records: Sequence[Record]) -> Iterator[str]:
-    """List the values set by hand, for each key: 'model.routing_iterations=1, 3', say."""
+def overrides(records: Sequence[Record]) -> Iterator[str]:
+    """List the overrides, for each key: 'model.routing_iterations=1, 3', say."""
     pairs = [one.partition("=") for record in records for one in record.overrides]
     for key in _unique(key for key, _, _ in pairs):
         yield f"{key}={_told(value for name, _, value in pairs if name == key)}"

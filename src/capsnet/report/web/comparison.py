@@ -1,18 +1,15 @@
 """The paper's numbers and ours side by side: a chart above each of the paper's tables."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
 import altair as alt
 
-from capsnet import paper
-from capsnet.records.record import Record
-from capsnet.report.analysis.numbers import numbers
-from capsnet.report.tables.paper_rows import PAPER_COLUMNS, Text, interval, paired
+from capsnet.report.tables.paper_tables import PaperRow
+from capsnet.report.tables.table import Table
 from capsnet.report.web.charts import ACCENT, INK, Chart, drawn
-from capsnet.report.web.tables import Table
+from capsnet.report.web.tables import table_caveats
 
 TITLE = "◇ the paper's number, ● ours with its 95 % interval for digits in general"
 TICKS = [
@@ -22,34 +19,32 @@ LEAST = TICKS[0]  # where a logarithmic scale begins
 ROW = 26  # pixels
 
 
-def comparison(
-    table: Table, rows: Sequence[paper.Row], runs: Mapping[Path, Record]
-) -> Chart | None:
-    """Chart `table`, which is that of `rows`. None where nothing was run."""
-    lines = zip(paired(runs, rows), table.lines, strict=True)
-    values = [_value(row, runs, some, line.texts) for (row, some), line in lines]
+def comparison(table: Table[PaperRow]) -> Chart | None:
+    """Chart one of the paper's tables. None where nothing was run."""
+    values = [
+        _value(row, dict(zip(table.names, cells, strict=True)))
+        for row, cells in zip(table.rows, table.cells, strict=True)
+    ]
     if not any("ours" in value for value in values):
         return None
     told = f"{table.title}: the paper's number and ours with its interval, as in the table below."
-    return Chart(f"compared-{rows[0].experiment}", TITLE, told, table.marks, _drawn(values))
+    name = f"compared-{table.rows[0].result.experiment}"
+    return Chart(name, TITLE, told, table_caveats(table), _drawn(table.names, values))
 
 
-def _value(
-    row: paper.Row, runs: Mapping[Path, Record], group: Mapping[Path, Record], texts: Text
-) -> dict[str, Any]:
-    """A line of the table: its strings, and as numbers what is drawn."""
-    value: dict[str, Any] = dict(zip(PAPER_COLUMNS, texts, strict=True))
-    value["paper"] = row.error_percent
-    if group:
-        ours = mean(numbers(runs, [*group], row.test))
-        low, high = interval(row.test, runs, group) or (ours, ours)
+def _value(row: PaperRow, value: dict[str, Any]) -> dict[str, Any]:
+    """Add to the cells of a row, by column, the numbers that are drawn."""
+    value["paper"] = row.result.error_percent
+    if row.group:
+        ours = mean(row.errors)
+        low, high = row.interval or (ours, ours)
         value |= {"ours": max(ours, LEAST), "low": max(low, LEAST), "high": high}
     return value
 
 
-def _drawn(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _drawn(columns: Sequence[str], values: Sequence[dict[str, Any]]) -> dict[str, Any]:
     names = list(dict.fromkeys(value["row"] for value in values))
-    shown = [alt.Tooltip(column, type="nominal") for column in PAPER_COLUMNS]
+    shown = [alt.Tooltip(column, type="nominal") for column in columns]
     axis = alt.Axis(labelLimit=190, grid=True)
     every = alt.Chart(alt.Data(values=values)).encode(
         y=alt.Y("row:N", sort=names, title=None, axis=axis), tooltip=shown

@@ -1,6 +1,6 @@
 """Training curves to choose from: a chart for each set of digits, of every metric and network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import altair as alt
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from capsnet.report.analysis.runs import SETS, RunResult, caption, caveats
 from capsnet.report.figures.curve_figures import METRICS, SMOOTH, smoothed
-from capsnet.report.tables.paper_rows import Text
+from capsnet.report.tables.table import Column, Table
 from capsnet.report.web.charts import COLOURS, Chart, Kind, drawn
 
 ERROR, LOSS, ENTROPY = "validation/error", "train/loss", "train/cross_entropy"
@@ -53,16 +53,15 @@ def kinds(runs: Sequence[RunResult]) -> list[Kind]:
     return [Kind(*pair) for pair in dict.fromkeys((run.kind, COLOURS[run.colour]) for run in able)]
 
 
-def last(runs: Sequence[RunResult]) -> list[Text]:
-    """A table: of each run that has curves, what was logged last of each metric."""
-    names = metrics(runs)
-    able = [run for run in runs if logged(run)]
-    rows = [(called(run), *(_last(logged(run).get(name)) for name in names)) for run in able]
-    return [("run", *names.values()), *rows]
+def last(runs: Sequence[RunResult]) -> Table[RunResult]:
+    """Tabulate what was logged last of each metric, for each run that has curves."""
+    values = [Column(words, _last(name)) for name, words in metrics(runs).items()]
+    columns = [Column("run", called, "text"), *values]
+    return Table("Last values", columns, [run for run in runs if logged(run)])
 
 
-def _last(curve: NDArray[np.float64] | None) -> str:
-    return "–" if curve is None else f"{curve[-1, 1]:.4g}"
+def _last(metric: str) -> Callable[[RunResult], str]:
+    return lambda run: f"{logged(run)[metric][-1, 1]:.4g}" if metric in logged(run) else "–"
 
 
 def called(run: RunResult) -> str:

@@ -37,7 +37,7 @@ class Place:
 def sections(place: Place) -> dict[str, list[Any]]:
     """List all panels under their headings."""
     return {
-        "The paper's tables": [_bars(place, table) for table in TABLES],
+        "The paper's tables": [_bars(place, table.title) for table in TABLES],
         "Error against routing iterations": [
             _over_iterations("test/error", "test error after the last step"),
             _over_iterations("train/loss", "training loss at the last step"),
@@ -145,9 +145,9 @@ def report(place: Place) -> wr.Report:
 
 def _words(place: Place) -> str:
     numbers = [
-        f"| {table} | {row.name} | {row.error_percent} |"
-        for table, rows in TABLES.items()
-        for row in rows
+        f"| {table.title} | {row.name} | {row.error_percent} |"
+        for table in TABLES
+        for row in table.rows
     ]
     head = ["| table | row | the paper's test error, % |", "| --- | --- | --- |"]
     about = (
