@@ -11,7 +11,8 @@ from capsnet.records.record import Record, outcome, read_arrays, write_arrays
 from capsnet.report.analysis import plan
 from capsnet.report.analysis.equal_error import at_clean_error, points
 from capsnet.report.analysis.runs import RunResult
-from capsnet.report.tables.affnist import COLUMNS, equal_error_table, figure_affnist
+from capsnet.report.figures.affnist import figure_affnist
+from capsnet.report.tables.affnist import COLUMNS, equal_error_table
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.document import extra_tables
 from capsnet.report.tables.paper_rows import paper_table

@@ -17,9 +17,9 @@ from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, write_arrays, write_record
 from capsnet.report.analysis.runs import RunResult, caption, caveats
 from capsnet.report.figures import curve_figures, draw, reconstruction_figures
+from capsnet.report.figures.recipes import figure_recipes
 from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.figures.sweep import figure_sweep
-from capsnet.report.tables.recipes import figure_recipes
 from capsnet.report.tables.sweep import Sweep, sweep_of
 from helpers.records import record
 from helpers.running import output

@@ -8,10 +8,10 @@ from pathlib import Path
 from capsnet.errors import UserError
 from capsnet.report.analysis.runs import RunResult, read_runs
 from capsnet.report.figures import curve_figures, reconstruction_figures
+from capsnet.report.figures.affnist import figure_affnist
+from capsnet.report.figures.recipes import figure_recipes
 from capsnet.report.figures.style import files
 from capsnet.report.figures.sweep import figure_sweep
-from capsnet.report.tables.affnist import figure_affnist
-from capsnet.report.tables.recipes import figure_recipes
 from capsnet.report.tables.sweep import sweep_of, write_numbers
 
 

@@ -4,19 +4,14 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from matplotlib.ticker import PercentFormatter
-
 from capsnet.records.record import Record
 from capsnet.report.analysis.answers import contrast
-from capsnet.report.analysis.runs import RunResult, caption, caveats
 from capsnet.report.analysis.selection import Pair, matched_pairs
 from capsnet.report.analysis.verdicts import pooled
-from capsnet.report.figures.style import BLUE, VERMILION, save_figure
 from capsnet.report.tables.claims import compared, errors, gain_in_words
 from capsnet.report.tables.paper_rows import Text, steps
 
 RELEASED, TEXT = "released", "text"
-COLOURS = {RELEASED: BLUE, TEXT: VERMILION}
 COLUMNS = (
     "experiment",
     "trained on",
@@ -65,24 +60,3 @@ def _row(runs: Mapping[Path, Record], found: Sequence[Pair]) -> Text:
 def _errors(records: Sequence[Record]) -> str:
     tests = [record.tests["test"] for record in records]
     return ", ".join(f"{test.errors:,}" for test in tests) + f" / {tests[0].total:,}"
-
-
-def figure_recipes(stem: Path, runs: Sequence[RunResult]) -> bool:
-    """Validation error while training, a line a run; whether any two recipes have logged it."""
-    logged = [run for run in runs if len(run.curve("validation/error"))]
-    if {run.record.recipe for run in logged} != set(COLOURS):
-        return False
-    remark = (
-        "Errors on the first training digits, which were held out; the test digits play no part."
-    )
-    title = "Two recipes: which learns faster"
-    with save_figure(stem, (8, 4), title, caption(logged, remark), caveats(logged)) as figure:
-        axes = figure.subplots()
-        for run in logged:
-            style = {"color": COLOURS[run.record.recipe], "marker": ".", "linewidth": 1.2}
-            label = f"{run.record.recipe}, seed {run.record.seed}"
-            axes.plot(*run.curve("validation/error").T, **style, label=label)
-        axes.set(xlabel="training step", ylabel="validation error", ylim=(0, None))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.legend()
-    return True
