@@ -1,5 +1,6 @@
 """Runs as figures need them: a record and its arrays, what to call it and what to say of it."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,6 @@ from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.report.analysis import selection
 from capsnet.report.figures.style import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
 
-OTHER = "other"
-SETS = {"mnist": "MNIST", "multimnist": "MultiMNIST", "affnist": "affNIST", OTHER: "other digits"}
 COLOURS = {(1, False): SKY, (1, True): BLUE, (3, False): ORANGE, (3, True): VERMILION}
 
 KIND = ("model.routing_iterations=", "model.decoder=")  # values that a run's kind says already
@@ -39,10 +38,9 @@ class RunResult(NamedTuple):
         return isinstance(self.record.model, config.CapsNet) and self.record.model.decoder
 
     @property
-    def set(self) -> str:
-        """Which of SETS it was trained on, by the first word of its experiment's name."""
-        word = self.record.experiment.split("_")[0]
-        return word if word in SETS else OTHER
+    def dataset(self) -> str:
+        """Return the name of the data set that it was trained on."""
+        return self.record.dataset.name
 
     @property
     def colour(self) -> str:
@@ -72,6 +70,13 @@ def read_runs(folder: Path, pattern: str = "*/*.json") -> list[RunResult]:
     if not runs:
         raise UserError(f"there are no results in {folder}")
     return sorted(runs, key=lambda run: (run.record.experiment, run.record.seed))
+
+
+def by_dataset(runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
+    """Group runs by the name of their data set, that of most runs first."""
+    counts = Counter(run.dataset for run in runs)
+    names = sorted(counts, key=lambda name: (-counts[name], name))
+    return {name: [run for run in runs if run.dataset == name] for name in names}
 
 
 def caption(runs: Sequence[RunResult], *remarks: str) -> str:

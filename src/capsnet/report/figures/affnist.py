@@ -1,65 +1,82 @@
 """The figure of affNIST error over clean test error, along each training."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+import altair as alt
 
 from capsnet import paper
 from capsnet.report.analysis.equal_error import at_clean_error, points
 from capsnet.report.analysis.runs import RunResult, caption, caveats, labels
-from capsnet.report.figures.style import BLACK, VERMILION, save_figure
+from capsnet.report.figures.chart import PERCENTS, Chart, Panel, colours, layers, logarithmic
+from capsnet.report.figures.style import BLACK, VERMILION
+from capsnet.report.figures.training_curves import called, series
 
 REMARK = (
     "Both errors on test digits, counted at validations; affNIST on two copies of each digit. "
-    "Rings: 0.775 % clean error, by a local fit. Stars: the paper's two networks."
+    f"Rings: {paper.CLEAN} % clean error, by a local fit. Diamonds: the paper's two networks."
 )
+PUBLISHED = {  # the paper's networks, by experiment
+    "affnist_baseline": ("paper, CNN", BLACK),
+    "affnist_capsnet": ("paper, CapsNet", VERMILION),
+}
+SHAPES = {"ring": "circle", "published": "diamond"}
+Value = dict[str, Any]
 
 
-def figure_affnist(stem: Path, runs: Sequence[RunResult]) -> bool:
-    """Draw affNIST error over clean error, a line for each run; tell if there was any to draw."""
+def figure_affnist(runs: Sequence[RunResult]) -> Chart | None:
+    """Draw a line for each run whose errors were counted along training, and the paper's two."""
     found = [run for run in runs if len(points(run.arrays))]
     if not found:
-        return False
+        return None
+    named = list(zip(found, labels(found), strict=True))
+    values = [
+        value for run, label in named for value in (*_counted(run, label), *_ring(run, label))
+    ]
+    names = series(found) | dict(PUBLISHED.values())
+    panel = Panel("", _drawn([*values, *_published()], names))
     title = "affNIST error against clean test error"
-    with save_figure(stem, (8, 4.6), title, caption(found, REMARK), caveats(found)) as figure:
-        axes = figure.subplots()
-        for run, label in zip(found, labels(found), strict=True):
-            _line(axes, run, f"{label}, seed {run.record.seed}")
-        _published(axes)
-        axes.set(xlabel="error on expanded test digits, %", ylabel="error on affNIST, %")
-        _logarithmic(axes)
-        axes.legend()
-    return True
+    return Chart(title, caption(found, REMARK), caveats(found), [[panel]])
 
 
-def _line(axes: Axes, run: RunResult, label: str) -> None:
-    """Draw the points of a run, and a ring at the paper's clean error."""
-    _, clean, affine = points(run.arrays).T
-    axes.plot(clean, affine, color=run.colour, marker=".", linewidth=0.8, label=label)
+def _counted(run: RunResult, label: str) -> Iterator[Value]:
+    """Give the errors at each validation, in percent."""
+    for step, clean, affine in points(run.arrays).tolist():
+        yield _value("point", label, clean, affine) | {"run": called(run), "step": int(step)}
+
+
+def _ring(run: RunResult, label: str) -> Iterator[Value]:
+    """Give the estimate at the paper's clean error, where there is one within the points."""
     estimate = at_clean_error(points(run.arrays), paper.CLEAN)
     if estimate is not None and not estimate.extrapolated:
-        ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none", "linestyle": "none"}
-        axes.plot(paper.CLEAN, estimate.percent, color=run.colour, **ring)
+        yield _value("ring", label, paper.CLEAN, estimate.percent) | {"run": called(run)}
 
 
-def _published(axes: Axes) -> None:
-    """Mark the clean and the affNIST error of each of the paper's networks."""
+def _published() -> Iterator[Value]:
+    """Give the clean and the affNIST error of each of the paper's networks."""
     errors = {(row.experiment, row.test): row.error_percent for row in paper.AFFNIST}
-    names = {
-        "affnist_baseline": ("paper, CNN", BLACK),
-        "affnist_capsnet": ("paper, CapsNet", VERMILION),
-    }
-    for experiment, (name, colour) in names.items():
-        place = errors[experiment, "test"], errors[experiment, "affnist"]
-        axes.plot(*place, color=colour, marker="*", markersize=11, linestyle="none", label=name)
+    for experiment, (name, _) in PUBLISHED.items():
+        clean, affine = errors[experiment, "test"], errors[experiment, "affnist"]
+        yield _value("published", name, clean, affine) | {"run": name}
 
 
-def _logarithmic(axes: Axes) -> None:
-    """Use logarithmic scales that name 1, 1.5, 2, 3, 5 and 7 of each power of ten."""
-    axes.set(xscale="log", yscale="log")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
+def _value(shape: str, network: str, clean: float, affine: float) -> Value:
+    return {"shape": shape, "network": network, "clean": clean, "affine": affine}
+
+
+def _drawn(values: Sequence[Value], by_label: dict[str, str]) -> alt.LayerChart:
+    every = alt.Chart(alt.Data(values=values)).encode(
+        x=alt.X("clean:Q", **logarithmic("error on expanded test digits, %", PERCENTS)),
+        y=alt.Y("affine:Q", **logarithmic("error on affNIST, %", PERCENTS)),
+        color=colours("network", by_label),
+        tooltip=["run:N", "step:Q", "clean:Q", "affine:Q"],
+    )
+    along = every.transform_filter("isValid(datum.step)")
+    shapes = alt.Scale(domain=[*SHAPES], range=[*SHAPES.values()])
+    return layers(
+        along.mark_line(strokeWidth=1).encode(order="step:Q", detail="run:N"),
+        along.mark_circle(size=20, opacity=1),
+        every.transform_filter("!isValid(datum.step)")
+        .mark_point(size=100, opacity=1)
+        .encode(shape=alt.Shape("shape:N", scale=shapes, legend=None)),
+    )

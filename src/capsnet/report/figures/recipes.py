@@ -1,33 +1,39 @@
 """The figure of the two recipes' validation error while training."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from matplotlib.ticker import PercentFormatter
+import altair as alt
 
 from capsnet.report.analysis.runs import RunResult, caption, caveats
-from capsnet.report.figures.style import BLUE, VERMILION, save_figure
+from capsnet.report.figures.chart import Chart, Panel, colours, layers
+from capsnet.report.figures.style import BLUE, VERMILION
+from capsnet.report.figures.training_curves import ERROR, called, logged
 from capsnet.report.tables.recipes import RELEASED, TEXT
 
 COLOURS = {RELEASED: BLUE, TEXT: VERMILION}
+REMARK = "Errors on the first training examples, which were held out; the test set plays no part."
 
 
-def figure_recipes(stem: Path, runs: Sequence[RunResult]) -> bool:
-    """Validation error while training, a line a run; whether any two recipes have logged it."""
-    logged = [run for run in runs if len(run.curve("validation/error"))]
-    if {run.record.recipe for run in logged} != set(COLOURS):
-        return False
-    remark = (
-        "Errors on the first training digits, which were held out; the test digits play no part."
-    )
+def figure_recipes(runs: Sequence[RunResult]) -> Chart | None:
+    """Draw a line for each run; nothing where one of the recipes was not validated."""
+    able = [run for run in runs if ERROR in logged(run)]
+    if {run.record.recipe for run in able} != set(COLOURS):
+        return None
+    values = [
+        {"run": called(run), "recipe": run.record.recipe, "step": int(step), "error": percent}
+        for run in able
+        for step, percent in logged(run)[ERROR].tolist()
+    ]
     title = "Two recipes: which learns faster"
-    with save_figure(stem, (8, 4), title, caption(logged, remark), caveats(logged)) as figure:
-        axes = figure.subplots()
-        for run in logged:
-            style = {"color": COLOURS[run.record.recipe], "marker": ".", "linewidth": 1.2}
-            label = f"{run.record.recipe}, seed {run.record.seed}"
-            axes.plot(*run.curve("validation/error").T, **style, label=label)
-        axes.set(xlabel="training step", ylabel="validation error", ylim=(0, None))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.legend()
-    return True
+    return Chart(title, caption(able, REMARK), caveats(able), [[Panel("", _lines(values))]])
+
+
+def _lines(values: list[dict[str, str | int | float]]) -> alt.LayerChart:
+    chart = alt.Chart(alt.Data(values=values)).encode(
+        x=alt.X("step:Q", title="training step", axis=alt.Axis(tickCount=5)),
+        y=alt.Y("error:Q", title="validation error, %"),
+        color=colours("recipe", COLOURS),
+        detail="run:N",
+        tooltip=["run:N", "step:Q", alt.Tooltip("error:Q", format=".3~g")],
+    )
+    return layers(chart.mark_line(strokeWidth=1.5), chart.mark_circle(size=25, opacity=1))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from capsnet.report.analysis.runs import RunResult, caption, caveats
-from capsnet.report.figures.draw import FIGURES
+from capsnet.report.figures.draw import PICTURES
 from capsnet.report.figures.reconstruction_figures import PREDICTED, TRUE, coloured, found, overlay
 
 INCH = 96  # of a browser's pixels
@@ -24,12 +24,6 @@ FIGURE_WORDS = {
     "and the others stay: a row a dimension, a block a digit.",
     "figure_5": "Two overlaid digits, what the decoder draws of both in red and green, and each "
     "alone: right answers, digits that are not in the picture, and wrong answers.",
-    "figure_a1": "How much each routing iteration still changes the logits: left while training, "
-    "right after it, for more iterations than the network was trained with.",
-    "figure_a2": "Training loss with one and with three routing iterations, over training steps.",
-    "affnist": "Error on affNIST against error on clean test digits, counted along each training, "
-    "on logarithmic scales, and the two networks of the paper.",
-    "curves": "Losses and validation errors of all runs over training steps.",
 }
 SHEET_WORDS = {
     "shifted": "48 training digits, each shifted at random by up to 2 pixels.",
@@ -52,11 +46,8 @@ class Picture(NamedTuple):
 
 
 def figures(folder: Path) -> list[Picture]:
-    """Every PNG in `folder`, in the order in which the paper has them."""
-    order = {name: place for place, name in enumerate(FIGURES)}
-    paths = sorted(
-        folder.glob("*.png"), key=lambda path: (order.get(path.stem, len(order)), path.stem)
-    )
+    """Show the pictures of reconstructions that were drawn into `folder`, in the paper's order."""
+    paths = sorted(path for name in PICTURES for path in folder.glob(f"{name}*.png"))
     return [_file(path, FIGURE_WORDS, LOSSY) for path in paths]
 
 
@@ -68,16 +59,17 @@ def sheets(folder: Path) -> list[Picture]:
 def _file(path: Path, words: Mapping[str, str], how: Mapping[str, Any]) -> Picture:
     """Read the title and the caption that were written into the file when it was drawn."""
     with Image.open(path) as image:
-        told = [image.info.get("Title"), words.get(path.stem), image.info.get("Description")]
+        title, description = image.info.get("Title"), image.info.get("Description")
         dots, _ = image.info.get("dpi", (INCH, INCH))
         width, height = (round(pixels * INCH / dots) for pixels in image.size)
         source = data_uri(image.convert("RGB"), how)
-    caption = words.get(path.stem, path.stem)
-    return Picture(source, width, height, _sentences(told) or path.stem, caption)
+    caption = words.get(path.stem.partition("-")[0], path.stem)
+    alt = _sentences([title, caption, description])
+    return Picture(source, width, height, alt, caption)
 
 
-def _sentences(told: Iterable[str | None]) -> str:
-    return " ".join(f"{words.rstrip('.')}." for words in told if words)
+def _sentences(texts: Iterable[str | None]) -> str:
+    return " ".join(f"{text.rstrip('.')}." for text in texts if text)
 
 
 def data_uri(image: Image.Image, how: Mapping[str, Any] = LOSSLESS) -> str:
@@ -100,7 +92,7 @@ class Gallery(NamedTuple):
 
     experiment: str
     caption: str
-    marks: list[str]
+    caveats: list[str]
     failures: list[Failure]
 
 

@@ -11,16 +11,18 @@ from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.report.analysis.runs import RunResult, caveats, counted, read_runs
+from capsnet.report.figures.comparison import TITLE, comparison
+from capsnet.report.figures.draw import charts
+from capsnet.report.figures.sweep import figure_sweep
+from capsnet.report.figures.training_curves import SMOOTHED, metrics
 from capsnet.report.tables.costs import costs_table
 from capsnet.report.tables.sweep import REMARK, Sweep, means_table, runs_table, sweep_of
 from capsnet.report.web import images, tables
-from capsnet.report.web.charts import script
+from capsnet.report.web.charts import Embedded, embedded, script, spec
 from capsnet.report.web.citation import citation
-from capsnet.report.web.comparison import comparison
-from capsnet.report.web.curves import SMOOTHED, curves, kinds, last, metrics
+from capsnet.report.web.curves import curves, last, networks
 from capsnet.report.web.render import rendered
 from capsnet.report.web.standing import FULL, Standing, standings
-from capsnet.report.web.sweeping import legend, sweeping
 
 CITATION = Path("CITATION.cff")
 SECTIONS = {
@@ -101,7 +103,7 @@ def results(records: Mapping[Path, Record]) -> dict[str, Any]:
     """The tables, the paper's each with a chart where anything was run."""
     *published, claims = tables.paper_tables(records)
     drawn = [
-        comparison(table, rows, records)
+        compared(table, rows, records)
         for table, rows in zip(published, paper.TABLES.values(), strict=True)
     ]
     return {
@@ -112,14 +114,29 @@ def results(records: Mapping[Path, Record]) -> dict[str, Any]:
     }
 
 
+def compared(
+    table: tables.Table, rows: Sequence[paper.Row], records: Mapping[Path, Record]
+) -> Embedded | None:
+    """Chart one of the paper's tables. None where nothing was run."""
+    chart = comparison([line.texts for line in table.lines], rows, records)
+    words = f"{table.title}: the paper's number and ours with its interval, as in the table below."
+    name = f"compared-{rows[0].experiment}"
+    return chart and Embedded(name, TITLE, words, table.marks, spec(chart))
+
+
 def training(runs: Sequence[RunResult]) -> dict[str, Any]:
-    """Return the parts made from arrays: curves and failures."""
+    """Return the parts made from arrays: curves, figures and failures."""
     return {
         "curves": curves(runs),
         "metrics": metrics(runs),
-        "kinds": kinds(runs),
+        "networks": networks(runs),
         "last": tables.table("Last values", last(runs)),
         "smoothed": SMOOTHED,
+        "charts": [
+            (chart, embedded(name, chart))
+            for name, chart in charts(runs).items()
+            if name != "curves"  # the page has them to choose from
+        ],
         "galleries": images.galleries(runs),
     }
 
@@ -128,10 +145,9 @@ def sweep_section(sweep: Sweep) -> dict[str, Any]:
     """Its charts and its numbers."""
     means, every = means_table(sweep), runs_table(sweep)
     return {
-        "charts": sweeping(sweep),
-        "legend": legend(sweep),
-        "marks": caveats(sweep.runs),
-        "told": f"Swept: {sweep.label}. {REMARK}",
+        "charts": embedded("sweep", figure_sweep(sweep)),
+        "caveats": caveats(sweep.runs),
+        "description": f"Swept: {sweep.label}. {REMARK}",
         "tables": [tables.table("Sweep, means", means), tables.table("Sweep, every run", every)],
     }
 

@@ -10,28 +10,24 @@ import altair as alt
 from capsnet import paper
 from capsnet.records.record import Record
 from capsnet.report.analysis.numbers import numbers
+from capsnet.report.figures.chart import PERCENTS, layers, logarithmic
+from capsnet.report.figures.style import ACCENT, INK
 from capsnet.report.tables.paper_rows import PAPER_COLUMNS, Text, interval, paired
-from capsnet.report.web.charts import ACCENT, INK, Chart, drawn
-from capsnet.report.web.tables import Table
 
 TITLE = "◇ the paper's number, ● ours with its 95 % interval for digits in general"
-TICKS = [
-    digit * 10.0**power for power in range(-2, 2) for digit in (1, 1.5, 2, 3, 4, 5, 7)
-]  # percent
-LEAST = TICKS[0]  # where a logarithmic scale begins
+LEAST = PERCENTS[0]  # where a logarithmic scale begins
 ROW = 26  # pixels
 
 
 def comparison(
-    table: Table, rows: Sequence[paper.Row], runs: Mapping[Path, Record]
-) -> Chart | None:
-    """Chart `table`, which is that of `rows`. None where nothing was run."""
-    lines = zip(paired(runs, rows), table.lines, strict=True)
-    values = [_value(row, runs, some, line.texts) for (row, some), line in lines]
-    if not any("ours" in value for value in values):
-        return None
-    told = f"{table.title}: the paper's number and ours with its interval, as in the table below."
-    return Chart(f"compared-{rows[0].experiment}", TITLE, told, table.marks, _drawn(values))
+    lines: Sequence[Text], rows: Sequence[paper.Row], runs: Mapping[Path, Record]
+) -> alt.LayerChart | None:
+    """Draw the lines of `paper_table(runs, rows)`. None where nothing was run."""
+    values = [
+        _value(row, runs, group, line)
+        for (row, group), line in zip(paired(runs, rows), lines, strict=True)
+    ]
+    return _drawn(values) if any("ours" in value for value in values) else None
 
 
 def _value(
@@ -47,7 +43,7 @@ def _value(
     return value
 
 
-def _drawn(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _drawn(values: Sequence[dict[str, Any]]) -> alt.LayerChart:
     names = list(dict.fromkeys(value["row"] for value in values))
     shown = [alt.Tooltip(column, type="nominal") for column in PAPER_COLUMNS]
     axis = alt.Axis(labelLimit=190, grid=True)
@@ -56,17 +52,13 @@ def _drawn(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
     )
     ours = every.transform_filter("isValid(datum.ours)")
     bars = ours.mark_rule(color=ACCENT, strokeWidth=2, opacity=0.6)
-    return drawn(
-        bars.encode(x=_percent("low"), x2="high:Q"),
-        ours.mark_circle(color=ACCENT, size=80, opacity=1).encode(x=_percent("ours")),
-        every.mark_point(shape="diamond", size=90, color=INK, opacity=1).encode(
-            x=_percent("paper")
-        ),
+
+    def percent(field: str) -> alt.X:
+        return alt.X(f"{field}:Q", **logarithmic("test error, %", PERCENTS))
+
+    return layers(
+        bars.encode(x=percent("low"), x2="high:Q"),
+        ours.mark_circle(color=ACCENT, size=80, opacity=1).encode(x=percent("ours")),
+        every.mark_point(shape="diamond", size=90, color=INK, opacity=1).encode(x=percent("paper")),
         height=ROW * len(names),
     )
-
-
-def _percent(field: str) -> alt.X:
-    scale = alt.Scale(type="log", nice=False, padding=16)
-    axis = alt.Axis(format="~g", values=TICKS, labelOverlap="greedy", labelSeparation=5)
-    return alt.X(f"{field}:Q", scale=scale, title="test error, %", axis=axis)
