@@ -33,6 +33,7 @@ from capsnet.report.analysis.answers import Answers, in_general
 from capsnet.report.analysis.paired_tests import mcnemar
 from capsnet.report.analysis.selection import longest
 from capsnet.report.analysis.verdicts import pooled
+from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.tables import terminal
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table, used_table
@@ -40,6 +41,7 @@ from capsnet.report.tables.document import extra_tables, generated, updated
 from capsnet.report.tables.paper_rows import markdown, paper_table, verdict
 from capsnet.report.tables.recipes import recipes_table
 from capsnet.report.tables.speed import speed_tables
+from helpers.drawn import panels
 from helpers.records import of_schema_1, record
 from helpers.running import output
 
@@ -699,6 +701,10 @@ def test_growth_is_drawn_from_the_benchmark_s_file(tmp_path: Path) -> None:
     code, printed = output("report", "growth", "abacus.json", cwd=tmp_path)
     assert code == 0, printed
     drawn = (tmp_path / "abacus-growth.svg").read_text()
+    *seconds, memory, _, _ = panels(tmp_path / "abacus-growth.svg")
+    for colour in (BLUE, VERMILION):  # the same made-up timings
+        assert seconds[0].points(colour) == pytest.approx(np.array([(32, 2), (1024, 2)]), rel=1e-3)
+        assert memory.points(colour) == pytest.approx(np.array([(32, 2), (1024, 2)]), rel=1e-3)
     words = ("Abacus, 2 threads", "batch", "image side", "routing iterations", "textbook", "1024")
     assert all(word in drawn for word in words)
     code, printed = output("report", "growth", "other.json", cwd=tmp_path)

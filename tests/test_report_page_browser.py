@@ -199,7 +199,11 @@ def test_a_curve_tells_its_run_under_the_pointer(chromium: Browser, url: str) ->
         page.mouse.move(box["x"] + 260, box["y"] + 60, steps=5)
         told = tip(page)
         experiment, seed, recipe = told["run"].split(", ")
-        assert (seed, recipe, told["digits"]) == ("seed 0", "released", "mnist · short schedule")
+        assert (seed, recipe, told["trained on"]) == (
+            "seed 0",
+            "released",
+            "mnist · short schedule",
+        )
         curve = read_arrays(PROJECT / f"results/steps500/{experiment}/seed0.json")[
             "curve.train/margin"
         ]
@@ -226,7 +230,7 @@ def test_a_result_tells_its_row_under_the_pointer(chromium: Browser, url: str) -
 def test_a_sweep_tells_its_runs_under_the_pointer(chromium: Browser, url: str) -> None:
     with visit(chromium, url) as visited:
         page = drawn(visited.page)
-        points = page.locator("#sweep-error .mark-symbol path")
+        points = page.locator("#sweep-0 .mark-symbol path")
         told: list[dict[str, str]] = []
         for point in points.all():
             point.hover()

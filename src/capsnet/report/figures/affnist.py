@@ -8,7 +8,7 @@ import altair as alt
 from capsnet import paper
 from capsnet.report.analysis.equal_error import at_clean_error, points
 from capsnet.report.analysis.runs import RunResult, caption, caveats, labels
-from capsnet.report.figures.chart import PERCENTS, Chart, Panel, colours, layers, logarithmic
+from capsnet.report.figures.chart import Chart, Panel, colours, layers, logarithmic
 from capsnet.report.figures.style import BLACK, VERMILION
 from capsnet.report.figures.training_curves import called, series
 
@@ -66,8 +66,8 @@ def _value(shape: str, network: str, clean: float, affine: float) -> Value:
 
 def _drawn(values: Sequence[Value], by_label: dict[str, str]) -> alt.LayerChart:
     every = alt.Chart(alt.Data(values=values)).encode(
-        x=alt.X("clean:Q", **logarithmic("error on expanded test digits, %", PERCENTS)),
-        y=alt.Y("affine:Q", **logarithmic("error on affNIST, %", PERCENTS)),
+        x=alt.X("clean:Q", **logarithmic("error on expanded test digits, %")),
+        y=alt.Y("affine:Q", **logarithmic("error on affNIST, %")),
         color=colours("network", by_label),
         tooltip=["run:N", "step:Q", "clean:Q", "affine:Q"],
     )

@@ -6,7 +6,7 @@ The files are the same bytes every time: vl_convert is given the fonts that come
 import io
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,8 +29,7 @@ ALONE = 640  # of a panel without another beside it, so that title and caveats d
 EDGE, TOP = 12, 44  # the margins, and the space for the title
 LINE, LETTER = 16, 5.9  # of the caption: the height of a line, the mean width of a letter
 DOTS = 2  # a pixel in a PNG, each way
-TICKS = [digit * 10.0**power for power in range(-9, 5) for digit in (1, 2, 5)]
-PERCENTS = [digit * 10.0**power for power in range(-2, 2) for digit in (1, 1.5, 2, 3, 5, 7)]
+TICKS = [digit * 10.0**power for power in range(-9, 5) for digit in (1, 1.5, 2, 3, 4, 5, 7)]
 FRAME = Environment(autoescape=True, trim_blocks=True).from_string(
     """<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
 width="{{ width }}" height="{{ bottom + line * caption | length }}" font-family="{{ font }}">
@@ -83,10 +82,10 @@ def colours(field: str, by_name: Mapping[str, str]) -> alt.Color:
     return alt.Color(f"{field}:N", scale=scale, legend=legend)
 
 
-def logarithmic(title: str | None, ticks: Sequence[float] = TICKS) -> dict[str, Any]:
-    """Return an axis's options for a logarithmic scale, which names those of `ticks` with space."""
+def logarithmic(title: str | None) -> dict[str, Any]:
+    """Return the options of a logarithmic axis, which labels as many of TICKS as fit."""
     scale = alt.Scale(type="log", nice=False, padding=10)
-    axis = alt.Axis(format="~g", values=ticks, labelOverlap="greedy", labelSeparation=5)
+    axis = alt.Axis(format="~g", values=TICKS, labelOverlap="greedy", labelSeparation=5)
     return {"scale": scale, "axis": axis, "title": title}
 
 
@@ -150,7 +149,8 @@ def _numbered(svg: str) -> str:
 def _framed(svg: str, chart: Chart) -> str:
     """Put the title and the caveats above a chart, the caption below it."""
     width, height = (
-        float(one) for one in re.findall(r' (?:width|height)="([\d.]+)"', svg.partition(">")[0])
+        round(float(one))
+        for one in re.findall(r' (?:width|height)="([\d.]+)"', svg.partition(">")[0])
     )
     lines = [
         line

@@ -10,12 +10,12 @@ import altair as alt
 from capsnet import paper
 from capsnet.records.record import Record
 from capsnet.report.analysis.numbers import numbers
-from capsnet.report.figures.chart import PERCENTS, layers, logarithmic
+from capsnet.report.figures.chart import layers, logarithmic
 from capsnet.report.figures.style import ACCENT, INK
 from capsnet.report.tables.paper_rows import PAPER_COLUMNS, Text, interval, paired
 
 TITLE = "◇ the paper's number, ● ours with its 95 % interval for digits in general"
-LEAST = PERCENTS[0]  # where a logarithmic scale begins
+LEAST = 0.01  # percent: where the logarithmic scale begins
 ROW = 26  # pixels
 
 
@@ -54,7 +54,7 @@ def _drawn(values: Sequence[dict[str, Any]]) -> alt.LayerChart:
     bars = ours.mark_rule(color=ACCENT, strokeWidth=2, opacity=0.6)
 
     def percent(field: str) -> alt.X:
-        return alt.X(f"{field}:Q", **logarithmic("test error, %", PERCENTS))
+        return alt.X(f"{field}:Q", **logarithmic("test error, %"))
 
     return layers(
         bars.encode(x=percent("low"), x2="high:Q"),

@@ -12,18 +12,25 @@ from PIL import Image
 
 from capsnet.report.analysis.runs import RunResult, caption, caveats
 from capsnet.report.figures.draw import PICTURES
-from capsnet.report.figures.reconstruction_figures import PREDICTED, TRUE, coloured, found, overlay
+from capsnet.report.figures.reconstruction_figures import (
+    PREDICTED,
+    TRUE,
+    coloured,
+    found,
+    overlay,
+    visible,
+)
 
 INCH = 96  # of a browser's pixels
 LOSSLESS: dict[str, Any] = {"lossless": True}
 LOSSY = {"quality": 60}  # of 100: for figures, of which some are large and all are of many dots
 FIGURE_WORDS = {
-    "figure_3": "Single digits and, below them, what the decoder draws from their capsules: "
-    "right answers first, then wrong ones, drawn from the label's capsule and from the predicted.",
-    "figure_4": "What the decoder draws while one of the 16 dimensions of a digit's capsule moves "
-    "and the others stay: a row a dimension, a block a digit.",
-    "figure_5": "Two overlaid digits, what the decoder draws of both in red and green, and each "
-    "alone: right answers, digits that are not in the picture, and wrong answers.",
+    "figure_3": "Test images and, below them, what the decoder draws from their capsules: right "
+    "answers first, then wrong ones, drawn from the label's capsule and from the predicted.",
+    "figure_4": "What the decoder draws while one dimension of a class's capsule moves and the "
+    "others stay: a row for each dimension, a block for each class.",
+    "figure_5": "Two overlaid classes, what the decoder draws of both in red and green, and each "
+    "alone: right answers, classes that are not in the picture, and wrong answers.",
 }
 SHEET_WORDS = {
     "shifted": "48 training digits, each shifted at random by up to 2 pixels.",
@@ -100,22 +107,25 @@ def galleries(runs: Sequence[RunResult]) -> list[Gallery]:
     """Show the failures that the lowest seed kept, for each experiment that reconstructs."""
     kept = {run.record.experiment: run for run in reversed(runs) if "targets" in run.arrays}
     return [
-        Gallery(name, caption([kept[name]]), caveats([kept[name]]), failures(kept[name].arrays))
-        for name in sorted(kept)
+        Gallery(name, caption([run]), caveats([run]), failures(run))
+        for name, run in sorted(kept.items())
     ]
 
 
-def failures(arrays: Mapping[str, NDArray[Any]]) -> list[Failure]:
+def failures(run: RunResult) -> list[Failure]:
     """Return the failures in their order in the test set."""
-    _, wrong = found(arrays["targets"])
-    return [_failure(arrays, one) for one in wrong]
+    _, wrong = found(run.arrays["targets"])
+    return [_failure(run, one) for one in wrong]
 
 
-def _failure(arrays: Mapping[str, NDArray[Any]], one: int) -> Failure:
-    label, answer = (" and ".join(map(str, arrays["targets"][one, w])) for w in (TRUE, PREDICTED))
-    drawn = [_drawn(arrays["reconstructions"][one, which]) for which in (TRUE, PREDICTED)]
-    single = arrays["targets"].shape[-1] == 1
-    shown = coloured(255 - arrays["images"][one] if single else arrays["images"][one])
+def _failure(run: RunResult, one: int) -> Failure:
+    targets, image = run.arrays["targets"][one], run.arrays["images"][one]
+    label, answer = (
+        " and ".join(run.record.dataset.class_names[number] for number in targets[which])
+        for which in (TRUE, PREDICTED)
+    )
+    drawn = [_drawn(run.arrays["reconstructions"][one, which]) for which in (TRUE, PREDICTED)]
+    shown = visible(image) if targets.shape[-1] == 1 else coloured(image)
     return Failure(
         label,
         answer,
@@ -128,8 +138,8 @@ def _failure(arrays: Mapping[str, NDArray[Any]], one: int) -> Failure:
 
 
 def _drawn(alone: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[digits, h, w] -> [h, w, 3], dark on light; two digits in red and green, as in figure 5."""
-    return coloured(255 - alone[0]) if len(alone) == 1 else overlay(*alone)
+    """[labels, h, w] -> [h, w, 3], dark on light; two in red and green, as in figure 5."""
+    return visible(alone[0]) if len(alone) == 1 else overlay(*alone)
 
 
 def _small(pixels: NDArray[np.uint8], alt: str, words: str) -> Picture:
