@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -513,6 +514,20 @@ def test_figures_without_arrays_are_left_out(tmp_path: Path) -> None:
 def test_nothing_to_draw_gets_a_sentence(arguments: tuple[str, ...], tmp_path: Path) -> None:
     code, printed = output("report", *arguments, cwd=tmp_path)
     assert (code, printed) == (1, "error: there are no results in results/none\n")
+
+
+@pytest.mark.slow
+def test_figures_without_altair_get_a_sentence_and_tables_need_none(tmp_path: Path) -> None:
+    leave(tmp_path / "results/some", record(), trained())
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare/altair.py").write_text("raise ImportError('No module named altair')")
+    path = f"{tmp_path / 'bare'}:{os.environ.get('PYTHONPATH', '')}"
+    for arguments in (("figures", "--profile", "some"), ("sweep", "results/some"), ("growth", "x")):
+        code, printed = output("report", *arguments, cwd=tmp_path, PYTHONPATH=path)
+        sentence = "error: No module named altair: `pip install -e '.[pipeline]'` installs it\n"
+        assert (code, printed) == (1, sentence)
+    code, printed = output("report", "table", "--profile", "some", cwd=tmp_path, PYTHONPATH=path)
+    assert code == 0, printed
 
 
 @pytest.mark.slow

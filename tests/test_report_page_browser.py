@@ -97,6 +97,20 @@ def test_nothing_overflows_and_all_text_can_be_read(
         assert (luminance(seen[-1][2]) < 0.2) == dark
 
 
+def test_a_phone_shows_our_numbers_and_figures_to_their_edge(chromium: Browser, url: str) -> None:
+    with visit(chromium, url, 390, 844) as visited:
+        page = drawn(visited.page)
+        table = page.locator("#results table").nth(1)  # of MultiMNIST
+        box = table.get_by_role("columnheader", name="ours %").bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 390
+        for picture in page.locator("#figures img").all():
+            box = picture.bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= 390
+            assert picture.evaluate("one => one.complete && one.naturalWidth > 0")
+
+
 def test_the_reader_may_choose_light_or_dark(chromium: Browser, url: str) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     with visit(chromium, url) as visited:

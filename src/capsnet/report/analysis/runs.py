@@ -87,8 +87,8 @@ def caption(runs: Sequence[RunResult], *remarks: str) -> str:
     experiments = _unique(record.experiment for record in records)
     facts = (
         " and ".join(experiments) if len(experiments) < 3 else f"{len(experiments)} experiments",
-        f"trained on {_told(record.source for record in records)}",
-        f"recipe {_told(routed or recipes)}",
+        f"trained on {_listed(record.source for record in records)}",
+        f"recipe {_listed(routed or recipes)}",
         *by_hand(records),
         steps(records),
         seeds(records),
@@ -100,7 +100,7 @@ def by_hand(records: Sequence[Record]) -> Iterator[str]:
     """List the values set by hand, for each key: 'model.routing_iterations=1, 3', say."""
     pairs = [one.partition("=") for record in records for one in record.overrides]
     for key in _unique(key for key, _, _ in pairs):
-        yield f"{key}={_told(value for name, _, value in pairs if name == key)}"
+        yield f"{key}={_listed(value for name, _, value in pairs if name == key)}"
 
 
 def labels(runs: Sequence[RunResult]) -> list[str]:
@@ -116,7 +116,7 @@ def labels(runs: Sequence[RunResult]) -> list[str]:
 def steps(records: Sequence[Record]) -> str:
     """Done of planned: '400 of 400 steps', or each that differs."""
     pairs = sorted({(record.steps_done, record.steps_planned) for record in records})
-    return _told(f"{done:,} of {planned:,}" for done, planned in pairs) + " steps"
+    return _listed(f"{done:,} of {planned:,}" for done, planned in pairs) + " steps"
 
 
 def seeds(records: Sequence[Record]) -> str:
@@ -128,8 +128,8 @@ def seeds(records: Sequence[Record]) -> str:
 def caveats(runs: Iterable[RunResult]) -> list[str]:
     """Name the caveats: other digits or a narrower network, fewer steps."""
     records = [run.record for run in runs]
-    told = {"demo": selection.is_demo, "short schedule": selection.is_short}
-    return [words for words, holds in told.items() if any(map(holds, records))]
+    tests = {"demo": selection.is_demo, "short schedule": selection.is_short}
+    return [words for words, holds in tests.items() if any(map(holds, records))]
 
 
 def counted(number: int, noun: str) -> str:
@@ -142,5 +142,5 @@ def _unique(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def _told(words: Iterable[str]) -> str:
+def _listed(words: Iterable[str]) -> str:
     return ", ".join(_unique(words))

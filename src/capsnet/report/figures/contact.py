@@ -17,21 +17,21 @@ def sheet(
     title: str,
     pictures: Sequence[Sequence[NDArray[np.number]]],
     captions: Sequence[str],
-    told: Sequence[str] | None = None,
+    notes: Sequence[str] | None = None,
 ) -> None:
-    """48 cells as a PNG, six rows of eight: pictures side by side, a caption above, `told` below.
+    """48 cells as a PNG, six rows of eight: pictures side by side, a caption above, `notes` below.
 
     Pictures are arrays [height, width] with any scale of grey, 0 for paper.
     """
     side = max(len(cell) for cell in pictures) * INCH
-    height = INCH * (1.3 if told is None else 1.8)
+    height = INCH * (1.3 if notes is None else 1.8)
     figure = Figure((COLUMNS * side, ROWS * height), layout="compressed")
     figure.suptitle(title)
     for place, axes in enumerate(figure.subplots(ROWS, COLUMNS).flat):
         _draw(axes, pictures[place])
         axes.set_title(captions[place], fontsize=9, pad=2)
-        if told is not None:
-            axes.set_xlabel(told[place], fontsize=6, labelpad=2)
+        if notes is not None:
+            axes.set_xlabel(notes[place], fontsize=6, labelpad=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Title": title})
 

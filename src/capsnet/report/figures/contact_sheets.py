@@ -76,8 +76,8 @@ def _affine(path: Path, folder: Path, digits: LabelledImages) -> Path:
     shown = split.examples(copies.flatten(), None)
     title = f"affNIST, generated ({digits.source}): rotation, shear; expansions; shifts"
     captions = [f"{label}" for label in shown.labels[:, 0].tolist()]
-    told = [_map(row) for row in arrays["test_transforms"][copies.flatten().numpy()]]
-    sheet(path, title, [[image] for image in shown.images[:, 0].numpy()], captions, told)
+    notes = [_map(row) for row in arrays["test_transforms"][copies.flatten().numpy()]]
+    sheet(path, title, [[image] for image in shown.images[:, 0].numpy()], captions, notes)
     return path
 
 
