@@ -8,7 +8,7 @@ import altair as alt
 from capsnet import paper
 from capsnet.report.analysis.equal_error import at_clean_error, points
 from capsnet.report.analysis.runs import RunResult, caption, caveats, labels
-from capsnet.report.figures.chart import Chart, Panel, colours, layers, logarithmic
+from capsnet.report.figures.chart import Chart, Panel, colours, lines, logarithmic
 from capsnet.report.figures.style import BLACK, VERMILION
 from capsnet.report.figures.training_curves import called, series
 
@@ -20,8 +20,9 @@ PUBLISHED = {  # the paper's networks, by experiment
     "affnist_baseline": ("paper, CNN", BLACK),
     "affnist_capsnet": ("paper, CapsNet", VERMILION),
 }
-SHAPES = {"ring": "circle", "published": "diamond"}
-Value = dict[str, Any]
+FIELDS = ("run", "network", "step", "clean", "affine")
+X = alt.X("clean:Q", **logarithmic("error on expanded test digits, %"))
+Y = alt.Y("affine:Q", **logarithmic("error on affNIST, %"))
 
 
 def figure_affnist(runs: Sequence[RunResult]) -> Chart | None:
@@ -31,52 +32,33 @@ def figure_affnist(runs: Sequence[RunResult]) -> Chart | None:
         return None
     named = list(zip(found, labels(found), strict=True))
     values = [
-        value for run, label in named for value in (*_counted(run, label), *_ring(run, label))
+        dict[str, Any](zip(FIELDS, (called(run), label, *counted), strict=True))
+        for run, label in named
+        for counted in points(run.arrays).tolist()
     ]
-    names = series(found) | dict(PUBLISHED.values())
-    panel = Panel("", _drawn([*values, *_published()], names))
+    marks = [*_rings(named), *_published()]
+    color = colours("network", series(found) | dict(PUBLISHED.values()))
+    shapes = alt.Scale(domain=["ring", "published"], range=["circle", "diamond"])
+    shape = alt.Shape("shape:N", scale=shapes, legend=None)
+    mark = alt.Chart(alt.Data(values=marks)).mark_point(size=100, opacity=1, tooltip=True)
+    drawn = lines(values, x=X, y=Y, color=color, order="step:Q")
+    drawn += mark.encode(x=X, y=Y, color=color, shape=shape)
     title = "affNIST error against clean test error"
-    return Chart(title, caption(found, REMARK), caveats(found), [[panel]])
+    return Chart(title, caption(found, REMARK), caveats(found), [[Panel("", drawn)]])
 
 
-def _counted(run: RunResult, label: str) -> Iterator[Value]:
-    """Give the errors at each validation, in percent."""
-    for step, clean, affine in points(run.arrays).tolist():
-        yield _value("point", label, clean, affine) | {"run": called(run), "step": int(step)}
+def _rings(named: Sequence[tuple[RunResult, str]]) -> Iterator[dict[str, Any]]:
+    """Give each run's estimate at the paper's clean error, where its points enclose that."""
+    for run, label in named:
+        estimate = at_clean_error(points(run.arrays), paper.CLEAN)
+        if estimate is not None and not estimate.extrapolated:
+            errors = {"clean": paper.CLEAN, "affine": estimate.percent}
+            yield {"network": label, "shape": "ring", **errors}
 
 
-def _ring(run: RunResult, label: str) -> Iterator[Value]:
-    """Give the estimate at the paper's clean error, where there is one within the points."""
-    estimate = at_clean_error(points(run.arrays), paper.CLEAN)
-    if estimate is not None and not estimate.extrapolated:
-        yield _value("ring", label, paper.CLEAN, estimate.percent) | {"run": called(run)}
-
-
-def _published() -> Iterator[Value]:
+def _published() -> Iterator[dict[str, Any]]:
     """Give the clean and the affNIST error of each of the paper's networks."""
-    errors = {(row.experiment, row.test): row.error_percent for row in paper.AFFNIST}
+    percents = {(row.experiment, row.test): row.error_percent for row in paper.AFFNIST}
     for experiment, (name, _) in PUBLISHED.items():
-        clean, affine = errors[experiment, "test"], errors[experiment, "affnist"]
-        yield _value("published", name, clean, affine) | {"run": name}
-
-
-def _value(shape: str, network: str, clean: float, affine: float) -> Value:
-    return {"shape": shape, "network": network, "clean": clean, "affine": affine}
-
-
-def _drawn(values: Sequence[Value], by_label: dict[str, str]) -> alt.LayerChart:
-    every = alt.Chart(alt.Data(values=values)).encode(
-        x=alt.X("clean:Q", **logarithmic("error on expanded test digits, %")),
-        y=alt.Y("affine:Q", **logarithmic("error on affNIST, %")),
-        color=colours("network", by_label),
-        tooltip=["run:N", "step:Q", "clean:Q", "affine:Q"],
-    )
-    along = every.transform_filter("isValid(datum.step)")
-    shapes = alt.Scale(domain=[*SHAPES], range=[*SHAPES.values()])
-    return layers(
-        along.mark_line(strokeWidth=1).encode(order="step:Q", detail="run:N"),
-        along.mark_circle(size=20, opacity=1),
-        every.transform_filter("!isValid(datum.step)")
-        .mark_point(size=100, opacity=1)
-        .encode(shape=alt.Shape("shape:N", scale=shapes, legend=None)),
-    )
+        clean, affine = percents[experiment, "test"], percents[experiment, "affnist"]
+        yield {"network": name, "shape": "published", "clean": clean, "affine": affine}

@@ -3,11 +3,10 @@
 The files are the same bytes every time: vl_convert is given the fonts that come with matplotlib.
 """
 
-import io
 import re
 import textwrap
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,36 +15,21 @@ import matplotlib
 import vl_convert
 from jinja2 import Environment
 from markupsafe import Markup
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from capsnet.records.files import write_atomically
-from capsnet.report.figures.style import HAIR, QUIET, VERMILION, described, files
+from capsnet.report.figures.style import HAIR, NAMED, QUIET, described, files
 
 FONT = "DejaVu Sans"
 HEIGHT = 240  # of a panel, in pixels, as are all sizes here
 WIDTH = 340  # of a panel in a file, on the page it is as wide as its place allows
 ALONE = 640  # of a panel without another beside it, so that title and caveats do not meet
-EDGE, TOP = 12, 44  # the margins, and the space for the title
-LINE, LETTER = 16, 5.9  # of the caption: the height of a line, the mean width of a letter
+LETTER = 5.9  # the mean width of a letter of the caption
 DOTS = 2  # a pixel in a PNG, each way
 TICKS = [digit * 10.0**power for power in range(-9, 5) for digit in (1, 1.5, 2, 3, 4, 5, 7)]
 FRAME = Environment(autoescape=True, trim_blocks=True).from_string(
-    """<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
-width="{{ width }}" height="{{ bottom + line * caption | length }}" font-family="{{ font }}">
-<title>{{ title }}</title><desc>{{ description }}</desc>
-<rect width="100%" height="100%" fill="white"/>
-<text x="{{ edge }}" y="24" font-size="15" font-weight="bold">{{ title }}</text>
-<text x="{{ width - edge }}" y="24" font-size="15" font-weight="bold" text-anchor="end"
- fill="{{ red }}">{{ caveats | join(" · ") }}</text>
-{{ drawing }}
-{% for words in caption %}
-<text x="{{ edge }}" y="{{ bottom + line * loop.index0 }}" font-size="11"
- fill="{{ quiet }}">{{ words }}</text>
-{% endfor %}
-</svg>
-"""
+    (Path(__file__).parent / "frame.svg").read_text()
 )
+STEP = alt.X("step:Q", title="training step", axis=alt.Axis(tickCount=5))
 
 
 class Panel(NamedTuple):
@@ -64,15 +48,19 @@ class Chart(NamedTuple):
     rows: list[list[Panel]]
     own_legends: bool = False  # of each panel, in place of one for all
 
-    @property
-    def panels(self) -> list[Panel]:
-        """Give the panels of all rows."""
-        return [panel for row in self.rows for panel in row]
-
 
 def layers(*marks: alt.Chart, height: int = HEIGHT) -> alt.LayerChart:
     """Draw `marks` on one another."""
     return alt.LayerChart(layer=[*marks], height=height)
+
+
+def lines(
+    values: Sequence[Mapping[str, Any]], dots: bool = True, **encoding: Any
+) -> alt.LayerChart:
+    """Draw a line for each `run` of the values, with dots that answer to the pointer."""
+    chart = alt.Chart(alt.Data(values=values)).encode(detail="run:N", **encoding)
+    points = [chart.mark_circle(size=25, opacity=1, tooltip=True)] if dots else []
+    return layers(chart.mark_line(strokeWidth=1.5), *points)
 
 
 def colours(field: str, by_name: Mapping[str, str]) -> alt.Color:
@@ -106,37 +94,26 @@ def config(font: str) -> dict[str, Any]:
 
 
 def save_chart(stem: Path, chart: Chart) -> None:
-    """Write the chart as stem.png and stem.svg, its caveats at the top right.
-
-    Title, caption and caveats are also in the files' metadata, for readers who cannot see.
-    """
-    register_font()
-    svg = _framed(_numbered(vl_convert.vegalite_to_svg(specification(chart))), chart)
-    png = _with_texts(vl_convert.svg_to_png(svg, scale=DOTS), chart)
+    """Write the chart as stem.png and stem.svg, its caveats at the top right."""
+    vl_convert.register_font_directory(str(Path(matplotlib.get_data_path()) / "fonts/ttf"))
+    svg = _framed(_numbered(vl_convert.vegalite_to_svg(_side_by_side(chart))), chart)
+    png = vl_convert.svg_to_png(svg, scale=DOTS)
     for path, contents in zip(files(stem), (png, svg.encode()), strict=True):
         write_atomically(path, contents)
 
 
-@cache
-def register_font() -> None:
-    """Make vl_convert measure and draw text as on any other machine."""
-    vl_convert.register_font_directory(str(Path(matplotlib.get_data_path()) / "fonts/ttf"))
-
-
-def specification(chart: Chart) -> dict[str, Any]:
-    """Give the Vega-Lite of all panels of a file."""
+def _side_by_side(chart: Chart) -> dict[str, Any]:
+    """Give the Vega-Lite of all panels."""
     width = WIDTH if max(map(len, chart.rows)) > 1 else ALONE
+    how = "independent" if chart.own_legends else "shared"
     rows = [
-        alt.hconcat(*(panel.chart.properties(title=panel.title, width=width) for panel in row))
+        alt.hconcat(
+            *(panel.chart.properties(title=panel.title, width=width) for panel in row)
+        ).resolve_scale(color=how, strokeDash=how)
         for row in chart.rows
     ]
-    how = "independent" if chart.own_legends else "shared"
-    return (
-        alt.vconcat(*(row.resolve_scale(color=how, strokeDash=how) for row in rows))
-        .resolve_scale(color=how, strokeDash=how)
-        .configure(**config(FONT))
-        .to_dict()
-    )
+    every = alt.vconcat(*rows).resolve_scale(color=how, strokeDash=how)
+    return every.configure(**config(FONT)).to_dict()
 
 
 def _numbered(svg: str) -> str:
@@ -147,29 +124,17 @@ def _numbered(svg: str) -> str:
 
 
 def _framed(svg: str, chart: Chart) -> str:
-    """Put the title and the caveats above a chart, the caption below it."""
-    width, height = (
-        round(float(one))
-        for one in re.findall(r' (?:width|height)="([\d.]+)"', svg.partition(">")[0])
-    )
-    lines = [
-        line
-        for part in chart.caption.splitlines()
-        for line in textwrap.wrap(part, int(width / LETTER))
-    ]
-    description = described(chart.caption, chart.caveats)
+    """Put the title and the caveats above a drawing, the caption below it."""
+    sizes = re.findall(r' (?:width|height)="([\d.]+)"', svg.partition(">")[0])
+    width, height = (round(float(size)) for size in sizes)
+    wrapped = (textwrap.wrap(line, int(width / LETTER)) for line in chart.caption.splitlines())
     return FRAME.render(
-        **chart._asdict() | {"caption": lines, "description": description},
-        drawing=Markup(svg.replace("<svg ", f'<svg x="{EDGE}" y="{TOP}" ', 1)),
-        **{"width": width + 2 * EDGE, "edge": EDGE, "line": LINE, "bottom": TOP + height + LINE},
-        **{"font": FONT, "red": VERMILION, "quiet": QUIET},
+        chart=chart,
+        description=described(chart.caption, chart.caveats),
+        drawing=Markup(svg),
+        lines=[*chain.from_iterable(wrapped)],
+        width=width + 24,
+        bottom=height + 60,
+        font=FONT,
+        colours=NAMED,
     )
-
-
-def _with_texts(png: bytes, chart: Chart) -> bytes:
-    texts, buffer = PngInfo(), io.BytesIO()
-    texts.add_itxt("Title", chart.title)
-    texts.add_itxt("Description", described(chart.caption, chart.caveats))
-    with Image.open(io.BytesIO(png)) as image:
-        image.convert("RGB").save(buffer, "PNG", pnginfo=texts)
-    return buffer.getvalue()

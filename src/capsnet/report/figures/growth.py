@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from capsnet.report.figures.chart import Chart, Panel, colours, layers
+from capsnet.report.figures.chart import Chart, Panel, colours, lines
 from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.tables.speed import machine, step_seconds
 
@@ -37,7 +37,7 @@ def _values(point: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         measured = point["measured"][path]
         if measured["peak_mib"] is not None:
             yield {
-                "implementation": path,
+                "run": path,
                 "varied": point["varied"],
                 "size": point["value"],
                 "seconds": step_seconds(measured["timings"]),
@@ -49,9 +49,10 @@ def _panel(values: list[dict[str, Any]], field: str) -> Panel:
     sizes = sorted({value["size"] for value in values})
     axis = alt.Axis(values=sizes, format="d", labelOverlap="greedy", labelSeparation=5)
     title, scale = NAMES[values[0]["varied"]], alt.Scale(zero=False, nice=False, padding=10)
-    chart = alt.Chart(alt.Data(values=values)).encode(
+    drawn = lines(
+        values,
         x=alt.X("size:Q", title=title, scale=scale, axis=axis),
         y=alt.Y(f"{field}:Q", title=FIELDS[field]),
-        color=colours("implementation", PATHS),
+        color=colours("run", PATHS),
     )
-    return Panel("", layers(chart.mark_line(strokeWidth=1.5), chart.mark_circle(opacity=1)))
+    return Panel("", drawn)

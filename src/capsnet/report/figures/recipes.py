@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from capsnet.report.analysis.runs import RunResult, caption, caveats
-from capsnet.report.figures.chart import Chart, Panel, colours, layers
+from capsnet.report.figures.chart import STEP, Chart, Panel, colours, lines
 from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.figures.training_curves import ERROR, called, logged
 from capsnet.report.tables.recipes import RELEASED, TEXT
@@ -24,16 +24,11 @@ def figure_recipes(runs: Sequence[RunResult]) -> Chart | None:
         for run in able
         for step, percent in logged(run)[ERROR].tolist()
     ]
-    title = "Two recipes: which learns faster"
-    return Chart(title, caption(able, REMARK), caveats(able), [[Panel("", _lines(values))]])
-
-
-def _lines(values: list[dict[str, str | int | float]]) -> alt.LayerChart:
-    chart = alt.Chart(alt.Data(values=values)).encode(
-        x=alt.X("step:Q", title="training step", axis=alt.Axis(tickCount=5)),
+    drawn = lines(
+        values,
+        x=STEP,
         y=alt.Y("error:Q", title="validation error, %"),
         color=colours("recipe", COLOURS),
-        detail="run:N",
-        tooltip=["run:N", "step:Q", alt.Tooltip("error:Q", format=".3~g")],
     )
-    return layers(chart.mark_line(strokeWidth=1.5), chart.mark_circle(size=25, opacity=1))
+    title = "Two recipes: which learns faster"
+    return Chart(title, caption(able, REMARK), caveats(able), [[Panel("", drawn)]])

@@ -6,7 +6,7 @@ from itertools import cycle
 import altair as alt
 
 from capsnet.report.analysis.runs import RunResult, by_dataset, caption, caveats
-from capsnet.report.figures.chart import Chart, Panel, colours, layers, logarithmic
+from capsnet.report.figures.chart import STEP, Chart, Panel, colours, lines, logarithmic
 from capsnet.report.figures.style import COLOURS, DASHES
 from capsnet.report.figures.training_curves import CHANGE, SMOOTH, called, smoothed
 
@@ -51,14 +51,14 @@ def _while_training(runs: Sequence[RunResult]) -> list[Panel]:
         for step, one in smoothed(run.curve(name.removeprefix("curve."))).tolist()
     ]
     names = sorted({value["iteration"] for value in values}, key=lambda name: int(name[10:]))
-    chart = alt.Chart(alt.Data(values=values)).mark_line(strokeWidth=1.5)
-    lines = chart.encode(
-        x=alt.X("step:Q", title="training step", axis=alt.Axis(tickCount=5)),
+    drawn = lines(
+        values,
+        dots=False,
+        x=STEP,
         y=alt.Y("change:Q", title=TITLE, axis=alt.Axis(tickCount=5)),
         color=colours("iteration", dict(zip(names, cycle(COLOURS), strict=False))),
-        detail="run:N",
     )
-    return [Panel("while training", layers(lines))] * bool(values)
+    return [Panel("while training", drawn)] * bool(values)
 
 
 def _after_training(runs: Sequence[RunResult]) -> Panel:
@@ -73,13 +73,11 @@ def _after_training(runs: Sequence[RunResult]) -> Panel:
     ]
     dash = alt.Scale(domain=[*named], range=[dashes[run.dataset] for run in named.values()])
     legend = alt.Legend(title=None) if len(named) > 1 else None
-    chart = alt.Chart(alt.Data(values=values)).encode(
+    drawn = lines(
+        values,
         x=alt.X("iteration:Q", title="routing iteration", axis=alt.Axis(tickMinStep=1)),
         y=alt.Y("change:Q", **logarithmic(TITLE)),
         color=colours("network", {name: run.colour for name, run in named.items()}),
         strokeDash=alt.StrokeDash("network:N", scale=dash, legend=legend),
-        detail="run:N",
-        tooltip=["run:N", "iteration:Q", alt.Tooltip("change:Q", format=".3~g")],
     )
-    lines = chart.mark_line(strokeWidth=1.5)
-    return Panel("after training", layers(lines, chart.mark_circle(size=25, opacity=1)))
+    return Panel("after training", drawn)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsnet.report.analysis.runs import RunResult, by_dataset, caption, caveats, labels
-from capsnet.report.figures.chart import Chart, Panel, colours, layers, logarithmic
+from capsnet.report.figures.chart import STEP, Chart, Panel, colours, layers, logarithmic
 from capsnet.report.figures.style import COLOURS, DASHES, SOLID
 
 ERROR, LOSS, ENTROPY = "validation/error", "train/loss", "train/cross_entropy"
@@ -117,7 +117,7 @@ def _encoded(
     return (
         alt.Chart(alt.Data(values=values))
         .encode(
-            x=alt.X("step:Q", title="training step", axis=alt.Axis(tickCount=5)),
+            x=STEP,
             y=alt.Y("value:Q", **logarithmic(title)),
             color=colours("network", series(runs)),
             strokeDash=alt.StrokeDash("recipe:N", scale=scale, legend=None),

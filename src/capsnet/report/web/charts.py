@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import altair as alt
@@ -30,7 +31,7 @@ def embedded(name: str, chart: Chart) -> list[Embedded]:
     description = f"{chart.title}: {chart.caption}"
     return [
         Embedded(f"{name}-{place}", panel.title, description, [], spec(panel.chart))
-        for place, panel in enumerate(chart.panels)
+        for place, panel in enumerate(chain.from_iterable(chart.rows))
     ]
 
 
