@@ -493,5 +493,5 @@ def test_the_wheel_holds_what_the_page_is_made_of(tmp_path: Path) -> None:
     subprocess.run(build, cwd=PROJECT, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
-        held = {Path(name).name for name in packed.namelist() if "/report/web/" in name}
-    assert held >= {"template.html", "style.css", "script.js", "write.py"}
+        held = {Path(name).name for name in packed.namelist() if "/report/" in name}
+    assert held >= {"template.html", "style.css", "script.js", "write.py", "frame.svg"}
