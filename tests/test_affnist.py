@@ -11,10 +11,14 @@ from capsnet.records.record import Record, outcome, read_arrays, write_arrays
 from capsnet.report.analysis import numbers, plan
 from capsnet.report.analysis.equal_error import at_clean_error, points
 from capsnet.report.analysis.runs import RunResult
-from capsnet.report.tables.affnist import equal_error_table, figure_affnist
+from capsnet.report.figures.affnist import figure_affnist
+from capsnet.report.figures.chart import save_chart
+from capsnet.report.figures.style import BLACK, VERMILION
+from capsnet.report.tables.affnist import equal_error_table
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.document import extra_tables
 from capsnet.report.tables.paper_tables import paper_table
+from helpers.drawn import panels, words
 from helpers.records import record
 
 STEPS = np.arange(1500, 13_001, 500.0)
@@ -135,17 +139,22 @@ def test_the_figure_marks_two_networks_of_the_paper(
     runs: dict[Path, Record], tmp_path: Path
 ) -> None:
     shown = [RunResult(one, read_arrays(path)) for path, one in runs.items()][:2]
-    assert figure_affnist(tmp_path / "figure", shown)
-    told = (tmp_path / "figure.svg").read_text()
-    for words in (
-        "paper, CNN",
-        "paper, CapsNet",
-        "3 iterations, decoder, seed 0",
-        "baseline, seed 0",
-    ):
-        assert words in told
-    assert not figure_affnist(tmp_path / "none", [RunResult(record(), {})])
-    assert not (tmp_path / "none.svg").exists()
+    chart = figure_affnist(shown)
+    assert chart is not None
+    save_chart(tmp_path / "figure", chart)
+    for name in ("paper, CNN", "paper, CapsNet", "3 iterations, decoder", "baseline"):
+        assert name in words(tmp_path / "figure.svg")
+    [panel] = panels(tmp_path / "figure.svg")
+    published = {BLACK: (0.78, 34), VERMILION: (0.77, 21)}
+    for run, (colour, errors) in zip(shown, published.items(), strict=True):
+        [line] = panel.lines(colour)
+        np.testing.assert_allclose(line, points(run.arrays)[:, 1:], rtol=2e-3)
+        estimate = at_clean_error(points(run.arrays), 0.775)
+        assert estimate is not None
+        ring, diamond = panel.points(colour, by="stroke")
+        assert ring == pytest.approx((0.775, estimate.percent), rel=2e-3)
+        assert diamond == pytest.approx(errors, rel=2e-3)
+    assert figure_affnist([RunResult(record(), {})]) is None
 
 
 def three_seeds(folder: Path, experiment: str, affine_falls: float) -> dict[Path, Record]:

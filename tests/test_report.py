@@ -38,6 +38,7 @@ from capsnet.report.analysis.answers import Answers, in_general
 from capsnet.report.analysis.paired_tests import mcnemar
 from capsnet.report.analysis.selection import exclusion_reason, longest, noise
 from capsnet.report.analysis.verdicts import pooled
+from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.tables import terminal
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table, used_table
@@ -46,6 +47,7 @@ from capsnet.report.tables.paper_tables import PaperRow, paper_table, verdict
 from capsnet.report.tables.recipes import recipes_table
 from capsnet.report.tables.speed import speed_tables
 from capsnet.report.tables.table import markdown
+from helpers.drawn import panels
 from helpers.records import of_schema_1, record
 from helpers.running import output
 
@@ -790,6 +792,10 @@ def test_growth_is_drawn_from_the_file_of_a_benchmark(tmp_path: Path) -> None:
     code, printed = output("report", "growth", "abacus.json", cwd=tmp_path)
     assert code == 0, printed
     drawn = (tmp_path / "abacus-growth.svg").read_text()
+    *seconds, memory, _, _ = panels(tmp_path / "abacus-growth.svg")
+    for colour in (BLUE, VERMILION):  # the same made-up timings
+        assert seconds[0].points(colour) == pytest.approx(np.array([(32, 2), (1024, 2)]), rel=1e-3)
+        assert memory.points(colour) == pytest.approx(np.array([(32, 2), (1024, 2)]), rel=1e-3)
     words = ("Abacus, 2 threads", "batch", "image side", "routing iterations", "textbook", "1024")
     assert all(word in drawn for word in words)
     code, printed = output("report", "growth", "other.json", cwd=tmp_path)

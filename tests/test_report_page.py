@@ -22,16 +22,16 @@ from capsnet.records.record import Record, outcome, read_record, read_records, w
 from capsnet.report.analysis import plan
 from capsnet.report.analysis.runs import RunResult
 from capsnet.report.figures.draw import draw
-from capsnet.report.figures.style import save_figure
+from capsnet.report.figures.style import NAMED, save_figure
+from capsnet.report.figures.training_curves import CHANGE, WORDS
 from capsnet.report.tables import paper_tables
 from capsnet.report.tables.document import document, tables
 from capsnet.report.tables.paper_tables import PaperRow
 from capsnet.report.tables.sweep import means_table, runs_table, sweep_of
 from capsnet.report.tables.table import Column, Table
 from capsnet.report.tables.terminal import show
-from capsnet.report.web.curves import CHANGE, WORDS
-from capsnet.report.web.sweeping import sweeping
 from capsnet.report.web.write import page, write
+from helpers.drawn import panels
 from helpers.parsed import cells, parsed, text
 from helpers.records import record
 from helpers.running import output
@@ -158,10 +158,13 @@ def test_every_picture_says_what_it_shows(shown: Element) -> None:
     figures = [one.get("alt", "") for one in by_id(shown, "figures").iter("img")]
     titles = [re.match(r"(Figure [\w.]+|Training)", alt) for alt in figures]
     names = [title and title[0] for title in titles]
-    assert names == ["Figure 5", "Figure A.1", "Figure A.2", "Training"]
+    assert names == ["Figure 3", "Figure 5"]
     for alt in figures:
         assert "short schedule" in alt
         assert "500 of 500 steps" in alt
+    plots = {one.get("id"): one.get("aria-label", "") for one in shown.iter("div")}
+    assert plots["figure_a2-0"].startswith("Figure A.2: training loss, 1 and 3 iterations: ")
+    assert "500 of 500 steps" in plots["figure_a1-1"]
     [sheet] = by_id(shown, "data").iter("img")
     assert sheet.get("alt", "").startswith("shifted (mnist). 48 training digits")
 
@@ -361,7 +364,7 @@ def test_without_arrays_the_page_says_what_is_missing(project: Path) -> None:
     shown = parsed((project / "results/epochs5.html").read_text())
     absent = [text(one) for one in shown.iter("p") if one.get("class") == "absent"]
     assert [words.split(":")[0] for words in absent] == [
-        *("No curves", "No figures here", "No failures to show", "No contact sheets here")
+        *("No curves", "No pictures here", "No failures to show", "No contact sheets here")
     ]
     assert "2,344 of 2,344" in text(by_id(shown, "results"))
 
@@ -405,26 +408,6 @@ def test_a_sweep_is_shown_when_it_is_named(tmp_path: Path) -> None:
     assert "sweep" not in {one.get("id") for one in parsed(page(tmp_path / "results/made")).iter()}
     with pytest.raises(UserError, match="there are no results in"):
         page(tmp_path / "results/made", tmp_path / "elsewhere")
-
-
-def test_losses_of_two_recipes_are_two_charts() -> None:
-    """The text's margin loss is 20 times the released one by definition."""
-    runs = [
-        RunResult(
-            record(recipe=recipe, overrides=(f"schedule.learning_rate={rate}",)),
-            {"curve.train/loss": np.array([(1.0, loss)])},
-        )
-        for recipe, loss in (("released", 0.1), ("text", 2.0))
-        for rate in ("0.01", "0.001")
-    ]
-    error, *charts = sweeping(sweep_of(runs))
-    assert len(error.spec["data"]["values"]) == 4
-    assert [one.title for one in charts] == [
-        "Final training loss, recipe released",
-        "Final training loss, recipe text",
-    ]
-    drawn = [{value["loss"] for value in one.spec["data"]["values"]} for one in charts]
-    assert drawn == [{0.1}, {2.0}]
 
 
 @pytest.mark.slow
@@ -510,6 +493,38 @@ def contrast(one: str, other: str) -> float:
     return float((light + 0.05) / (dark + 0.05))
 
 
+def test_files_have_the_colours_of_the_light_page() -> None:
+    style = (WEB / "style.css").read_text()
+    light = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6}), #\w{6}\);", style))
+    assert {name: light[name].upper() for name in NAMED} == NAMED
+
+
+@pytest.mark.slow
+def test_no_chart_on_the_page_has_a_colour_that_is_the_same_in_the_dark(shown: Element) -> None:
+    for one in shown.iter("script"):
+        if one.get("type") == "application/json":
+            assert not re.search(r"#[0-9A-Fa-f]{6}", one.text or "")
+
+
+@pytest.mark.slow
+def test_the_page_draws_the_points_of_the_file(shown: Element, project: Path) -> None:
+    files = project / "results/steps500-figures"
+    specs = {
+        next(one.get("id", "") for one in figure.iter("div")): figure.findtext("script") or ""
+        for figure in by_id(shown, "figures").iter("figure")
+        if figure.get("class") == "chart"
+    }
+    assert [*specs] == ["figure_a1-0", "figure_a1-1", "figure_a2-0"]
+    for name, found in specs.items():
+        stem, _, place = name.partition("-")
+        axes = panels(files / f"{stem}.svg")[int(place)]
+        spec = json.loads(found)
+        y = spec["layer"][0]["encoding"]["y"]["field"]
+        values = [one[y] for one in spec["data"]["values"]]
+        drawn = [line[:, 1] for colour in NAMED.values() for line in axes.lines(colour)]
+        assert sorted(np.concatenate(drawn)) == pytest.approx(sorted(np.hstack(values)), rel=2e-3)
+
+
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_text_stands_out_from_what_is_behind_it(scheme: int) -> None:
     style = (WEB / "style.css").read_text()
@@ -529,5 +544,5 @@ def test_the_wheel_holds_what_the_page_is_made_of(tmp_path: Path) -> None:
     subprocess.run(build, cwd=PROJECT, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
-        held = {Path(name).name for name in packed.namelist() if "/report/web/" in name}
-    assert held >= {"template.html", "caveats.html", "style.css", "script.js", "write.py"}
+        held = {Path(name).name for name in packed.namelist() if "/report/" in name}
+    assert held >= {"template.html", "caveats.html", "style.css", "script.js", "frame.svg"}

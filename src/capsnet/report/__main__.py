@@ -3,6 +3,8 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,7 +137,8 @@ def data(root: Path, source: str, folder: Path) -> None:
 
 def figures(folder: Path) -> None:
     """The paper's figures of the runs in `folder`, as PNG and SVG beside it."""
-    from capsnet.report.figures.draw import draw
+    with _pipeline_extra():
+        from capsnet.report.figures.draw import draw
 
     for path in draw(folder, folder.with_name(f"{folder.name}-figures")):
         print(f"Drawn: {path}")
@@ -143,10 +146,9 @@ def figures(folder: Path) -> None:
 
 def page(folder: Path, swept: Path | None) -> None:
     """The report page of the records in `folder`, beside it."""
-    try:
+    with _pipeline_extra():
         from capsnet.report.web.write import write
-    except ImportError as error:
-        raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
+
     path = folder.with_name(f"{folder.name}.html")
     write(folder, path, swept)
     print(f"Written to {path}")
@@ -154,27 +156,39 @@ def page(folder: Path, swept: Path | None) -> None:
 
 def growth(file: Path) -> None:
     """Draw the growth of a step's time and memory. Raises UserError when `file` lacks it."""
-    from capsnet.report.figures.growth import figure_growth
-    from capsnet.report.figures.style import files
+    with _pipeline_extra():
+        from capsnet.report.figures.chart import save_chart
+        from capsnet.report.figures.growth import figure_growth
+        from capsnet.report.figures.style import files
 
     try:
-        told = json.loads(file.read_text())
+        benchmark = json.loads(file.read_text())
     except ValueError as error:
         raise UserError(f"{file} is no JSON file of a benchmark: {error}") from error
-    if "growth" not in told:
+    if "growth" not in benchmark:
         raise UserError(f"{file} holds no growth: run `python -m capsnet.benchmark growth` for it")
     stem = file.with_name(f"{file.stem}-growth")
-    figure_growth(stem, told)
+    save_chart(stem, figure_growth(benchmark))
     for path in files(stem):
         print(f"Drawn: {path}")
 
 
 def sweep(folder: Path) -> None:
     """Draw test error and training loss over the value that the runs below `folder` sweep."""
-    from capsnet.report.figures.draw import draw_sweep
+    with _pipeline_extra():
+        from capsnet.report.figures.draw import draw_sweep
 
     for path in draw_sweep(folder, folder):
         print(f"Drawn: {path}")
+
+
+@contextmanager
+def _pipeline_extra() -> Iterator[None]:
+    """Name the extra that has what an import within lacks."""
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
 
 
 if __name__ == "__main__":

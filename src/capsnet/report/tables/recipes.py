@@ -3,22 +3,16 @@
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import groupby
-from pathlib import Path
-
-from matplotlib.ticker import PercentFormatter
 
 from capsnet.records.record import Record
-from capsnet.report.analysis.runs import RunResult, caption, caveats
 from capsnet.report.analysis.selection import Pair, matched_pairs
 from capsnet.report.analysis.verdicts import Noise, pooled
-from capsnet.report.figures.style import BLUE, VERMILION, save_figure
 from capsnet.report.tables.pairs import PairsRow, comparing, errors
 from capsnet.report.tables.paper_tables import Runs
 from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Column, Table
 
 RELEASED, TEXT = "released", "text"
-COLOURS = {RELEASED: BLUE, TEXT: VERMILION}
 
 
 class RecipesRow(PairsRow):
@@ -71,24 +65,3 @@ RECIPE_COLUMNS: list[Column[RecipesRow]] = [
     Column("text, errors", lambda row: counts(row.records[::2])),
     *comparing("text lower by, % points (seeds)", "right alone: text, released (p of all seeds)"),
 ]
-
-
-def figure_recipes(stem: Path, runs: Sequence[RunResult]) -> bool:
-    """Validation error while training, a line a run; whether any two recipes have logged it."""
-    logged = [run for run in runs if len(run.curve("validation/error"))]
-    if {run.record.recipe for run in logged} != set(COLOURS):
-        return False
-    remark = (
-        "Errors on the first training digits, which were held out; the test digits play no part."
-    )
-    title = "Two recipes: which learns faster"
-    with save_figure(stem, (8, 4), title, caption(logged, remark), caveats(logged)) as figure:
-        axes = figure.subplots()
-        for run in logged:
-            style = {"color": COLOURS[run.record.recipe], "marker": ".", "linewidth": 1.2}
-            label = f"{run.record.recipe}, seed {run.record.seed}"
-            axes.plot(*run.curve("validation/error").T, **style, label=label)
-        axes.set(xlabel="training step", ylabel="validation error", ylim=(0, None))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.legend()
-    return True

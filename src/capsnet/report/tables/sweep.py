@@ -1,6 +1,6 @@
 """A sweep over one value: does the test error rise while the training loss still falls?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -19,8 +19,6 @@ REMARK = (
     "Points: a run each, with its 95 % interval. Lines: means over seeds. Final training "
     f"loss: mean of the last {100 * LAST:.0f} % of the logged points."
 )
-SPREAD = 0.25  # of the distance between two values: over this the seeds are spread
-LINEAR = 30  # times the smallest value: above this, whole numbers are evenly spaced instead
 
 
 @dataclass(frozen=True)
@@ -65,22 +63,6 @@ class Sweep:
         """Group the seeds of each value, of runs of one series."""
         grouped = groupby(runs, lambda run: settings(run)[self.key])
         return {value: list(group) for value, group in grouped}
-
-    def places(self) -> dict[str, float]:
-        """Place values on an axis: whole numbers where they are, all others evenly spaced."""
-        numbers = [_number(value) for value in self.values]
-        whole = [number for number in numbers if number is not None and number % 1 == 0]
-        if len(whole) == len(numbers) and max(whole) <= LINEAR * max(1, min(whole)):
-            return dict(zip(self.values, whole, strict=True))
-        return {value: float(place) for place, value in enumerate(self.values)}
-
-    def spread(self, runs: Sequence[RunResult]) -> Iterator[tuple[float, RunResult]]:
-        """Place each run of a series at its value, its seeds a little apart."""
-        places = self.places()
-        for value, group in self.by_value(runs).items():
-            step = SPREAD / len(group)
-            for place, run in enumerate(group):
-                yield places[value] + (place - (len(group) - 1) / 2) * step, run
 
 
 def sweep_of(runs: Sequence[RunResult]) -> Sweep:

@@ -45,7 +45,7 @@ class PageTable(NamedTuple):
     """A table as the template takes it.
 
     `at` is the index of the column that leads to the facts; `numeric` says of each column whether
-    it is numbers; `marks` are the caveats of all runs behind the table.
+    it is numbers; `caveats` are those of all runs behind the table.
     """
 
     title: str
@@ -53,7 +53,7 @@ class PageTable(NamedTuple):
     lines: list[PageRow]
     at: int
     numeric: list[bool]
-    marks: list[str]
+    caveats: list[str]
 
 
 def page_table(table: Table[Any]) -> PageTable:

@@ -11,20 +11,24 @@ from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.report.analysis.runs import RunResult, caveats, counted, read_runs
+from capsnet.report.figures.comparison import TITLE, comparison
+from capsnet.report.figures.draw import charts
+from capsnet.report.figures.sweep import figure_sweep
+from capsnet.report.figures.training_curves import SMOOTHED, metrics
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table
 from capsnet.report.tables.document import extra_tables, paper_tables
+from capsnet.report.tables.paper_tables import PaperRow
 from capsnet.report.tables.runs_table import runs_table as every_run
 from capsnet.report.tables.sweep import REMARK, Sweep, means_table, runs_table, sweep_of
+from capsnet.report.tables.table import Table
 from capsnet.report.web import images
 from capsnet.report.web.caveats import caveats as page_caveats
 from capsnet.report.web.caveats import summary
-from capsnet.report.web.charts import script
-from capsnet.report.web.comparison import comparison
-from capsnet.report.web.curves import SMOOTHED, curves, kinds, last, metrics
+from capsnet.report.web.charts import Embedded, embedded, script, spec
+from capsnet.report.web.curves import curves, last, networks
 from capsnet.report.web.render import rendered
-from capsnet.report.web.sweeping import legend, sweeping
-from capsnet.report.web.tables import hours, page_table
+from capsnet.report.web.tables import hours, page_table, table_caveats
 
 CITATION = Path("CITATION.bib")
 SECTIONS = {
@@ -105,21 +109,34 @@ def took(records: Sequence[Record]) -> str:
 def results(records: Mapping[Path, Record]) -> dict[str, Any]:
     """The tables, the paper's each with a chart where anything was run."""
     return {
-        "tables": [(page_table(one), comparison(one)) for one in paper_tables(records)],
+        "tables": [(page_table(one), compared(one)) for one in paper_tables(records)],
         "claims": page_table(claims_table(records, paper.CLAIMS)),
         "extras": [page_table(one) for one in extra_tables(records)],
         "every_run": page_table(every_run(records.values(), "Every run")),
     }
 
 
+def compared(table: Table[PaperRow]) -> Embedded | None:
+    """Chart one of the paper's tables. None where nothing was run."""
+    chart = comparison(table)
+    words = f"{table.title}: the paper's number and ours with its interval, as in the table below."
+    name = f"compared-{table.rows[0].result.experiment}"
+    return chart and Embedded(name, TITLE, words, table_caveats(table), spec(chart))
+
+
 def training(runs: Sequence[RunResult]) -> dict[str, Any]:
-    """Return the parts made from arrays: curves and failures."""
+    """Return the parts made from arrays: curves, figures and failures."""
     return {
         "curves": curves(runs),
         "metrics": metrics(runs),
-        "kinds": kinds(runs),
+        "networks": networks(runs),
         "last": page_table(last(runs)),
         "smoothed": SMOOTHED,
+        "charts": [
+            (chart, embedded(name, chart))
+            for name, chart in charts(runs).items()
+            if name != "curves"  # the page has them to choose from
+        ],
         "galleries": images.galleries(runs),
     }
 
@@ -127,10 +144,9 @@ def training(runs: Sequence[RunResult]) -> dict[str, Any]:
 def sweep_section(sweep: Sweep) -> dict[str, Any]:
     """Its charts and its numbers."""
     return {
-        "charts": sweeping(sweep),
-        "legend": legend(sweep),
-        "marks": caveats(sweep.runs),
-        "told": f"Swept: {sweep.label}. {REMARK}",
+        "charts": embedded("sweep", figure_sweep(sweep)),
+        "caveats": caveats(sweep.runs),
+        "description": f"Swept: {sweep.label}. {REMARK}",
         "tables": [page_table(means_table(sweep)), page_table(runs_table(sweep))],
     }
 

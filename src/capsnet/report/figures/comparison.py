@@ -6,30 +6,23 @@ from typing import Any
 
 import altair as alt
 
+from capsnet.report.figures.chart import layers, logarithmic
+from capsnet.report.figures.style import ACCENT, INK
 from capsnet.report.tables.paper_tables import PaperRow
 from capsnet.report.tables.table import Table
-from capsnet.report.web.charts import ACCENT, INK, Chart, drawn
-from capsnet.report.web.tables import table_caveats
 
 TITLE = "◇ the paper's number, ● ours with its 95 % interval for digits in general"
-TICKS = [
-    digit * 10.0**power for power in range(-2, 2) for digit in (1, 1.5, 2, 3, 4, 5, 7)
-]  # percent
-LEAST = TICKS[0]  # where a logarithmic scale begins
+LEAST = 0.01  # percent: where the logarithmic scale begins
 ROW = 26  # pixels
 
 
-def comparison(table: Table[PaperRow]) -> Chart | None:
-    """Chart one of the paper's tables. None where nothing was run."""
+def comparison(table: Table[PaperRow]) -> alt.LayerChart | None:
+    """Draw one of the paper's tables. None where nothing was run."""
     values = [
         _value(row, dict(zip(table.names, cells, strict=True)))
         for row, cells in zip(table.rows, table.cells, strict=True)
     ]
-    if not any("ours" in value for value in values):
-        return None
-    told = f"{table.title}: the paper's number and ours with its interval, as in the table below."
-    name = f"compared-{table.rows[0].result.experiment}"
-    return Chart(name, TITLE, told, table_caveats(table), _drawn(table.names, values))
+    return _drawn(table.names, values) if any("ours" in value for value in values) else None
 
 
 def _value(row: PaperRow, value: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +35,7 @@ def _value(row: PaperRow, value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _drawn(columns: Sequence[str], values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _drawn(columns: Sequence[str], values: Sequence[dict[str, Any]]) -> alt.LayerChart:
     names = list(dict.fromkeys(value["row"] for value in values))
     shown = [alt.Tooltip(column, type="nominal") for column in columns]
     axis = alt.Axis(labelLimit=190, grid=True)
@@ -51,17 +44,13 @@ def _drawn(columns: Sequence[str], values: Sequence[dict[str, Any]]) -> dict[str
     )
     ours = every.transform_filter("isValid(datum.ours)")
     bars = ours.mark_rule(color=ACCENT, strokeWidth=2, opacity=0.6)
-    return drawn(
-        bars.encode(x=_percent("low"), x2="high:Q"),
-        ours.mark_circle(color=ACCENT, size=80, opacity=1).encode(x=_percent("ours")),
-        every.mark_point(shape="diamond", size=90, color=INK, opacity=1).encode(
-            x=_percent("paper")
-        ),
+
+    def percent(field: str) -> alt.X:
+        return alt.X(f"{field}:Q", **logarithmic("test error, %"))
+
+    return layers(
+        bars.encode(x=percent("low"), x2="high:Q"),
+        ours.mark_circle(color=ACCENT, size=80, opacity=1).encode(x=percent("ours")),
+        every.mark_point(shape="diamond", size=90, color=INK, opacity=1).encode(x=percent("paper")),
         height=ROW * len(names),
     )
-
-
-def _percent(field: str) -> alt.X:
-    scale = alt.Scale(type="log", nice=False, padding=16)
-    axis = alt.Axis(format="~g", values=TICKS, labelOverlap="greedy", labelSeparation=5)
-    return alt.X(f"{field}:Q", scale=scale, title="test error, %", axis=axis)
