@@ -30,7 +30,7 @@ from capsnet.report.tables.paper_tables import PaperRow
 from capsnet.report.tables.sweep import means_table, runs_table, sweep_of
 from capsnet.report.tables.table import Column, Table
 from capsnet.report.tables.terminal import show
-from capsnet.report.web.write import page, write
+from capsnet.report.web.write import CITATION, page, write
 from helpers.drawn import panels
 from helpers.parsed import cells, parsed, text
 from helpers.records import record
@@ -51,7 +51,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "results/steps500-data/shifted", (4, 2), "shifted (mnist)", "48 digits"
     ):
         pass
-    shutil.copy(PROJECT / "CITATION.bib", folder)
     return folder
 
 
@@ -69,7 +68,6 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
     shutil.copytree(PROJECT / "results/epochs2", tmp_path / "results/epochs2")
     kept, sweep = PROJECT / "results/steps500", tmp_path / "results/sweeps/iterations"
     shutil.copytree(kept, tmp_path / "results/steps500")
-    shutil.copy(PROJECT / "CITATION.bib", tmp_path)
     for path in kept.glob("multimnist_capsnet_*/*"):
         one = sweep / path.parent.name
         one.mkdir(parents=True, exist_ok=True)
@@ -442,7 +440,7 @@ def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:
 def test_how_to_cite_is_what_the_citation_files_say(shown: Element) -> None:
     cited = yaml.safe_load((PROJECT / "CITATION.cff").read_text())
     wanted = cited["preferred-citation"]
-    bibtex = (PROJECT / "CITATION.bib").read_text()
+    bibtex = CITATION.read_text()
     fields = dict(re.findall(r"^  (\w+) = \{(.*)\},$", bibtex, re.MULTILINE))
     people = [(one["given-names"], one["family-names"]) for one in wanted["authors"]]
     assert fields == {

@@ -30,7 +30,7 @@ from capsnet.report.web.curves import curves, last, networks
 from capsnet.report.web.render import rendered
 from capsnet.report.web.tables import hours, page_table, table_caveats
 
-CITATION = Path("CITATION.bib")
+CITATION = Path(__file__).with_name("CITATION.bib")
 SECTIONS = {
     "worth": "What these numbers are worth",
     "results": "Results",
@@ -89,15 +89,8 @@ def head(folder: Path, records: Sequence[Record], absent: set[str]) -> dict[str,
         "counted": f"{counted(len(records), 'run')} of {experiments}",
         "took": took(records),
         "paper_url": paper.URL,
-        "bibtex": bibtex(CITATION),
+        "bibtex": CITATION.read_text().strip(),
     }
-
-
-def bibtex(path: Path) -> str:
-    """Read how to cite the paper. Raises UserError when there is no such file."""
-    if not path.is_file():
-        raise UserError(f"{path} is missing: run this command in the project's folder")
-    return path.read_text().strip()
 
 
 def took(records: Sequence[Record]) -> str:
