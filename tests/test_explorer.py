@@ -17,22 +17,31 @@ from PIL import Image
 from torch.nn.functional import one_hot
 
 from capsnet.data.info import DatasetInfo
-from capsnet.data.loading import load_dataset
 from capsnet.data.storage import LabelledImages
 from capsnet.errors import UserError
 from capsnet.evaluation.figure_data import to_uint8
 from capsnet.explorer import __main__ as command
 from capsnet.explorer import drawing, inference, pictures
-from capsnet.explorer.checkpoint import caveats, describe, load_run
+from capsnet.explorer.checkpoint import LoadedRun, caveats, describe, load_run
 from capsnet.explorer.inference import Move
 from capsnet.explorer.page import show
+from capsnet.explorer.panels.input import (
+    DRAW,
+    PAIR,
+    TEST_SET,
+    describe_input,
+    picture_sources,
+)
+from capsnet.explorer.panels.lengths import verdict
+from capsnet.explorer.panels.pose import captioned_pictures
+from capsnet.explorer.panels.routing import axis, describe_shares, legend
 from capsnet.explorer.session import Query, Recompute, compute, view_sweep
 from capsnet.networks import CapsNet
 from capsnet.prepare import prepare
-from capsnet.records.weights import save_weights
 from capsnet.train import train
 from capsnet.training.factory import build_network
 from helpers import oracle
+from helpers.explored import CLASSES, NAMES, open_signs, prepare_signs, untrained
 from helpers.running import output, tiny
 
 
@@ -280,13 +289,6 @@ def test_curves_and_columns_stand_where_their_numbers_are() -> None:
     assert inference.most_variable(spread, 2).tolist() == [1, 2]
 
 
-def untrained(root: Path, folder: Path, *overrides: str, experiment: str) -> None:
-    """Weights that nobody has trained, and what a run would say of them."""
-    run = tiny(root, *overrides, experiment=experiment)
-    info = load_dataset(run).info
-    save_weights(build_network(run, info), run, folder)
-
-
 @pytest.fixture(scope="module")
 def root(data_root: Path) -> Path:
     prepare("multimnist-digits", data_root / "multimnist-digits", count=2)
@@ -378,6 +380,109 @@ def test_every_capsnet_can_be_looked_at(
         10,
     )
     assert len(result.classes) == len(query.labels)
+
+
+@pytest.fixture(scope="module")
+def signs(tmp_path_factory: pytest.TempPathFactory) -> tuple[LoadedRun, np.ndarray]:
+    """A network for coloured images of 43 classes, and one of them."""
+    folder = tmp_path_factory.mktemp("signs")
+    images = prepare_signs(folder)
+    open_signs(folder, folder / "run")
+    return load_run(folder / "run"), images[50]
+
+
+def test_coloured_images_of_many_classes_go_through_the_network(
+    signs: tuple[LoadedRun, np.ndarray],
+) -> None:
+    loaded, image = signs
+    network, x = loaded.network, torch.from_numpy(image[None]).float() / 255
+    result = compute(network, Query(inference.from_uint8(image), [7]), Recompute.PICTURE, None)
+    with torch.no_grad():
+        capsules, scores = network(x), network.class_scores(x)
+        u = network.primary_capsules(x).double().numpy()
+        [selected] = scores.argmax(1).tolist()
+        mask = one_hot(torch.tensor([selected]), CLASSES).float()
+        drawn = network.reconstruct(capsules, mask)[0].permute(1, 2, 0).numpy() * 255
+    found = result.activations
+    assert torch.allclose(found.capsules, capsules[0], atol=1e-6)
+    assert np.allclose(found.lengths[-1], scores[0], atol=1e-6)
+    weight, bias = network.class_capsules.weight, network.class_capsules.bias
+    assert bias is not None
+    steps = oracle.routing(u, weight.detach().double().numpy(), 3, bias.detach().double().numpy())
+    flat = found.couplings.reshape(3, -1, CLASSES)
+    assert np.allclose(flat, [step.couplings[0] for step in steps], atol=1e-6)
+    corner = primary_capsule(network, x[0].numpy(), (0, 7, 9))
+    assert np.allclose(u.reshape(*found.couplings.shape[1:4], 8)[0, 7, 9], corner, atol=1e-5)
+    assert result.selected == selected
+    assert np.abs(result.reconstructions[0] - drawn).max() <= 1
+    view = view_sweep(network, result, None)
+    assert np.array_equal(view.sweep.inputs[10], x[0].numpy())
+    assert np.abs(view.strip[3] - drawn).max() <= 1
+    assert np.abs(result.ends[:, :, :, :, 0].astype(int) - result.ends[..., 1]).max() > 0
+
+
+def test_coloured_images_of_many_classes_are_shown_by_name(
+    signs: tuple[LoadedRun, np.ndarray],
+) -> None:
+    loaded, image = signs
+    picture = inference.from_uint8(image)
+    result = compute(loaded.network, Query(picture, [7], chosen=0), Recompute.PICTURE, None)
+    (caption, drawn), (label, shown) = captioned_pictures(result, loaded)
+    assert (caption, label) == (f"reconstruction of {NAMES[0]}", "input")
+    assert np.array_equal(drawn, result.reconstructions[0])
+    assert np.array_equal(shown, image.transpose(1, 2, 0))
+    scores = np.eye(CLASSES)[7]
+    assert verdict(loaded, scores, [7]) == "Answer: sign 7, right"
+    assert verdict(loaded, scores, [8]) == "Answer: sign 7, wrong: it is sign 8"
+    assert axis(NAMES) == "<span>&lt;speed &amp; limit&gt;</span><span>… sign 42</span>"
+    shares = np.array([[[0.02, 0.06]]])
+    assert describe_shares(NAMES[0], shares).startswith("to &lt;speed &amp; limit&gt;: mean")
+    assert "0.0233, the equal share" in legend([NAMES[0]], CLASSES, 0.01, 0.06)
+    assert list(picture_sources(loaded)) == [TEST_SET]  # nobody draws in colour
+    assert "32×36 pixels of 3 channels" in describe_input(loaded, [TEST_SET])
+    assert caveats(loaded) == ["demo", "short schedule"]  # by its width
+    full = replace(loaded.run, model=replace(loaded.run.model, width=1.0))
+    assert caveats(loaded._replace(run=full)) == ["short schedule"]
+
+
+def test_other_channels_are_shown_side_by_side() -> None:
+    picture = noise(2, 20, 24)
+    drawn = small(image=(2, 20, 24), classes=5)
+    result = compute(drawn, Query(picture, []), Recompute.PICTURE, None)
+    beside = np.round(np.hstack(list(picture)) * 255)
+    assert np.array_equal(inference.pixels(picture), beside)
+    assert result.reconstructions[0].shape == beside.shape
+
+
+@pytest.mark.slow
+def test_pairs_are_laid_by_hand_where_a_network_learned_pairs(root: Path, tmp_path: Path) -> None:
+    untrained(root, tmp_path, experiment="multimnist_capsnet_r3_recon")
+    loaded = load_run(tmp_path)
+    assert list(picture_sources(loaded)) == [TEST_SET, DRAW, PAIR]
+    singles = loaded.singles
+    assert singles is not None
+    labels = singles.test_labels
+    other = int(np.flatnonzero(labels != labels[0])[0])  # MultiMNIST pairs two classes
+    expected = np.zeros((36, 36), int)  # as far apart as in training: by 4 pixels each
+    expected[:28, :28] += singles.test_images[0, 0]
+    expected[8:, 8:] += singles.test_images[other, 0]
+
+    async def visit() -> str:
+        async def page() -> None:
+            await show(loaded)
+
+        async with user_simulation(page) as user:
+            await user.open("/")
+            [toggle] = user.find(kind=ui.toggle).elements
+            toggle.set_value(PAIR)
+            await user.should_see(f"label {labels[0]} and {labels[other]}", retries=40)
+            return next(
+                element.props["src"]
+                for element in user.find(kind=ui.element).elements
+                if element.props.get("alt") == "the picture as the network gets it"
+            )
+
+    assert np.array_equal(shown(asyncio.run(visit())), expected.clip(max=255))
 
 
 @pytest.mark.parametrize(

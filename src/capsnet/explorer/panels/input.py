@@ -1,6 +1,7 @@
 """Panel: a picture from the test set, from a pen, or of two test images on top of each other."""
 
 import random
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -197,7 +198,7 @@ class Input:
         """Show the picture, moved as the sliders of the last panel say."""
         labels = result.query.labels
         self.picture.put(inference.pixels(result.activations.picture))
-        known = f"label {self.loaded.names(labels)}" if labels else "no label"
+        known = f"label {escape(self.loaded.names(labels))}" if labels else "no label"
         still = "" if result.query.move == STILL else " · moved by the sliders below"
         self.caption.content = f"as the network gets it · {known}{still}"
 
