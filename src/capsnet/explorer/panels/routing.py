@@ -13,7 +13,7 @@ from capsnet.explorer.inference import capsule_grid
 from capsnet.explorer.session import Result
 from capsnet.explorer.widgets import Image, box, colours, html, panel
 
-ACROSS = 8  # tiles in a row
+FEWEST, ACROSS = 4, 8  # places for tiles in a row: a single tile would fill the panel
 
 
 class Routing:
@@ -88,7 +88,7 @@ def draw_couplings(
         tiles = pictures.contest(shares[0], shares[1], 1 / count, high)
     else:
         tiles = pictures.shares(shares[0], low, 1 / count, high)
-    return pictures.tiled(tiles, min(types, ACROSS))
+    return pictures.tiled(tiles, min(max(types, FEWEST), ACROSS))
 
 
 def legend(names: list[str], classes: int, low: float, high: float) -> str:
