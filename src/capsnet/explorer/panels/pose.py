@@ -36,7 +36,9 @@ class Pose:
                 self.undo = ui.button("Undo all changes", on_click=self.reset)
                 self.undo.props("flat dense no-caps")
             with box("numbers"):
-                self.rows = [Row(place, self._moved, loaded.ink) for place in range(loaded.dim)]
+                self.rows = [
+                    CapsuleRow(place, self._moved, loaded.ink) for place in range(loaded.dim)
+                ]
 
     def _figure(self, name: str) -> tuple[Element, Image, ui.label]:
         with ui.element("figure").classes(name) as figure:
@@ -102,7 +104,7 @@ def captioned_pictures(result: Result, loaded: LoadedRun) -> list[tuple[str, Pix
     return shown
 
 
-class Row:
+class CapsuleRow:
     """One number of a capsule: its slider between the pictures of its ends."""
 
     def __init__(self, place: int, moved: Any, ink: bool) -> None:
