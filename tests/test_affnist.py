@@ -8,17 +8,22 @@ from numpy.typing import NDArray
 
 from capsnet import paper
 from capsnet.records.record import Record, outcome, read_arrays, write_arrays
-from capsnet.report.analysis import plan
+from capsnet.report.analysis import numbers, plan
 from capsnet.report.analysis.equal_error import at_clean_error, points
 from capsnet.report.analysis.runs import RunResult
-from capsnet.report.tables.affnist import COLUMNS, equal_error_table, figure_affnist
+from capsnet.report.figures.affnist import figure_affnist
+from capsnet.report.figures.chart import save_chart
+from capsnet.report.figures.style import BLACK, VERMILION
+from capsnet.report.tables.affnist import equal_error_table
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.document import extra_tables
-from capsnet.report.tables.paper_rows import paper_table
+from capsnet.report.tables.paper_tables import paper_table
+from helpers.drawn import panels, words
 from helpers.records import record
 
 STEPS = np.arange(1500, 13_001, 500.0)
 DIGITS = 10_000
+AFFNIST = paper.TABLES[-1]
 
 
 def power_law(clean_falls: float = 0.6, affine_falls: float = 0.3) -> NDArray[np.float64]:
@@ -115,8 +120,11 @@ def runs(tmp_path: Path) -> dict[Path, Record]:
 
 def test_the_table_has_a_line_a_run_and_the_end_beside_it(runs: dict[Path, Record]) -> None:
     plain = {path: one for path, one in runs.items() if one.experiment.startswith("affnist")}
-    columns, baseline, capsnet = equal_error_table(plain)
-    assert columns == COLUMNS
+    table = equal_error_table(plain)
+    baseline, capsnet = table.cells
+    assert table.names[2:6] == tuple(
+        f"affNIST % at {target} % clean" for target in ("2", "1.5", "1", "0.775")
+    )
     assert baseline[0] == "affnist_baseline, seed 0"
     first, *others = capsnet[2:6]
     assert first == f"{known(2):.1f} extrapolated"
@@ -124,24 +132,29 @@ def test_the_table_has_a_line_a_run_and_the_end_beside_it(runs: dict[Path, Recor
     assert [float(one) for one in others] == pytest.approx(expected, abs=0.15)  # whole counts
     assert capsnet[6:] == ("24", "0.60", "21.00", "300,000 of 300,000, stopped")
     assert float(baseline[5]) > float(capsnet[5])
-    assert "affNIST at equal clean test error" in extra_tables(plain)
+    assert "affNIST at equal clean test error" in {one.title for one in extra_tables(plain)}
 
 
-def test_the_figure_marks_the_paper_s_two_networks(
+def test_the_figure_marks_two_networks_of_the_paper(
     runs: dict[Path, Record], tmp_path: Path
 ) -> None:
     shown = [RunResult(one, read_arrays(path)) for path, one in runs.items()][:2]
-    assert figure_affnist(tmp_path / "figure", shown)
-    told = (tmp_path / "figure.svg").read_text()
-    for words in (
-        "paper, CNN",
-        "paper, CapsNet",
-        "3 iterations, decoder, seed 0",
-        "baseline, seed 0",
-    ):
-        assert words in told
-    assert not figure_affnist(tmp_path / "none", [RunResult(record(), {})])
-    assert not (tmp_path / "none.svg").exists()
+    chart = figure_affnist(shown)
+    assert chart is not None
+    save_chart(tmp_path / "figure", chart)
+    for name in ("paper, CNN", "paper, CapsNet", "3 iterations, decoder", "baseline"):
+        assert name in words(tmp_path / "figure.svg")
+    [panel] = panels(tmp_path / "figure.svg")
+    published = {BLACK: (0.78, 34), VERMILION: (0.77, 21)}
+    for run, (colour, errors) in zip(shown, published.items(), strict=True):
+        [line] = panel.lines(colour)
+        np.testing.assert_allclose(line, points(run.arrays)[:, 1:], rtol=2e-3)
+        estimate = at_clean_error(points(run.arrays), 0.775)
+        assert estimate is not None
+        ring, diamond = panel.points(colour, by="stroke")
+        assert ring == pytest.approx((0.775, estimate.percent), rel=2e-3)
+        assert diamond == pytest.approx(errors, rel=2e-3)
+    assert figure_affnist([RunResult(record(), {})]) is None
 
 
 def three_seeds(folder: Path, experiment: str, affine_falls: float) -> dict[Path, Record]:
@@ -181,9 +194,11 @@ def seeds(tmp_path: Path) -> dict[Path, Record]:
     return baseline | three_seeds(tmp_path, "affnist_capsnet", CAPSNET_FALLS)
 
 
-def test_a_row_s_verdict_is_on_the_error_at_equal_clean_error(seeds: dict[Path, Record]) -> None:
+def test_the_verdict_of_a_row_is_on_the_error_at_equal_clean_error(
+    seeds: dict[Path, Record],
+) -> None:
     """The paper has 34 % and 21 %; ours are about 35 % and 21 %, and 12 % at the stop."""
-    rows = paper_table(seeds, [row for row in paper.AFFNIST if row.test == "affnist"])[1:]
+    rows = paper_table(seeds, AFFNIST).cells[2:]
     for row, falls in zip(rows, (BASELINE_FALLS, CAPSNET_FALLS), strict=True):
         percents = known_of_seeds(falls)
         error, where = row[3].split(" (3) ")
@@ -200,27 +215,44 @@ def test_a_row_s_verdict_is_on_the_error_at_equal_clean_error(seeds: dict[Path, 
 
 def test_the_claim_is_on_it_too(seeds: dict[Path, Record]) -> None:
     claim = next(one for one in paper.CLAIMS if one.test == "affnist")
-    [line] = claims_table(seeds, [claim])[1:]
+    [line] = claims_table(seeds, [claim]).cells
     gain = np.mean(known_of_seeds(BASELINE_FALLS)) - np.mean(known_of_seeds(CAPSNET_FALLS))
     assert float(line[2].split()[0]) == pytest.approx(gain, abs=0.1)
     assert line[1] == f"reproduced (interim, {plan.quoted()})"
 
 
 def test_one_run_without_an_estimate_leaves_all_at_the_stop(seeds: dict[Path, Record]) -> None:
-    row, claim = paper.AFFNIST[-1], next(one for one in paper.CLAIMS if one.test == "affnist")
+    claim = next(one for one in paper.CLAIMS if one.test == "affnist")
     alone = [path for path in seeds if "capsnet" in path.name][-1]
     early = {name: one[:7] for name, one in arrays(power_law()).items()}  # to 1.0 % clean
     write_arrays(alone, early)
-    [line] = paper_table(seeds, [row])[1:]
+    line = paper_table(seeds, AFFNIST).cells[-1]
     assert line[3] == "12.00 ± 0.000 (3)"
     assert line[-1] == f"lower (interim, at the stop, {plan.quoted()})"
-    [line] = claims_table(seeds, [claim])[1:]
+    [line] = claims_table(seeds, [claim]).cells
     assert line[2].startswith("+0.00 ")
     assert line[1] == f"not reproduced (interim, at the stop, {plan.quoted()})"
 
 
+def test_arrays_are_read_once_for_all_rows_and_again_when_they_change(
+    seeds: dict[Path, Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> dict[str, NDArray[np.int64]]:
+        read.append(path)
+        return read_arrays(path)
+
+    monkeypatch.setattr(numbers, "read_arrays", counted)
+    assert paper_table(seeds, AFFNIST).cells == paper_table(seeds, AFFNIST).cells
+    assert sorted(read) == sorted(seeds)
+    write_arrays(read[0], arrays(power_law(affine_falls=0.5)))
+    assert len(numbers.points_of(read[0])) == len(STEPS)
+    assert sorted(read) == sorted([*seeds, read[0]])
+
+
 def test_the_table_has_means_over_seeds(seeds: dict[Path, Record]) -> None:
-    lines = equal_error_table(seeds)[1:]
+    lines = equal_error_table(seeds).cells
     assert [line[0] for line in lines[3::4]] == [
         "affnist_baseline, mean of 3 seeds",
         "affnist_capsnet, mean of 3 seeds",

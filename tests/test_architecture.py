@@ -1,6 +1,7 @@
 """The order of the packages: each imports only those before it, read from the sources."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ ORDER = (  # the packages, and the modules beside them
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
 CORE = ("functional", "metrics", "routing", "layers", "networks", "kernels")  # the paper, in torch
-HEAVY = {"torch", "torchvision", "pytorch_lightning", "wandb", "dvc", "sklearn"}
+HEAVY = {"torch", "torchvision", "pytorch_lightning", "wandb", "dvc", "sklearn", "polars"}
 
 
 def imports(path: Path, everywhere: bool) -> set[str]:
@@ -107,12 +108,25 @@ def test_only_the_datamodule_of_the_data_knows_lightning() -> None:
         assert knows == (path.name == "datamodule.py"), path
 
 
-def test_tables_need_nothing_of_what_draws_the_page() -> None:
+DRAWING = {"altair", "vl_convert", "jinja2", "markupsafe"}
+
+
+def test_only_figures_and_page_import_what_draws_them() -> None:
     for path in sources():
         tops = imports(path, everywhere=False)
+        assert path.parent.name in ("figures", "web") or not tops & DRAWING, path
         if path.parent.name != "web":
-            assert not tops & {"altair", "vl_convert", "jinja2", "markupsafe"}, path
             assert not any(module.startswith("capsnet.report.web") for module in tops), path
+
+
+def test_tables_need_nothing_of_what_draws_charts_and_page() -> None:
+    """Altair and Jinja come with an extra that `report table` works without."""
+    code = "import sys, capsnet.report.tables.document; print(*sys.modules)"
+    loaded = subprocess.run(
+        (sys.executable, "-c", code), check=True, capture_output=True, text=True
+    )
+    assert "capsnet.report.tables.claims" in loaded.stdout.split()
+    assert not DRAWING & {*loaded.stdout.split()}
 
 
 def test_the_explorer_computes_without_its_page() -> None:

@@ -143,7 +143,7 @@ def choices(run: config.Run) -> tuple[int, bool] | None:
 
 
 @pytest.mark.parametrize("row", paper.MNIST, ids=lambda row: row.experiment)
-def test_the_paper_s_rows_are_the_paper_s_networks_and_schedule(row: paper.Row) -> None:
+def test_rows_of_the_paper_have_its_networks_and_schedule(row: paper.PaperResult) -> None:
     run = composed(f"experiment={row.experiment}", "profile=paper")
     assert (run.data.source, run.data.shift, run.data.holdout) == ("mnist", 2, 0)
     assert (run.schedule.steps, run.schedule.batch) == (paper.STEPS, 128)
@@ -154,7 +154,7 @@ def test_the_paper_s_rows_are_the_paper_s_networks_and_schedule(row: paper.Row) 
 
 
 @pytest.mark.parametrize("row", paper.MULTIMNIST, ids=lambda row: row.experiment)
-def test_multimnist_decays_ten_times_slower(row: paper.Row) -> None:
+def test_multimnist_decays_ten_times_slower(row: paper.PaperResult) -> None:
     run = composed(f"experiment={row.experiment}", "profile=paper")
     assert (run.data.name, run.data.source) == ("multimnist", "mnist")
     assert run.schedule.decay_steps * run.schedule.decay_stretch == 20_000  # [P] on [C]
@@ -224,7 +224,7 @@ def test_a_stopping_rule_needs_validation_digits() -> None:
 
 
 def test_every_experiment_is_a_row_of_the_paper_or_an_ablation_and_never_both() -> None:
-    rows = {row.experiment for rows in paper.TABLES.values() for row in rows}
+    rows = {row.experiment for table in paper.TABLES for row in table.rows}
     ablations = {one.experiment for one in paper.ABLATIONS}
     assert rows | ablations == set(names("experiment"))
     assert not rows & ablations

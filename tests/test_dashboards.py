@@ -100,21 +100,23 @@ def test_charts_ask_for_columns_that_the_tables_have(
         assert set(chart["config"]["fieldSettings"].values()) <= set(page.table(key)[0])
 
 
-def test_the_bars_have_a_line_at_each_of_the_paper_s_numbers(
+def test_the_bars_have_a_line_at_each_number_of_the_paper(
     written: tuple[dict[str, Any], str],
 ) -> None:
     chart = written[0]["chart"]
     open_names = set(re.findall(r"\$\{(\w+):(\w+)\}", json.dumps(chart)))
     panes = [panel["config"] for panel in panels(written[0]["workspace"])]
     panes = [pane for pane in panes if "table" in pane.get("stringSettings", {})]
-    assert [pane["stringSettings"]["table"] for pane in panes] == list(paper.TABLES)
+    assert [pane["stringSettings"]["table"] for pane in panes] == [
+        table.title for table in paper.TABLES
+    ]
     for pane in panes:
         filled = {(kind, name) for kind in ("field", "string") for name in pane[f"{kind}Settings"]}
         assert filled == open_names
     expected = [
-        {"table": table, "row": row.name, "paper_percent": row.error_percent}
-        for table, rows in paper.TABLES.items()
-        for row in rows
+        {"table": table.title, "row": row.name, "paper_percent": row.error_percent}
+        for table in paper.TABLES
+        for row in table.rows
     ]
     bars, lines = chart["layer"]
     assert (bars["mark"]["type"], lines["mark"]["type"]) == ("bar", "rule")

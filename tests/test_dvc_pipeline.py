@@ -70,7 +70,7 @@ def test_the_table_is_there_and_a_second_call_runs_nothing(project: Path) -> Non
     assert page.count("affnist-generated") == 1
     assert page.count("not yet run") == 7
     drawn = sorted(path.name for path in (project / "results/demo-figures").glob("*.png"))
-    assert drawn == ["curves.png", "figure_a1.png"]  # no decoder but affNIST's was trained
+    assert drawn == ["curves.png", "figure_3.png", "figure_a1.png"]  # affNIST's has a decoder
     sheets = sorted(sheet.stem for sheet in (project / "results/demo-data").glob("*.png"))
     assert sheets == ["affnist", "enumerated", "expanded", "multimnist", "shifted"]
     assert "demo: 4 of 4 runs" in (project / "results/demo.html").read_text()
@@ -142,7 +142,7 @@ def test_plots_name_the_curves_of_all_runs(file: str) -> None:
 def test_words_re_run_no_training(project: Path) -> None:
     edit(project / "src/capsnet/functional.py", "The equations of the paper", "Equations")
     edit(project / "src/capsnet/functional.py", "# [P] section 4.1", "# [P]")
-    edit(project / "src/capsnet/report/tables.py", "For a file.", "For a Markdown file.")
+    edit(project / "src/capsnet/report/tables/table.py", "named columns", "columns")
     edit(project / "conf/experiment/mnist_capsnet_r3.yaml", "[P].", "[P]!")
     (project / "README.md").write_text("Other words")
     assert trained(repro(project)) == []

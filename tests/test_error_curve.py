@@ -163,9 +163,9 @@ class Brightest(torch.nn.Module):
 
 
 def test_processes_share_the_examples_and_have_the_sum() -> None:
-    images = torch.randint(0, 256, (37, 12, 12), generator=torch.Generator().manual_seed(0))
+    images = torch.randint(0, 256, (37, 1, 12, 12), generator=torch.Generator().manual_seed(0))
     split, module = UnshiftedImages(images.to(torch.uint8), torch.arange(37) % 10), Brightest()
-    said = images[:, :10].sum(2).argmax(1)
+    said = images[:, 0, :10].sum(2).argmax(1)
     shares: list[torch.Tensor] = []
 
     def counted(rank: int, world: int, whole: int) -> int:

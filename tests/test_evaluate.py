@@ -187,8 +187,8 @@ def test_no_code_of_a_pickle_runs(affine: Path, data_root: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("shape", "labels", "message"),
     [
-        ((20, 28, 28, 3), range(10), r"uint8 \(20, 28, 28, 3\), but must be uint8 .* one channel"),
-        ((20, 28, 28), range(5, 15), "label 10 is not from 0 to 9: networks have ten classes"),
+        ((20, 28, 28, 3), range(10), "images are 28×28×3, but their channels come first"),
+        ((20, 28, 28), range(5, 15), "label 10 is not from 0 to 9: the data have 10 classes"),
         ((21, 28, 28), range(10), r"labels are int64 \(20,\), but must be int64 \[21\]"),
         ((20, 16, 16), range(10), "not those of this network for 1×16×16 images"),
     ],

@@ -1,8 +1,10 @@
-"""Figures, read back: every picture stands in its place, every number and warning is told."""
+"""Figures, read back: every picture, every point, every caveat is where it belongs."""
 
 import base64
 import io
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,15 +14,21 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 from numpy.typing import NDArray
+from PIL import Image
 
+from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, write_arrays, write_record
 from capsnet.report.analysis.runs import RunResult, caption, caveats
-from capsnet.report.figures import curve_figures, draw, reconstruction_figures
-from capsnet.report.figures.style import BLUE, VERMILION
+from capsnet.report.figures import draw, reconstruction_figures
+from capsnet.report.figures.chart import DOTS, Chart, save_chart
+from capsnet.report.figures.recipes import figure_recipes
+from capsnet.report.figures.routing_changes import figure_a1
+from capsnet.report.figures.style import BLACK, BLUE, GREEN, VERMILION
 from capsnet.report.figures.sweep import figure_sweep
-from capsnet.report.tables.recipes import figure_recipes
+from capsnet.report.figures.training_curves import all_curves, figure_a2, smoothed
 from capsnet.report.tables.sweep import Sweep, sweep_of
+from helpers.drawn import Axes, panels, words
 from helpers.records import record
 from helpers.running import output
 
@@ -85,10 +93,11 @@ def placed(path: Path) -> list[Placed]:
     return sorted(found, key=lambda one: one[:2])
 
 
-def words(path: Path) -> str:
-    """All text of an SVG, a space where its lines break."""
-    texts = ElementTree.parse(path).iter(f"{SVG}text")
-    return " ".join("".join(text.itertext()) for text in texts)
+def saved(folder: Path, chart: Chart | None) -> list[Axes]:
+    """Write figure.png and figure.svg into `folder` and read the panels back."""
+    assert chart is not None
+    save_chart(folder / "figure", chart)
+    return panels(folder / "figure.svg")
 
 
 def triples(path: Path) -> list[str]:
@@ -190,6 +199,76 @@ def test_figure_5_overlays_red_and_green(tmp_path: Path) -> None:
         assert below.pixels[0, [0, -1]].tolist() == [[255, 0, 0], [0, 255, 0]]
 
 
+SIGNS = DatasetInfo("Signs", 3, 12, 12, tuple(f"road sign {i}" for i in range(43)))
+
+
+def signs() -> RunResult:
+    """Give a run on images in colour of 43 classes, of which figure 4 shows ten."""
+    arrays = {
+        "images": noise(3, 12, 12, 3),
+        "targets": np.array([[[42], [42], [9]], [[7], [7], [1]], [[5], [30], [8]]]),
+        "reconstructions": noise(3, 3, 1, 12, 12, 3),
+        "perturbed": noise(10, 4, 11, 6, 6, 3),
+    }
+    return RunResult(record(experiment="signs_capsnet", dataset=SIGNS), arrays)
+
+
+def test_figure_3_shows_colours_as_they_are_and_names_classes(tmp_path: Path) -> None:
+    run = signs()
+    reconstruction_figures.figure_3(tmp_path / "figure", run)
+    names = re.findall(r"\(road.*?\)", words(tmp_path / "figure.svg"))
+    assert names[:2] == ["(road si…, road si…, road si…)"] * 2  # eight characters each
+    pixels = [one.pixels for one in placed(tmp_path / "figure.svg")]
+    drawn = run.arrays["reconstructions"][[0, 1, 2, 2], [1, 1, 0, 1], 0]
+    for one, expected in zip(pixels, [*run.arrays["images"][[0, 1, 2, 2]], *drawn], strict=True):
+        np.testing.assert_array_equal(one, expected)
+
+
+def test_figure_4_has_a_block_for_each_class_in_its_array(tmp_path: Path) -> None:
+    run = signs()
+    short = run.record.dataset._replace(class_names=tuple(f"sign {i}" for i in range(43)))
+    named = RunResult(replace(run.record, dataset=short), run.arrays)
+    reconstruction_figures.figure_4(tmp_path / "figure", named)
+    texts = words(tmp_path / "figure.svg")
+    assert [f"sign {i}" in texts for i in range(12)] == [True] * 10 + [False] * 2
+    assert "the 4 dimensions" in texts
+    blocks = placed(tmp_path / "figure.svg")
+    assert len(blocks) == 10
+    for place, block in enumerate(blocks):
+        assert block.pixels.shape == (4 * 6, 11 * 6, 3)
+        np.testing.assert_array_equal(
+            block.pixels[6:12, 60:], run.arrays["perturbed"][place, 1, 10]
+        )
+
+
+def test_figure_5_adds_pictures_in_colour_by_their_brightness(tmp_path: Path) -> None:
+    run = signs()
+    arrays = run.arrays | {
+        "targets": np.array([[[2, 42], [2, 42], [2, 0]]]),
+        "images": noise(1, 12, 12, 3),
+        "reconstructions": noise(1, 3, 2, 12, 12, 3),
+    }
+    reconstruction_figures.figure_5(tmp_path / "figure", RunResult(run.record, arrays))
+    above, _, middle, _, below, _ = (one.pixels for one in placed(tmp_path / "figure.svg"))
+    np.testing.assert_array_equal(above, arrays["images"][0])
+    red, green = arrays["reconstructions"][0, 0]
+    np.testing.assert_allclose(middle[..., 0], red.mean(axis=-1), atol=0.5)
+    np.testing.assert_allclose(middle[..., 1], green.mean(axis=-1), atol=0.5)
+    assert (middle[..., 2] == 0).all()
+    np.testing.assert_array_equal(below[1:-1, 13:-1], green[1:-1, 1:-1])
+
+
+def test_each_data_set_has_its_own_pictures_and_curves(tmp_path: Path) -> None:
+    logged = {"curve.train/margin": curve(3, 2)}
+    runs = [RunResult(record(seed=seed), shown(RIGHT_AND_WRONG) | logged) for seed in (1, 0)]
+    other = RunResult(signs().record, signs().arrays | logged)
+    chosen = draw.pictures([other, *runs])
+    assert [*chosen] == ["figure_3", "figure_3-Signs", "figure_4"]
+    assert chosen["figure_3"] is runs[1]  # the lowest seed, on the data set of most runs
+    axes = saved(tmp_path, all_curves([other, *runs]))
+    assert [one.title.split(" (")[0] for one in axes] == ["MNIST", "Signs"]
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -201,20 +280,69 @@ def test_figure_5_overlays_red_and_green(tmp_path: Path) -> None:
         ({"steps_done": 400, "model": {"width": 0.5}}, ["demo", "short schedule"]),
     ],
 )
-def test_marks(changes: dict[str, Any], expected: list[str]) -> None:
+def test_caveats(changes: dict[str, Any], expected: list[str]) -> None:
     assert caveats([RunResult(record(), {}), RunResult(record(**changes), {})]) == expected
 
 
-def test_marks_and_caption_stand_in_the_figure(tmp_path: Path) -> None:
+def test_caveats_and_caption_are_in_pictures_and_charts(tmp_path: Path) -> None:
     small = record(tests={"test": outcome("uci-digits", 1, 500)}, steps_done=400, seed=7)
-    reconstruction_figures.figure_3(tmp_path / "small", RunResult(small, shown(RIGHT_AND_WRONG)))
-    told = words(tmp_path / "small.svg")
-    assert "demo · short schedule" in told
-    for fact in ("mnist_capsnet_r3_recon", "uci-digits", "released", "seed 7"):
-        assert fact in told
-    assert "400 of 300,000 steps" in told
-    reconstruction_figures.figure_3(tmp_path / "whole", RunResult(record(), shown(RIGHT_AND_WRONG)))
-    assert not re.search("demo|short", words(tmp_path / "whole.svg"))
+    for name, one in (("small", small), ("full", record())):
+        run = RunResult(one, shown(RIGHT_AND_WRONG) | trained())
+        reconstruction_figures.figure_3(tmp_path / f"{name}-pictures", run)
+        chart = figure_a1([run])
+        assert chart is not None
+        save_chart(tmp_path / f"{name}-chart", chart)
+    for kind in ("pictures", "chart"):
+        texts = words(tmp_path / f"small-{kind}.svg")
+        assert "demo · short schedule" in texts
+        for fact in ("mnist_capsnet_r3_recon", "uci-digits", "released", "seed 7"):
+            assert fact in texts
+        assert "400 of 300,000 steps" in texts
+        assert not re.search("demo|short", words(tmp_path / f"full-{kind}.svg"))
+
+
+def test_a_chart_s_caveats_are_at_its_top_right_in_both_files(tmp_path: Path) -> None:
+    run = RunResult(record(steps_done=400), trained())
+    saved(tmp_path, figure_a1([run]))
+    root = ElementTree.parse(tmp_path / "figure.svg").getroot()
+    [title, caveat, *caption] = root.findall(f"{SVG}text")
+    assert (title.text, caveat.text) == (
+        "Figure A.1: how much routing still changes",
+        "short schedule",
+    )
+    assert caveat.get("text-anchor") == "end"
+    assert float(caveat.attrib["x"]) == float(root.attrib["width"]) - float(title.attrib["x"])
+    assert caveat.attrib["y"] == title.attrib["y"]
+    assert all(float(line.attrib["y"]) > float(root.attrib["height"]) - 60 for line in caption)
+    assert root.findtext(f"{SVG}title") == title.text
+    described = "short schedule · mnist_capsnet_r3_recon · trained on mnist"
+    assert (root.findtext(f"{SVG}desc") or "").startswith(described)
+    with Image.open(tmp_path / "figure.png").convert("RGB") as image:
+        red = np.argwhere((np.array(image) == (0xD5, 0x5E, 0x00)).all(axis=-1))
+        top = red[red[:, 0] < 24 * DOTS]
+        assert image.width - 14 * DOTS < top[:, 1].max() < image.width - 8 * DOTS
+
+
+def test_a_chart_s_png_has_its_points_where_the_svg_has_them(tmp_path: Path) -> None:
+    saved(tmp_path, figure_sweep(sweep_of([swept("0.1", 0, 40), swept("0.2", 0, 80)])))
+    pixels = imread(tmp_path / "figure.png")
+    root = ElementTree.parse(tmp_path / "figure.svg").getroot()
+    found = list(dots(root))
+    assert len(found) == 4  # of two runs the error and the loss
+    for x, y in found:
+        red, green, blue = (255 * pixels[int(DOTS * y), int(DOTS * x), :3]).round().astype(int)
+        assert f"#{red:02X}{green:02X}{blue:02X}" == BLUE
+
+
+def dots(one: ElementTree.Element, x: float = 0, y: float = 0) -> Iterator[tuple[float, float]]:
+    """Where the circles of an SVG are on its page."""
+    x, y = x + float(one.get("x", 0)), y + float(one.get("y", 0))
+    for right, down in re.findall(r"translate\((.+),(.+)\)", one.get("transform", "")):
+        x, y = x + float(right), y + float(down)
+    if one.get("aria-roledescription") == "circle":
+        yield x, y
+    for child in one:
+        yield from dots(child, x, y)
 
 
 def test_captions_tell_all_that_differs() -> None:
@@ -225,52 +353,76 @@ def test_captions_tell_all_that_differs() -> None:
 
 def test_smoothing_is_a_running_mean() -> None:
     values = np.arange(80.0) ** 2
-    steps, means = curve_figures.smoothed(curve(*values)).T  # over 80 / 20 = 4 points
+    steps, means = smoothed(curve(*values)).T  # over 80 / 20 = 4 points
     where = int(np.flatnonzero(steps == 500)[0])  # the point at place 49 of the curve
     assert means[where] == pytest.approx(values[47:51].mean())
-    assert curve_figures.smoothed(curve(1, 1, 1))[:, 1].tolist() == [1, 1, 1]
-
-
-def heights(path: Path, colour: str) -> list[list[float]]:
-    """Return the heights of the points of each line of a colour, in an SVG."""
-    found = ElementTree.parse(path).iter(f"{SVG}path")
-    drawn = [one.attrib["d"] for one in found if f"stroke: {colour.lower()}" in styled(one)]
-    return [[float(pair) for pair in re.findall(r"[ML] \S+ (\S+)", line)] for line in drawn]
-
-
-def styled(element: ElementTree.Element) -> str:
-    return element.attrib.get("style", "").lower()
+    assert smoothed(curve(1, 1, 1))[:, 1].tolist() == [1, 1, 1]
 
 
 def test_figure_a1_is_straight_where_changes_fall_tenfold(tmp_path: Path) -> None:
     run = RunResult(record(), trained())
-    curve_figures.figure_a1(tmp_path / "figure", [run], [run])
-    told = words(tmp_path / "figure.svg")
-    assert "iteration 3" in told
-    assert "iteration 4" not in told
-    final = [line for line in heights(tmp_path / "figure.svg", run.colour) if len(line) == 10]
-    assert np.diff(final[0]) == pytest.approx(np.diff(final[0]).mean(), abs=0.01)
-    assert np.diff(final[0]).mean() > 0  # downwards
+    left, right = saved(tmp_path, figure_a1([run]))
+    texts = words(tmp_path / "figure.svg")
+    assert "iteration 3" in texts
+    assert "iteration 4" not in texts
+    places, changes = right.points(run.colour).T
+    assert places == pytest.approx(range(1, 11), abs=1e-3)
+    assert np.log10(changes) == pytest.approx(-places, abs=1e-3)
+    assert right.y.log
+    logged = smoothed(run.curve("curve.routing/change_3".removeprefix("curve.")))
+    for colour in (BLUE, VERMILION, GREEN):  # the same made-up values for each iteration
+        [line] = left.lines(colour)
+        np.testing.assert_allclose(line, logged, rtol=2e-3, atol=2e-3)
 
 
-@pytest.mark.slow
+def test_figure_a1_tells_data_sets_apart_by_dashes(tmp_path: Path) -> None:
+    runs = [RunResult(record(seed=seed), trained()) for seed in (0, 1)]
+    runs.append(RunResult(record(experiment="multimnist_capsnet_r3_recon"), trained()))
+    left, right = saved(tmp_path, figure_a1(runs))
+    assert len(left.lines(BLUE)) == 2  # the seeds on the data set of most runs
+    assert right.dashes(VERMILION) == {"1,0", "6,3"}
+    for name in ("MNIST, 3 iterations, decoder", "MultiMNIST, 3 iterations, decoder"):
+        assert name in words(tmp_path / "figure.svg")
+
+
+def test_figure_a2_compares_one_and_three_iterations(tmp_path: Path) -> None:
+    arrays = {r: trained(r) | {"curve.train/loss": curve(*[0.1 * r] * 30)} for r in (1, 2, 3)}
+    runs = [RunResult(routed(r), arrays[r]) for r in arrays]
+    [panel] = saved(tmp_path, figure_a2(runs))
+    assert panel.title == "MNIST"
+    for colour, loss in ((BLUE, 0.1), (VERMILION, 0.3)):
+        [line] = panel.lines(colour)
+        assert line[:, 1] == pytest.approx(loss, rel=1e-3)
+        assert (line[0, 0], line[-1, 0]) == pytest.approx((10, 300), abs=0.1)
+    assert panel.lines(GREEN) == []
+    assert figure_a2(runs[1:]) is None
+
+
 def test_losses_keep_baselines_and_capsnets_apart(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
     entropy = {"curve.train/cross_entropy": curve(3, 2, 1), "curve.train/loss": curve(3, 2, 1)}
     baseline = RunResult(record(experiment="mnist_baseline", model=model), entropy)
     affnist = RunResult(
-        record(experiment="affnist_capsnet"), trained() | {"curve.validation/error": curve(0.5)}
+        record(experiment="affnist_capsnet"),
+        trained() | {"curve.validation/error": curve(0.5, 0.1)},
     )
-    curve_figures.losses(tmp_path / "figure", [baseline, RunResult(record(), trained()), affnist])
-    told = words(tmp_path / "figure.svg")
-    dots = ElementTree.parse(tmp_path / "figure.svg").iter(f"{SVG}use")
-    assert any(affnist.colour.lower() in styled(dot) for dot in dots)  # a line has two points
-    for text in ("MNIST", "affNIST", "baselines: cross-entropy", "CapsNets: margin loss", "50%"):
-        assert text in told
-    assert "not comparable with cross-entropy" in told
-    assert "not comparable with margin loss" in told
-    assert "MultiMNIST" not in told
-    assert told.count("not logged") == 2  # of affNIST no baseline, of MNIST no validation
+    capsnet = RunResult(record(), trained())
+    margins, other, entropies, percents = saved(tmp_path, all_curves([baseline, capsnet, affnist]))
+    assert margins.title == "MNIST (not comparable with cross-entropy)"
+    assert other.title == "affNIST (not comparable with cross-entropy)"
+    assert entropies.title == "MNIST (not comparable with margin loss)"
+    assert percents.title == "affNIST"
+    for panel in (margins, other):
+        [line] = panel.lines(VERMILION)
+        np.testing.assert_allclose(line, smoothed(capsnet.curve("train/margin")), rtol=2e-3)
+        assert panel.lines(BLACK) == []
+    [line] = entropies.lines(BLACK)
+    np.testing.assert_allclose(line, curve(3, 2, 1), rtol=2e-3)
+    assert entropies.dashes(BLACK) == margins.dashes(VERMILION) == {"1,0"}
+    np.testing.assert_allclose(percents.points(VERMILION), [(10, 50), (20, 10)], rtol=2e-3)
+    texts = words(tmp_path / "figure.svg")
+    for text in ("baselines: cross-entropy", "CapsNets: margin loss", "validation error, %"):
+        assert text in texts
 
 
 @pytest.fixture(scope="module")
@@ -317,8 +469,13 @@ def test_figures_of_two_recipes_show_one_and_compare_both(tmp_path: Path) -> Non
     for name in ("curves", "figure_a1"):
         assert "recipe released" in words(tmp_path / f"{name}.svg")
         assert "seeds 0, 1" in words(tmp_path / f"{name}.svg")
-    for told in ("released, seed 0", "released, seed 1", "text, seed 7", "validation error"):
-        assert told in words(tmp_path / "recipes.svg")
+    [panel] = panels(tmp_path / "recipes.svg")
+    for colour, lines in ((BLUE, 2), (VERMILION, 1)):
+        assert len(panel.lines(colour)) == lines
+        for line in panel.lines(colour):
+            np.testing.assert_allclose(line, [(10, 4), (20, 2)], rtol=1e-3)
+    for name in ("released", "text", "validation error, %", "seeds 0, 1, 7"):
+        assert name in words(tmp_path / "recipes.svg")
 
 
 @pytest.mark.slow
@@ -333,14 +490,14 @@ def test_curves_are_named_by_what_was_set_by_hand_for_some(tmp_path: Path) -> No
     assert f"3 iterations, decoder, {rate}" in drawn
     assert drawn.count(steps) == 1  # in the caption
     assert "seeds 0, 1, 2" in drawn
-    assert [len(heights(tmp_path / "curves.svg", colour)) for colour in (VERMILION, BLUE)] == [3, 2]
+    [panel] = panels(tmp_path / "curves.svg")
+    assert [len(panel.lines(colour)) for colour in (VERMILION, BLUE)] == [2, 1]
 
 
-def test_no_figure_compares_recipes_of_which_one_was_not_validated(tmp_path: Path) -> None:
+def test_no_figure_compares_recipes_of_which_one_was_not_validated() -> None:
     validated = {"curve.validation/error": curve(0.04, 0.02)}
     runs = [RunResult(record(), validated), RunResult(record(recipe="text"), trained())]
-    assert not figure_recipes(tmp_path / "recipes", runs)
-    assert not list(tmp_path.iterdir())
+    assert figure_recipes(runs) is None
 
 
 def test_figures_without_arrays_are_left_out(tmp_path: Path) -> None:
@@ -360,9 +517,23 @@ def test_nothing_to_draw_gets_a_sentence(arguments: tuple[str, ...], tmp_path: P
 
 
 @pytest.mark.slow
+def test_figures_without_altair_get_a_sentence_and_tables_need_none(tmp_path: Path) -> None:
+    leave(tmp_path / "results/some", record(), trained())
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare/altair.py").write_text("raise ImportError('No module named altair')")
+    path = f"{tmp_path / 'bare'}:{os.environ.get('PYTHONPATH', '')}"
+    for arguments in (("figures", "--profile", "some"), ("sweep", "results/some"), ("growth", "x")):
+        code, printed = output("report", *arguments, cwd=tmp_path, PYTHONPATH=path)
+        sentence = "error: No module named altair: `pip install -e '.[pipeline]'` installs it\n"
+        assert (code, printed) == (1, sentence)
+    code, printed = output("report", "table", "--profile", "some", cwd=tmp_path, PYTHONPATH=path)
+    assert code == 0, printed
+
+
+@pytest.mark.slow
 def test_a_sweep_s_numbers(tmp_path: Path) -> None:
     for iterations, seed, errors in ((1, 0, 40), (1, 1, 60), (3, 0, 30)):
-        model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations}
+        model = {"name": "capsnet", "routing_iterations": iterations, "decoder": False}
         tests = {"test": outcome("mnist", errors, 10_000)}
         path = tmp_path / f"model.routing_iterations={iterations},seed={seed}" / "record.json"
         write_record(record(model=model, seed=seed, tests=tests), path)
@@ -388,6 +559,14 @@ def test_a_sweep_s_numbers(tmp_path: Path) -> None:
     drawn = words(tmp_path / "figure_sweep.svg")
     assert "routing iterations" in drawn
     assert "seeds 0, 1" in drawn
+    errors, losses = panels(tmp_path / "figure_sweep.svg")
+    places, percents = errors.points(BLUE).T
+    assert percents == pytest.approx((0.4, 0.6, 0.3), rel=1e-3)
+    assert (places[:2].mean(), places[0] < places[1]) == (pytest.approx(1, abs=0.01), True)
+    np.testing.assert_allclose(errors.lines(BLUE), [[(1, 0.5), (3, 0.3)]], atol=0.01)
+    bars = [(0.294, 0.544), (0.466, 0.771), (0.210, 0.428)]
+    np.testing.assert_allclose(errors.bars(BLUE), bars, atol=1e-3)
+    np.testing.assert_allclose(losses.lines(BLUE), [[(1, 0.5), (3, 1.5)]], atol=0.01)
 
 
 def test_what_differs_in_more_than_iterations_is_another_series() -> None:
@@ -429,26 +608,26 @@ def test_any_value_can_be_swept_and_the_legend_says_what_differs(tmp_path: Path)
     runs += [swept(rate, 0, 70, recipe="text") for rate in rates]
     sweep = sweep_of(runs)
     assert (sweep.key, sweep.values) == ("schedule.learning_rate", ["0.0001", "0.001", "0.01"])
-    assert sweep.places() == {"0.0001": 0, "0.001": 1, "0.01": 2}
     assert sweep.labels() == ["released", "text"]
-    figure_sweep(tmp_path / "figure", sweep)
+    axes = saved(tmp_path, figure_sweep(sweep))
     drawn = words(tmp_path / "figure.svg")
     assert "schedule.learning_rate=0.01, 0.0001, 0.001 · schedule.steps=20" in drawn
     assert "recipe released, text · schedule" in drawn
     assert drawn.count("60,000 mnist") == 0  # what all have in common is no legend
-    for panel in ("final training loss, recipe released", "final training loss, recipe text"):
-        assert panel in drawn
+    losses = {"Final training loss, recipe released": 0.1, "Final training loss, recipe text": 2.0}
+    assert [one.title for one in axes] == ["Test error, %", *losses]
+    for one, colour, loss in zip(axes[1:], (BLUE, VERMILION), losses.values(), strict=True):
+        assert one.points(colour)[:, 1] == pytest.approx(loss, rel=1e-3)
+        assert len(one.points(BLUE)) + len(one.points(VERMILION)) == len(one.points(colour))
 
 
 def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:
     many = {"test": outcome("mnist", 900, 10_000)}
     runs = [RunResult(record(), {}), RunResult(record(recipe="text", tests=many), {})]
-    figure_sweep(tmp_path / "figure", sweep_of(runs))
-    bars = [heights(tmp_path / "figure.svg", colour) for colour in (BLUE, VERMILION)]
-    few, more = (max(abs(np.ptp(line)) for line in lines) for lines in bars)
-    low, high = runs[0].record.tests["test"].interval_percent
-    lower, higher = many["test"].interval_percent
-    assert more / few == pytest.approx((higher - lower) / (high - low), rel=0.01)
+    [panel] = saved(tmp_path, figure_sweep(sweep_of(runs)))
+    for run, colour in zip(runs, (BLUE, VERMILION), strict=True):
+        [bar] = panel.bars(colour)
+        assert bar == pytest.approx(run.record.tests["test"].interval_percent, rel=1e-3)
 
 
 def test_a_folder_without_a_sweep_gets_a_sentence(tmp_path: Path) -> None:

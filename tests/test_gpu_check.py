@@ -77,7 +77,7 @@ def test_a_kernel_in_tf32_is_found_out() -> None:
     ]
 
 
-def test_the_sizes_are_the_paper_s_and_some_that_nothing_divides() -> None:
+def test_the_sizes_are_those_of_the_paper_and_some_that_nothing_divides() -> None:
     cases = exactness.cases(Sizes(), ["fast", "fused"])
     routed = {one.inputs[0].shape[:2] for one in cases if "routing" in one.name}
     assert routed == {(37, 1153), (128, 1152), (1000, 3200)}
@@ -172,7 +172,7 @@ def test_a_step_that_waits_is_found_and_named(monkeypatch: pytest.MonkeyPatch) -
         "fused routing is wrong here",
         "steps between those that are logged wait for the GPU, or could not be run",
     ]
-    assert tables.waits_table(told["waits"])[-1] == ("where", found.places[0])
+    assert tables.waits_table(told["waits"]).cells[-1] == ("where", found.places[0])
 
 
 # Rules
@@ -284,11 +284,10 @@ def test_a_check_that_was_cut_short_says_what_it_knows() -> None:
     assert "Hours of `dvc repro`: not known, as no experiment was timed" in tables.summary({})
 
 
-def test_the_benchmark_s_tables_take_a_check(tmp_path: Path) -> None:
+def test_the_tables_of_a_benchmark_take_a_check(tmp_path: Path) -> None:
     told = measurements()
-    shown = speed_tables(told)
-    title = f"{CAPSNET} by every setting (A card)"
-    assert shown[title][1:] == [
+    shown = {table.title: table.cells for table in speed_tables(told)}
+    assert shown[f"{CAPSNET} by every setting (A card)"] == [
         ("fast", "3", "6", "21333", "1.00", "900"),
         ("fast tf32", "1.5", "3", "42667", "2.00", "900"),
         ("fast bf16", "1", "2", "64000", "3.00", "900"),
@@ -296,10 +295,10 @@ def test_the_benchmark_s_tables_take_a_check(tmp_path: Path) -> None:
         ("fused bf16", "died", "–", "–", "–", "–"),
     ]
     [rows] = [table for title, table in shown.items() if title.startswith("Every experiment")]
-    assert rows[1][0] == f"{CAPSNET}, fast tf32"
+    assert rows[0][0] == f"{CAPSNET}, fast tf32"
     (tmp_path / "card.json").write_text(json.dumps(told))
     costs = costs_table([tmp_path / "card.json"])
-    assert costs[2] == (CAPSNET, "A card, fast tf32", "51200", "0.21", "2.8e-05")
+    assert costs.cells[1] == (CAPSNET, "A card, fast tf32", "51200", "0.21", "2.8e-05")
 
 
 # All of it

@@ -1,5 +1,6 @@
 """Tables and claims: counts in, percentages, intervals, paired tests and verdicts out."""
 
+import csv
 import json
 import math
 import subprocess
@@ -10,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars
 import pytest
+from polars.testing import assert_frame_equal
 from scipy.stats import chi2
 from scipy.stats import t as student
 
 from capsnet import paper
+from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
+from capsnet.records.frame import frame
 from capsnet.records.record import (
     Record,
     outcome,
@@ -31,19 +36,25 @@ from capsnet.records.statistics import clustered, t_interval, wilson
 from capsnet.report.analysis import plan
 from capsnet.report.analysis.answers import Answers, in_general
 from capsnet.report.analysis.paired_tests import mcnemar
-from capsnet.report.analysis.selection import longest
+from capsnet.report.analysis.selection import exclusion_reason, longest, noise
 from capsnet.report.analysis.verdicts import pooled
+from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.tables import terminal
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table, used_table
-from capsnet.report.tables.document import extra_tables, generated, updated
-from capsnet.report.tables.paper_rows import markdown, paper_table, verdict
+from capsnet.report.tables.document import document, extra_tables, generated, updated
+from capsnet.report.tables.paper_tables import PaperRow, paper_table, verdict
 from capsnet.report.tables.recipes import recipes_table
 from capsnet.report.tables.speed import speed_tables
+from capsnet.report.tables.table import markdown
+from helpers.drawn import panels
 from helpers.records import of_schema_1, record
 from helpers.running import output
 
-R3 = paper.MNIST[-1]
+MNIST, MULTIMNIST, AFFNIST = paper.TABLES
+R3 = MNIST.rows[-1]
+PROJECT = Path(__file__).parents[1]
+ALONE = replace(MNIST, rows=(R3,))
 
 
 Runs = dict[Path, Record]
@@ -53,24 +64,28 @@ def by_path(records: Iterable[Record]) -> Runs:
     return {Path(f"{place}"): one for place, one in enumerate(records)}
 
 
-def verdict_of(records: Iterable[Record], row: paper.Row = R3) -> str:
+def verdict_of(records: Iterable[Record], row: paper.PaperResult = R3) -> str:
     """Without the plan's digest, and without any recipe, schedule or code by itself."""
     runs = by_path(records)
-    return verdict(row, runs, runs).replace(f", {plan.quoted()}", "").replace(plan.quoted(), "plan")
+    return (
+        verdict(PaperRow(row, runs, runs, MNIST))
+        .replace(f", {plan.quoted()}", "")
+        .replace(plan.quoted(), "plan")
+    )
 
 
 def demo(errors: int = 25) -> Record:
     return record(tests={"test": outcome("uci-digits", errors, 500)})
 
 
-def test_wilson_s_interval_is_the_textbook_s() -> None:
+def test_the_wilson_interval_is_that_of_the_textbook() -> None:
     low, high = wilson(25, 10_000)
     # p = 25/10⁴, z = 1.959964: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n), by hand.
     assert low == pytest.approx(0.16940, abs=1e-5)
     assert high == pytest.approx(0.36881, abs=1e-5)
 
 
-def test_student_s_interval_is_the_textbook_s() -> None:
+def test_the_interval_of_student_is_that_of_the_textbook() -> None:
     # Mean 2, sd 1, t(0.975; 2) = 4.302653: 2 ± 4.302653 / √3.
     assert t_interval([1, 2, 3]) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
 
@@ -140,7 +155,7 @@ def test_pictures_of_the_same_digit_are_not_independent() -> None:
     assert outcome_of("mnist", TWICE, 20) == outcome("mnist", 7, 20)
 
 
-def test_where_copies_differ_at_random_the_interval_is_wilson_s() -> None:
+def test_where_copies_differ_at_random_the_interval_is_that_of_wilson() -> None:
     wrong = np.random.default_rng(0).random(40_000) < 0.2
     one = outcome_of("mnist", wrong, 10_000)
     assert one.interval_percent == pytest.approx(wilson(one.errors, 40_000), abs=0.01)
@@ -155,7 +170,7 @@ def test_no_interval_leaves_0_to_100() -> None:
     assert (low, high < 100) == (0, False)
 
 
-def test_mcnemar_s_test_knows_that_digits_come_again() -> None:
+def test_the_test_of_mcnemar_knows_that_digits_come_again() -> None:
     other = np.zeros(20, bool)
     other[[5, 15, 6]] = True
     # Digit by digit d = 2, 2, 1, 1, 1, −2, −1, 0, 0, 0: χ² = 4² / 16 = 1.
@@ -220,13 +235,13 @@ def test_verdicts_of_several_seeds(errors: list[int], expected: str) -> None:
 
 def test_verdicts_quote_the_plan() -> None:
     runs = by_path(record(25, seed=seed) for seed in range(5))
-    digest = sha256((Path(__file__).parents[1] / "docs/analysis-plan.md").read_bytes()).hexdigest()
-    assert verdict(R3, runs, runs) == f"reproduced (plan {digest[:12]})"
+    digest = sha256((PROJECT / "docs/analysis-plan.md").read_bytes()).hexdigest()
+    assert verdict(PaperRow(R3, runs, runs, MNIST)) == f"reproduced (plan {digest[:12]})"
 
 
 def test_a_seed_that_is_not_there_is_shown_and_not_replaced() -> None:
     runs = by_path(record(25, seed=seed) for seed in (0, 1, 2, 4, 5))
-    row = paper_table(runs, [R3])[1]
+    row = paper_table(runs, ALONE).cells[0]
     assert row[3] == "0.25 ± 0.000 (5), without seed 3"
     assert row[-1].startswith("reproduced (interim, plan ")
     assert verdict_of(record(25, seed=seed) for seed in (0, 2, 3, 4, 5)) == "not enough runs"
@@ -236,18 +251,18 @@ def test_seeds_of_other_rows_tell_how_noisy_seeds_are() -> None:
     ours = [record(25 + seed % 2, seed=seed) for seed in range(3)]
     others = [
         record(10 * seed, seed=seed, experiment=row.experiment)
-        for row in paper.MNIST[1:-1]
+        for row in MNIST.rows[1:-1]
         for seed in range(3)
     ]
-    rows = paper_table(by_path([*ours, *others]), [R3])
+    [row] = paper_table(by_path([*ours, *others]), ALONE).cells
     # Squares: three rows of 0.02, ours of 0.0000667; 8 degrees of freedom; t(0.975; 8) = 2.306004.
     half = 2.306004 * math.sqrt((3 * 0.02 + 0.0002 / 3) / 8 * (1 / 3 + 1 / 3))
     mean = (25 + 26 + 25) / 300 - 0.25
-    assert rows[1][5] == f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})"
-    assert rows[1][-1].startswith("open ")
+    assert row[5] == f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})"
+    assert row[-1].startswith("open ")
     for other in ({"recipe": "text"}, {"identity": {"data": "the same", "code": "f" * 16}}):
         apart = [replace(one, **other) for one in others]
-        [line] = paper_table(by_path([*ours, *apart]), [R3])[1:]
+        [line] = paper_table(by_path([*ours, *apart]), ALONE).cells
         assert line[-1].startswith("reproduced ")
 
 
@@ -258,9 +273,9 @@ def test_code_that_the_plan_does_not_hold_to_be_the_same_is_another_row() -> Non
             for seed, one in enumerate(codes)
         ]
 
-    apart = paper_table(by_path(coded("a" * 16, "b" * 16, "c" * 16)), [R3])[1:]
+    apart = paper_table(by_path(coded("a" * 16, "b" * 16, "c" * 16)), ALONE).cells
     assert [line[-1] for line in apart] == ["not enough runs"] * 3
-    same = paper_table(by_path(coded("397b4c69a325f12f", *["42b404723ae647ea"] * 2)), [R3])[1:]
+    same = paper_table(by_path(coded("397b4c69a325f12f", *["42b404723ae647ea"] * 2)), ALONE).cells
     [line] = same
     assert (line[7], line[-1][:11]) == ("mnist, released, 2 codes", "reproduced ")
 
@@ -269,7 +284,7 @@ def test_uncommitted_code_gets_no_verdict_and_takes_none_from_others() -> None:
     clean = [record(25, seed=seed, clean=True) for seed in range(3)]
     unclean = [record(25, seed=seed, clean=False) for seed in range(3)]
     assert verdict_of(unclean) == "none: uncommitted code"
-    lines = paper_table(by_path([*clean, *unclean]), [R3])[1:]
+    lines = paper_table(by_path([*clean, *unclean]), ALONE).cells
     assert [line[-1].partition(" (")[0] for line in lines] == [
         "reproduced",
         "none: uncommitted code",
@@ -289,7 +304,7 @@ def test_the_accuracy_at_which_training_stops_is_no_result() -> None:
         record(seed=seed, experiment="affnist_capsnet", tests=sets, stop_at=0.99, stopped=9000)
         for seed in range(3)
     ]
-    rows = paper_table(by_path(ours), paper.AFFNIST)[1:]
+    rows = paper_table(by_path(ours), AFFNIST).cells
     assert [row[-1] for row in rows[1::2]] == [
         "none: stopped there",
         f"reproduced (interim, at the stop, {plan.quoted()})",
@@ -298,7 +313,7 @@ def test_the_accuracy_at_which_training_stops_is_no_result() -> None:
 
 def test_rows_hold_mean_sd_seeds_counts_intervals_and_steps(tmp_path: Path) -> None:
     runs = recipe("released", 1, range(30), tmp_path) | recipe("released", 0, range(20), tmp_path)
-    rows = paper_table(runs, paper.MNIST)[1:]
+    rows = paper_table(runs, MNIST).cells
     assert [row[-1] for row in rows[:-1]] == ["not yet run"] * 4
     # Variances in squares of one digit of 10,000. Seeds: sd 10 / √2, of a mean of two. Digits: 20
     # of a mean of 1 and 10 of 0.5, about the mean of all, 0.0025. Cells: 0.5² in 10 digits of both
@@ -320,7 +335,7 @@ def test_rows_hold_mean_sd_seeds_counts_intervals_and_steps(tmp_path: Path) -> N
         "not enough runs",
     )
     alone = by_path([record(25)])
-    assert paper_table(alone, [R3])[1][6] == "{:.2f}–{:.2f}".format(*wilson(25, 10_000))
+    assert paper_table(alone, ALONE).cells[0][6] == "{:.2f}–{:.2f}".format(*wilson(25, 10_000))
 
 
 def test_recipes_and_schedules_are_never_pooled() -> None:
@@ -331,7 +346,7 @@ def test_recipes_and_schedules_are_never_pooled() -> None:
         record(90, schedule="short", steps_planned=500, steps_done=500),
         record(91, schedule="short", steps_planned=500, steps_done=500, batch=32),
     ]
-    rows = paper_table(by_path(records), [R3])[1:]
+    rows = paper_table(by_path(records), ALONE).cells
     counts = ["91 / 10,000", "90 / 10,000", "20, 22 / 10,000", "40 / 10,000"]
     assert [row[4] for row in rows] == counts
     assert [row[8] for row in rows[:2]] == ["500 of 500, batch 32", "500 of 500"]
@@ -345,7 +360,7 @@ def test_one_run_speaks_for_several_test_sets() -> None:
         "affnist": outcome("affnist-generated", 67_200, 320_000),
     }
     ours = record(experiment="affnist_capsnet", tests=sets, stop_at=0.9923, stopped=9000)
-    rows = paper_table(by_path([ours]), paper.AFFNIST)[1:]
+    rows = paper_table(by_path([ours]), AFFNIST).cells
     assert [row[3] for row in rows] == ["–", "0.77", "–", "21.00"]
     assert rows[3][7:] == (
         "affnist-generated, released",
@@ -360,15 +375,15 @@ def test_an_ablation_has_a_table_of_its_own_without_a_verdict() -> None:
         "affnist": outcome("affnist-generated", 67_200, 320_000),
     }
     ours = record(experiment="affnist_capsnet_r1", tests=sets, stop_at=0.9923, stopped=9000)
-    assert {row[3] for row in paper_table(by_path([ours]), paper.AFFNIST)[1:]} == {"–"}
-    [[title, [columns, *rows]]] = extra_tables({Path("one"): ours}).items()
-    assert title == "Ablations, not in the paper"
-    assert "verdict" not in columns
-    assert [row[:3] for row in rows] == [
+    assert {row[3] for row in paper_table(by_path([ours]), AFFNIST).cells} == {"–"}
+    [table] = extra_tables({Path("one"): ours})
+    assert table.title == "Ablations, not in the paper"
+    assert "verdict" not in table.names
+    assert [row[:3] for row in table.cells] == [
         ("CapsNet, 1 routing, on expanded MNIST", "0.77", "77 / 10,000"),
         ("CapsNet, 1 routing, on affNIST", "21.00", "67,200 / 320,000"),
     ]
-    assert extra_tables({Path("one"): record()}) == {}
+    assert extra_tables({Path("one"): record()}) == []
 
 
 def three(better: list[int], worse: list[int], folder: Path, **changes: Any) -> dict[Path, Record]:
@@ -397,7 +412,7 @@ def three(better: list[int], worse: list[int], folder: Path, **changes: Any) -> 
     ],
 )
 def test_claims(better: list[int], worse: list[int], expected: str, tmp_path: Path) -> None:
-    line = claims_table(three(better, worse, tmp_path), paper.CLAIMS[-1:])[1]
+    line = claims_table(three(better, worse, tmp_path), paper.CLAIMS[-1:]).cells[0]
     word = line[1].replace(f", {plan.quoted()}", "").replace(plan.quoted(), "plan")
     assert (line[0], word) == ("reconstruction helps, 3 iterations", expected)
     gains = [(w - b) / 100 for b, w in zip(better, worse, strict=True)]
@@ -414,7 +429,7 @@ def test_claims(better: list[int], worse: list[int], expected: str, tmp_path: Pa
 
 
 def test_no_p_is_told_as_0(tmp_path: Path) -> None:
-    line = claims_table(three([0], [5000], tmp_path), paper.CLAIMS[-1:])[1]
+    line = claims_table(three([0], [5000], tmp_path), paper.CLAIMS[-1:]).cells[0]
     assert line[4] == "5,000 / 0 (< 1e-300)"
 
 
@@ -422,17 +437,17 @@ def test_a_claim_is_judged_on_runs_that_differ_in_the_model_alone(tmp_path: Path
     runs = three([25, 26, 24], [35, 36, 37], tmp_path)
     short = {"schedule": "short", "steps_planned": 500, "steps_done": 500}
     shorter = three([9, 9, 9], [1, 1, 1], tmp_path / "short", **short)
-    [line] = claims_table(runs | shorter, paper.CLAIMS[-1:])[1:]
+    [line] = claims_table(runs | shorter, paper.CLAIMS[-1:]).cells
     assert line[1].startswith("reproduced ")  # the longest schedule counts
-    [line] = claims_table(shorter, paper.CLAIMS[-1:])[1:]
+    [line] = claims_table(shorter, paper.CLAIMS[-1:]).cells
     assert (line[1], line[7]) == ("none: short schedule", "500 of 500")
     first, *_ = runs
     others = replace(runs[first], identity={"data": "other digits"})
-    [line] = claims_table(runs | {first: others}, paper.CLAIMS[-1:])[1:]
+    [line] = claims_table(runs | {first: others}, paper.CLAIMS[-1:]).cells
     assert (line[1], line[5]) == ("not enough runs", "2")
     coded = {"data": "the same", "code": "f" * 16}
     committed = replace(runs[first], identity=coded, commit="0123456" + "0" * 33)
-    [line] = claims_table(runs | {first: committed}, paper.CLAIMS[-1:])[1:]
+    [line] = claims_table(runs | {first: committed}, paper.CLAIMS[-1:]).cells
     assert line[1] == "none: different code"
     assert line[8] == "data, seed, schedule; commits 0123456, unknown"
 
@@ -441,11 +456,11 @@ def test_a_baseline_is_compared_with_either_recipe() -> None:
     baseline = {"experiment": "mnist_baseline", "model": {"name": "mnist_baseline", "width": 1.0}}
     kinds = [record(25), record(24, recipe="text"), record(40, **baseline)]
     runs = {Path(name): one for name, one in zip("abc", kinds, strict=True)}
-    lines = claims_table(runs, paper.CLAIMS[:1])[1:]
+    lines = claims_table(runs, paper.CLAIMS[:1]).cells
     assert [(line[2], line[6]) for line in lines] == [("+0.15", "released"), ("+0.16", "text")]
-    assert paper_table(runs, paper.MNIST)[1][7] == "mnist, any recipe"
+    assert paper_table(runs, MNIST).cells[0][7] == "mnist, any recipe"
     changed = {Path("d"): record(40, overrides=("schedule.batch=32",), **baseline)}
-    alone = claims_table({Path("a"): kinds[0]} | changed, paper.CLAIMS[:1])[1]
+    alone = claims_table({Path("a"): kinds[0]} | changed, paper.CLAIMS[:1]).cells[0]
     assert alone[1:3] == ("not enough runs", "–")
 
 
@@ -477,7 +492,7 @@ def test_recipes_are_compared_seed_by_seed_at_equal_steps(tmp_path: Path) -> Non
     runs = recipe("released", 0, range(50), tmp_path) | recipe("text", 0, range(40, 60), tmp_path)
     runs |= recipe("text", 1, range(10), tmp_path) | recipe("released", 1, range(30), tmp_path)
     runs |= recipe("text", 2, range(1), tmp_path)  # alone
-    [line] = recipes_table(runs)[1:]
+    [line] = recipes_table(runs).cells
     assert line[:3] == ("mnist_capsnet_r3_recon", "60,000 mnist", "300,000 of 300,000")
     assert line[3:5] == ("50, 30 / 10,000", "20, 10 / 10,000")
     # Both sds over two seeds: 0.1 and 0.2 / √2; two degrees of freedom, t(0.975) = 4.302653.
@@ -504,9 +519,9 @@ def test_recipes_are_compared_only_where_all_else_is_equal(
     other: dict[str, Any], tmp_path: Path
 ) -> None:
     runs = recipe("released", 0, range(50), tmp_path) | recipe("text", 0, range(9), tmp_path)
-    assert len(recipes_table(runs)) == 2
+    assert len(recipes_table(runs).rows) == 1
     changed = recipe("text", 0, range(9), tmp_path, **other)
-    assert len(recipes_table(runs | changed)) == 1
+    assert recipes_table(runs | changed).rows == []
 
 
 @pytest.mark.parametrize(
@@ -519,7 +534,7 @@ def test_recipes_are_compared_only_where_all_else_is_equal(
 )
 def test_runs_that_differ_in_more_than_the_seed_are_another_row(other: dict[str, Any]) -> None:
     kinds = [record(25), record(26, seed=1), record(90, seed=2, **other)]
-    rows = paper_table(by_path(kinds), [R3])[1:]
+    rows = paper_table(by_path(kinds), ALONE).cells
     assert sorted((line[3].partition(",")[0], line[4]) for line in rows) == [
         ("0.26 ± 0.007 (2)", "25, 26 / 10,000"),
         ("0.90", "90 / 10,000"),
@@ -543,7 +558,7 @@ def test_the_results_page_shows_the_longest_runs_and_no_demo() -> None:
     assert "| 90 / 10,000 | 91 / 10,000 | -0.01 |" in compared
 
 
-def test_the_readme_s_table_has_the_state_of_every_row_and_no_demo() -> None:
+def test_the_table_in_the_readme_has_the_state_of_every_row_and_no_demo() -> None:
     short = {"schedule": "short", "steps_planned": 500, "steps_done": 500}
     kinds = [record(24), record(26, seed=1), record(90, **short), demo()]
     kinds.append(record(91, recipe="text", **short))
@@ -555,7 +570,7 @@ def test_the_readme_s_table_has_the_state_of_every_row_and_no_demo() -> None:
         f"| {paper_s} | 0.91 | 500, short, text |",
         f"| {paper_s} | 0.25 ± 0.014 (2) | 300,000, paper, released |",
     ]
-    assert len(rows) == 1 + sum(not row.condition for rows in paper.TABLES.values() for row in rows)
+    assert len(rows) == 1 + sum(not row.condition for table in paper.TABLES for row in table.rows)
     assert "uci" not in table
 
 
@@ -578,8 +593,37 @@ def test_the_claims_compare_the_longest_runs_that_both_models_have() -> None:
     assert f"| {claim} | released | 500 of 500 |" in text
 
 
+def test_an_experiment_that_is_not_in_the_paper_gets_no_verdict_and_breaks_no_table(
+    tmp_path: Path,
+) -> None:
+    signs = DatasetInfo("GTSRB", channels=3, height=32, width=32)
+    source = {"test": outcome("gtsrb", 40, 12_630)}
+    # Even one whose name begins as the paper's do.
+    runs = {
+        tmp_path / f"{name}-{seed}.json": record(
+            experiment=name, tests=source, dataset=signs, seed=seed, overrides_known=True
+        )
+        for name in ("gtsrb_capsnet", "mnist_capsnet_r9", "mnist")
+        for seed in range(5)
+    }
+    for one in runs.values():
+        assert paper.table_of(one.experiment) is None
+        assert exclusion_reason([one]) == "not in the paper"
+        assert noise(runs, one, "test") is None
+    foreign = paper.PaperResult("gtsrb_capsnet", "signs", 0.4)
+    group = {path: one for path, one in runs.items() if one.experiment == "gtsrb_capsnet"}
+    assert verdict(PaperRow(foreign, group, runs, MNIST)) == "none: not in the paper"
+    assert {row[-1] for row in paper_table(runs, MNIST).cells} == {"not yet run"}
+    text = document(runs, "ours") + known(runs) + known({}, runs)
+    assert "| gtsrb_capsnet, seed 4 | released | 40 / 12,630 | 0.32 |" in text
+    timings = {"training": {"timings": [timing(0.5, 0.064)]}}
+    benchmark = {"processor": "Abacus", "threads": 2, "rows": {"gtsrb_capsnet": timings}}
+    (tmp_path / "abacus.json").write_text(json.dumps(benchmark))
+    assert costs_table([tmp_path / "abacus.json"]).cells[0][3:] == ("42", "–")
+
+
 @pytest.mark.slow
-def test_a_terminal_s_table_shows_what_was_set_by_hand(tmp_path: Path) -> None:
+def test_a_table_in_a_terminal_shows_what_was_set_by_hand(tmp_path: Path) -> None:
     by_hand = ("model.width=0.25", "schedule.learning_rate=0.0001", "schedule.steps=2000")
     write_record(record(overrides=by_hand), tmp_path / "results/mine/some/seed0.json")
     code, printed = output("report", "table", "--profile", "mine", cwd=tmp_path)
@@ -615,20 +659,69 @@ def test_the_results_page_shows_sweeps_and_counts_their_hours(tmp_path: Path) ->
     assert "90 / 10" not in text
 
 
-def test_readme_and_docs_are_in_step_with_the_records() -> None:
-    project = Path(__file__).parents[1]
-    listed = subprocess.run(["git", "ls-files", "results"], cwd=project, capture_output=True)
+def committed() -> list[Path]:
+    """Every JSON file of results/ that is in git."""
+    listed = subprocess.run(["git", "ls-files", "results"], cwd=PROJECT, capture_output=True)
     if listed.returncode:
         pytest.skip("not a git checkout: what is committed is not known")
-    paths = [project / name for name in listed.stdout.decode().split()]
-    below = {path: path.relative_to(project / "results").parts for path in paths}
-    records = [path for path in paths if path.suffix == ".json" and len(below[path]) > 2]
-    runs = {path: read_record(path) for path in records if len(below[path]) == 3}
-    others = {path: read_record(path) for path in records if len(below[path]) > 3}
+    paths = [PROJECT / name for name in listed.stdout.decode().split()]
+    return [path for path in paths if path.suffix == ".json"]
+
+
+def depth(path: Path) -> int:
+    return len(path.relative_to(PROJECT / "results").parts)
+
+
+def test_readme_and_docs_are_in_step_with_the_records() -> None:
+    paths = committed()
+    runs = {path: read_record(path) for path in paths if depth(path) == 3}
+    others = {path: read_record(path) for path in paths if depth(path) > 3}
     benchmarks = [path for path in paths if path.match("results/benchmark/*.json")]
     for name, contents in generated(runs, others, benchmarks).items():
-        text = (project / name).read_text()
+        text = (PROJECT / name).read_text()
         assert updated(name, text, contents) == text, "run `python -m capsnet.report readme`"
+
+
+def test_the_committed_table_of_records_is_what_their_files_say() -> None:
+    paths = [path for path in committed() if depth(path) > 2]
+    file = PROJECT / "results/records.csv"
+    lines = list(csv.DictReader(file.read_text().splitlines()))
+    said = [(path, json.loads(path.read_text())) for path in paths]
+    tests = [(path, one, name) for path, one in said for name in one["tests"]]
+    found = {(line["path"], line["test"]): line for line in lines}
+    assert len(found) == len(lines) == len(tests) > len(paths)
+    for path, one, name in tests:
+        line, test = found[path.relative_to(PROJECT).as_posix(), name], one["tests"][name]
+        for field in ("experiment", "seed", "steps_done", "batch", "parameters", "commit"):
+            assert line[field] == str(one[field])
+        assert (line["errors"], line["total"]) == (str(test["errors"]), str(test["total"]))
+        assert float(line["error_percent"]) == 100 * test["errors"] / test["total"]
+        assert [float(line[f"interval_{end}"]) for end in ("low", "high")] == test[
+            "interval_percent"
+        ]
+        assert line["model_routing_iterations"] == str(one["model"].get("routing_iterations", ""))
+        assert line["identity_code"] == one["identity"]["code"]
+        assert line["versions_torch"] == one["versions"]["torch"]
+        assert float(line["train_seconds"]) == one["train_seconds"]
+        assert line["overrides"] == " ".join(one.get("changed", one.get("overrides", ())))
+    made = frame({path: read_record(path) for path in paths}, PROJECT).sort("path", "test")
+    read = polars.read_csv(file, infer_schema_length=None).sort("path", "test")
+    assert read.columns == made.columns, "run `python -m capsnet.report readme`"
+    known = [name for name, kind in made.schema.items() if kind != polars.Null]
+    assert_frame_equal(read.select(known).cast(made.select(known).schema), made.select(known))
+
+
+def test_a_frame_keeps_whole_numbers_lists_and_what_is_not_known() -> None:
+    overrides = ("schedule.batch=32", "model.width=0.5")
+    kinds = [record(stopped=9000, overrides=overrides, trainer={"devices": 2})]
+    kinds.append(record(30, experiment="mnist_baseline", model={"name": "mnist_baseline"}))
+    table = frame(by_path(kinds))
+    assert table["stopped"].to_list() == [9000, None]
+    assert table["model_routing_iterations"].to_list() == [3, None]
+    assert table["trainer_devices"].to_list() == [2, None]
+    assert table["overrides"].to_list() == [" ".join(overrides), ""]
+    by_experiment = table.group_by("experiment", maintain_order=True).agg(polars.sum("errors"))
+    assert by_experiment.rows() == [("mnist_capsnet_r3_recon", 25), ("mnist_baseline", 30)]
 
 
 def timing(step: float, evaluation: float = 1.0) -> dict[str, float]:
@@ -662,7 +755,7 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
             {"varied": "batch", "value": 64, "measured": measured | {"textbook": dead}},
         ],
     }
-    path, rows, within, growth = (table[1:] for table in speed_tables(told).values())
+    path, rows, within, growth = (table.cells for table in speed_tables(told))
     assert path[2] == (
         *("fast", "1000", "64"),
         *("3.0 (2.0–4.0)", "2.0 (2.0–4.0)"),
@@ -685,7 +778,7 @@ def test_speed_is_told_with_ratios_within_rounds() -> None:
 
 
 @pytest.mark.slow
-def test_growth_is_drawn_from_the_benchmark_s_file(tmp_path: Path) -> None:
+def test_growth_is_drawn_from_the_file_of_a_benchmark(tmp_path: Path) -> None:
     one = {path: {"timings": [timing(2.0)], "peak_mib": 2048} for path in ("textbook", "fast")}
     values = {"batch": (32, 1024), "side": (28, 64), "iterations": (1, 10)}
     points = [
@@ -699,6 +792,10 @@ def test_growth_is_drawn_from_the_benchmark_s_file(tmp_path: Path) -> None:
     code, printed = output("report", "growth", "abacus.json", cwd=tmp_path)
     assert code == 0, printed
     drawn = (tmp_path / "abacus-growth.svg").read_text()
+    *seconds, memory, _, _ = panels(tmp_path / "abacus-growth.svg")
+    for colour in (BLUE, VERMILION):  # the same made-up timings
+        assert seconds[0].points(colour) == pytest.approx(np.array([(32, 2), (1024, 2)]), rel=1e-3)
+        assert memory.points(colour) == pytest.approx(np.array([(32, 2), (1024, 2)]), rel=1e-3)
     words = ("Abacus, 2 threads", "batch", "image side", "routing iterations", "textbook", "1024")
     assert all(word in drawn for word in words)
     code, printed = output("report", "growth", "other.json", cwd=tmp_path)
@@ -712,7 +809,7 @@ def test_growth_is_drawn_from_the_benchmark_s_file(tmp_path: Path) -> None:
 def test_hours_are_added_up_by_device() -> None:
     gpu = {"device": "NVIDIA H200", "train_seconds": 5400.0, "steps_done": 1000}
     runs = [record(**gpu), record(**gpu, seed=1), record(device="cpu, 2 threads")]
-    assert used_table(runs)[1:] == [
+    assert used_table(runs).cells == [
         ("NVIDIA H200", "2", "2,000", "3.0"),
         ("cpu, 2 threads", "1", "300,000", "0.1"),
     ]
@@ -727,22 +824,22 @@ def test_costs_are_hours_at_the_measured_speed(tmp_path: Path) -> None:
     }
     (tmp_path / "abacus.json").write_text(json.dumps(told))
     (tmp_path / "older.json").write_text(json.dumps({"processor": "Slide rule", "threads": 1}))
-    [line] = costs_table(tmp_path.glob("*.json"))[1:]
+    [line] = costs_table(tmp_path.glob("*.json")).cells
     # 128 images in 0.5 s; 300,000 · 0.5 s; 10 million tests at 128 in 0.064 s.
     assert line == ("multimnist_baseline", "Abacus, 2 threads, fp32", "256", "42", "1.4")
 
 
-def test_costs_say_that_affnist_s_training_ends_early(tmp_path: Path) -> None:
+def test_costs_say_that_training_on_affnist_ends_early(tmp_path: Path) -> None:
     rows = {"affnist_capsnet": {"training": {"timings": [timing(0.5, 0.064)]}}}
     told = {"processor": "Abacus", "threads": 2, "rows": rows}
     (tmp_path / "abacus.json").write_text(json.dumps(told))
-    assert costs_table(tmp_path.glob("*.json"))[1][3] == "at most 42 (ends early)"
+    assert costs_table(tmp_path.glob("*.json")).cells[0][3] == "at most 42 (ends early)"
 
 
 def test_markdown_is_a_table() -> None:
-    lines = markdown(paper_table({}, paper.MNIST)).splitlines()
+    lines = markdown(paper_table({}, MNIST)).splitlines()
     assert len({line.count("|") for line in lines}) == 1
-    assert len(lines) == 2 + len(paper.MNIST)
+    assert len(lines) == 2 + len(MNIST.rows)
 
 
 @pytest.mark.slow

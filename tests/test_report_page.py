@@ -14,18 +14,24 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 import pytest
+import yaml
 
+from capsnet import paper
 from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, read_record, read_records, write_record
 from capsnet.report.analysis import plan
 from capsnet.report.analysis.runs import RunResult
 from capsnet.report.figures.draw import draw
-from capsnet.report.figures.style import save_figure
-from capsnet.report.tables.document import tables
+from capsnet.report.figures.style import NAMED, save_figure
+from capsnet.report.figures.training_curves import CHANGE, WORDS
+from capsnet.report.tables import paper_tables
+from capsnet.report.tables.document import document, tables
+from capsnet.report.tables.paper_tables import PaperRow
 from capsnet.report.tables.sweep import means_table, runs_table, sweep_of
-from capsnet.report.web.curves import CHANGE, WORDS
-from capsnet.report.web.sweeping import sweeping
-from capsnet.report.web.write import page, write
+from capsnet.report.tables.table import Column, Table
+from capsnet.report.tables.terminal import show
+from capsnet.report.web.write import CITATION, page, write
+from helpers.drawn import panels
 from helpers.parsed import cells, parsed, text
 from helpers.records import record
 from helpers.running import output
@@ -45,7 +51,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "results/steps500-data/shifted", (4, 2), "shifted (mnist)", "48 digits"
     ):
         pass
-    shutil.copy(PROJECT / "CITATION.cff", folder)
     return folder
 
 
@@ -63,7 +68,6 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
     shutil.copytree(PROJECT / "results/epochs2", tmp_path / "results/epochs2")
     kept, sweep = PROJECT / "results/steps500", tmp_path / "results/sweeps/iterations"
     shutil.copytree(kept, tmp_path / "results/steps500")
-    shutil.copy(PROJECT / "CITATION.cff", tmp_path)
     for path in kept.glob("multimnist_capsnet_*/*"):
         one = sweep / path.parent.name
         one.mkdir(parents=True, exist_ok=True)
@@ -79,6 +83,10 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
         assert (tmp_path / "results" / name).read_text() == (kept.parent / name).read_text()
     for name in ("steps500.html", "steps500-figures/figure_5.svg"):
         assert (tmp_path / "results" / name).stat().st_size > 10_000
+    lines = (tmp_path / "results/records.csv").read_text().splitlines()
+    assert len(lines) == 1 + sum(
+        len(read_record(path).tests) for path in (tmp_path / "results").glob("*/*/**/*.json")
+    )
     assert "| 1 | 1 | 42.975 |" in (sweep / "sweep.md").read_text()
     test = read_record(kept / "multimnist_baseline" / "seed0.json").tests["test"]
     assert f"{test.errors:,} / {test.total:,}" in (tmp_path / "docs/results.md").read_text()
@@ -148,10 +156,13 @@ def test_every_picture_says_what_it_shows(shown: Element) -> None:
     figures = [one.get("alt", "") for one in by_id(shown, "figures").iter("img")]
     titles = [re.match(r"(Figure [\w.]+|Training)", alt) for alt in figures]
     names = [title and title[0] for title in titles]
-    assert names == ["Figure 5", "Figure A.1", "Figure A.2", "Training"]
+    assert names == ["Figure 3", "Figure 5"]
     for alt in figures:
         assert "short schedule" in alt
         assert "500 of 500 steps" in alt
+    plots = {one.get("id"): one.get("aria-label", "") for one in shown.iter("div")}
+    assert plots["figure_a2-0"].startswith("Figure A.2: training loss, 1 and 3 iterations: ")
+    assert "500 of 500 steps" in plots["figure_a1-1"]
     [sheet] = by_id(shown, "data").iter("img")
     assert sheet.get("alt", "").startswith("shifted (mnist). 48 training digits")
 
@@ -210,10 +221,38 @@ def test_numbers_are_those_of_the_json_files(shown: Element, project: Path) -> N
 @pytest.mark.slow
 def test_tables_hold_the_strings_of_the_tables(shown: Element, project: Path) -> None:
     runs = read_records(project / "results/steps500")
-    [*found, claims] = tables(runs).values()
-    parts = [cells(table) for table in by_id(shown, "results").iter("table")]
-    assert parts == [[list(row) for row in table] for table in found]
-    assert cells(next(by_id(shown, "claims").iter("table"))) == [list(row) for row in claims]
+    *found, claims = (with_names(table) for table in tables(runs))
+    assert [cells(table) for table in by_id(shown, "results").iter("table")] == found
+    assert cells(next(by_id(shown, "claims").iter("table"))) == claims
+
+
+def test_a_column_is_added_in_one_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = Column[PaperRow](
+        "parameters", lambda row: f"{row.records[0].parameters:,}" if row.group else "–"
+    )
+    columns = [*paper_tables.PAPER_COLUMNS]
+    columns.insert(3, parameters)
+    monkeypatch.setattr(paper_tables, "PAPER_COLUMNS", columns)
+    runs = {Path("one"): record(parameters=1_234_567)}
+    row = "| CapsNet, 3 routing, decoder | 0.25 ± 0.005 | 0.27 ethanleet | 1,234,567 | 0.25 |"
+    assert row in document(runs, "one")
+    show(tables(runs))
+    assert "1,234,567" in capsys.readouterr().out
+    results = by_id(made(tmp_path, *runs.values()), "results")
+    table, chart = next(results.iter("table")), next(results.iter("script"))
+    names, *_, last = cells(table)
+    assert (names[3], last[3]) == ("parameters", "1,234,567")
+    [*_, cell] = [one for one in table.iter("td") if text(one) == "1,234,567"]
+    assert cell.get("class") == "number"  # flush right, and before the cell that leads to the runs
+    [lead] = table.iter("button")
+    assert text(lead) == "0.25"
+    assert '"field":"parameters"' in (chart.text or "")
+
+
+def with_names(table: Table[Any]) -> list[list[str]]:
+    return [list(row) for row in (table.names, *table.cells)]
 
 
 @pytest.mark.slow
@@ -323,7 +362,7 @@ def test_without_arrays_the_page_says_what_is_missing(project: Path) -> None:
     shown = parsed((project / "results/epochs5.html").read_text())
     absent = [text(one) for one in shown.iter("p") if one.get("class") == "absent"]
     assert [words.split(":")[0] for words in absent] == [
-        *("No curves", "No figures here", "No failures to show", "No contact sheets here")
+        *("No curves", "No pictures here", "No failures to show", "No contact sheets here")
     ]
     assert "2,344 of 2,344" in text(by_id(shown, "results"))
 
@@ -360,33 +399,13 @@ def test_a_sweep_is_shown_when_it_is_named(tmp_path: Path) -> None:
     shown = parsed(page(tmp_path / "results/made", tmp_path / "swept"))
     means, every = (cells(table) for table in by_id(shown, "sweep").iter("table"))
     sweep = sweep_of([RunResult(one, {}) for one in runs])
-    assert means == [*map(list, means_table(sweep))]
-    assert every == [*map(list, runs_table(sweep))]
+    assert means == with_names(means_table(sweep))
+    assert every == with_names(runs_table(sweep))
     [spec] = [json.loads(one.text or "") for one in by_id(shown, "sweep").iter("script")]
     assert {value["error"] for value in spec["data"]["values"]} == {0.4, 0.3}
     assert "sweep" not in {one.get("id") for one in parsed(page(tmp_path / "results/made")).iter()}
     with pytest.raises(UserError, match="there are no results in"):
         page(tmp_path / "results/made", tmp_path / "elsewhere")
-
-
-def test_losses_of_two_recipes_are_two_charts() -> None:
-    """The text's margin loss is 20 times the released one by definition."""
-    runs = [
-        RunResult(
-            record(recipe=recipe, overrides=(f"schedule.learning_rate={rate}",)),
-            {"curve.train/loss": np.array([(1.0, loss)])},
-        )
-        for recipe, loss in (("released", 0.1), ("text", 2.0))
-        for rate in ("0.01", "0.001")
-    ]
-    error, *charts = sweeping(sweep_of(runs))
-    assert len(error.spec["data"]["values"]) == 4
-    assert [one.title for one in charts] == [
-        "Final training loss, recipe released",
-        "Final training loss, recipe text",
-    ]
-    drawn = [{value["loss"] for value in one.spec["data"]["values"]} for one in charts]
-    assert drawn == [{0.1}, {2.0}]
 
 
 @pytest.mark.slow
@@ -418,15 +437,28 @@ def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_how_to_cite_is_what_the_citation_file_says(shown: Element) -> None:
-    cited = text(by_id(shown, "cite"))
-    reference = (
-        "S. Sabour, N. Frosst and G. E. Hinton (2017): Dynamic Routing Between Capsules. Advances "
-        "in Neural Information Processing Systems 30."
+def test_how_to_cite_is_what_the_citation_files_say(shown: Element) -> None:
+    cited = yaml.safe_load((PROJECT / "CITATION.cff").read_text())
+    wanted = cited["preferred-citation"]
+    bibtex = CITATION.read_text()
+    fields = dict(re.findall(r"^  (\w+) = \{(.*)\},$", bibtex, re.MULTILINE))
+    people = [(one["given-names"], one["family-names"]) for one in wanted["authors"]]
+    assert fields == {
+        "author": " and ".join(f"{family}, {given}" for given, family in people),
+        "title": wanted["title"],
+        "booktitle": wanted["collection-title"],
+        "year": str(wanted["year"]),
+        "url": wanted["url"],
+    }
+    assert wanted["url"] == paper.URL
+    page = text(by_id(shown, "cite"))
+    assert " ".join(bibtex.split()) in page
+    *most, last = (
+        " ".join([*(name[0] + "." for name in given.split()), family]) for given, family in people
     )
-    assert reference in cited
-    assert "author = {Sabour, Sara and Frosst, Nicholas and Hinton, Geoffrey E.}," in cited
-    assert "url = {https://arxiv.org/abs/1710.09829}," in cited
+    names = f"{', '.join(most)} and {last}"
+    where = f"({fields['year']}): {fields['title']}. {fields['booktitle']}. {fields['url']}"
+    assert f"{cited['message']} {names} {where}" in page
 
 
 @pytest.mark.slow
@@ -459,6 +491,38 @@ def contrast(one: str, other: str) -> float:
     return float((light + 0.05) / (dark + 0.05))
 
 
+def test_files_have_the_colours_of_the_light_page() -> None:
+    style = (WEB / "style.css").read_text()
+    light = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6}), #\w{6}\);", style))
+    assert {name: light[name].upper() for name in NAMED} == NAMED
+
+
+@pytest.mark.slow
+def test_no_chart_on_the_page_has_a_colour_that_is_the_same_in_the_dark(shown: Element) -> None:
+    for one in shown.iter("script"):
+        if one.get("type") == "application/json":
+            assert not re.search(r"#[0-9A-Fa-f]{6}", one.text or "")
+
+
+@pytest.mark.slow
+def test_the_page_draws_the_points_of_the_file(shown: Element, project: Path) -> None:
+    files = project / "results/steps500-figures"
+    specs = {
+        next(one.get("id", "") for one in figure.iter("div")): figure.findtext("script") or ""
+        for figure in by_id(shown, "figures").iter("figure")
+        if figure.get("class") == "chart"
+    }
+    assert [*specs] == ["figure_a1-0", "figure_a1-1", "figure_a2-0"]
+    for name, found in specs.items():
+        stem, _, place = name.partition("-")
+        axes = panels(files / f"{stem}.svg")[int(place)]
+        spec = json.loads(found)
+        y = spec["layer"][0]["encoding"]["y"]["field"]
+        values = [one[y] for one in spec["data"]["values"]]
+        drawn = [line[:, 1] for colour in NAMED.values() for line in axes.lines(colour)]
+        assert sorted(np.concatenate(drawn)) == pytest.approx(sorted(np.hstack(values)), rel=2e-3)
+
+
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_text_stands_out_from_what_is_behind_it(scheme: int) -> None:
     style = (WEB / "style.css").read_text()
@@ -478,5 +542,5 @@ def test_the_wheel_holds_what_the_page_is_made_of(tmp_path: Path) -> None:
     subprocess.run(build, cwd=PROJECT, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
-        held = {Path(name).name for name in packed.namelist() if "/report/web/" in name}
-    assert held >= {"template.html", "style.css", "script.js", "write.py"}
+        held = {Path(name).name for name in packed.namelist() if "/report/" in name}
+    assert held >= {"template.html", "caveats.html", "style.css", "script.js", "frame.svg"}

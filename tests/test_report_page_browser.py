@@ -97,6 +97,20 @@ def test_nothing_overflows_and_all_text_can_be_read(
         assert (luminance(seen[-1][2]) < 0.2) == dark
 
 
+def test_a_phone_shows_our_numbers_and_figures_to_their_edge(chromium: Browser, url: str) -> None:
+    with visit(chromium, url, 390, 844) as visited:
+        page = drawn(visited.page)
+        table = page.locator("#results table").nth(1)  # of MultiMNIST
+        box = table.get_by_role("columnheader", name="ours %").bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 390
+        for picture in page.locator("#figures img").all():
+            box = picture.bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= 390
+            assert picture.evaluate("one => one.complete && one.naturalWidth > 0")
+
+
 def test_the_reader_may_choose_light_or_dark(chromium: Browser, url: str) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     with visit(chromium, url) as visited:
@@ -199,7 +213,11 @@ def test_a_curve_tells_its_run_under_the_pointer(chromium: Browser, url: str) ->
         page.mouse.move(box["x"] + 260, box["y"] + 60, steps=5)
         told = tip(page)
         experiment, seed, recipe = told["run"].split(", ")
-        assert (seed, recipe, told["digits"]) == ("seed 0", "released", "mnist · short schedule")
+        assert (seed, recipe, told["trained on"]) == (
+            "seed 0",
+            "released",
+            "mnist · short schedule",
+        )
         curve = read_arrays(PROJECT / f"results/steps500/{experiment}/seed0.json")[
             "curve.train/margin"
         ]
@@ -226,7 +244,7 @@ def test_a_result_tells_its_row_under_the_pointer(chromium: Browser, url: str) -
 def test_a_sweep_tells_its_runs_under_the_pointer(chromium: Browser, url: str) -> None:
     with visit(chromium, url) as visited:
         page = drawn(visited.page)
-        points = page.locator("#sweep-error .mark-symbol path")
+        points = page.locator("#sweep-0 .mark-symbol path")
         told: list[dict[str, str]] = []
         for point in points.all():
             point.hover()

@@ -2,10 +2,11 @@
 
 import pytest
 
+from capsnet.report.tables.table import text_table
 from capsnet.report.tables.terminal import GAP, WIDTH, fitted, show
 
-TABLE = [
-    ("row", "paper %", "verdict"),
+NAMES = ("row", "paper %", "verdict")
+ROWS = [
     ("CapsNet, 3 routing, decoder", "0.25 ± 0.005", "none: values set by hand in this run"),
     ("Baseline CNN", "0.39", "schedule.learning_rate=0.0042"),
 ]
@@ -21,22 +22,22 @@ TABLE = [
     ],
 )
 def test_the_widest_columns_give_way_down_to_their_words(room: int, widths: list[int]) -> None:
-    assert fitted(TABLE, room) == widths
+    assert fitted(text_table("", NAMES, ROWS), room) == widths
 
 
 def test_a_table_too_wide_for_the_terminal_keeps_its_words(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    many = [tuple(f"{cell}-{'x' * 12}" for cell in row * 6) for row in TABLE]
-    show({"wide": many})
+    many = [tuple(f"{cell}-{'x' * 12}" for cell in row * 6) for row in (NAMES, *ROWS)]
+    show([text_table("wide", many[0], many[1:])])
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) > WIDTH
     assert {word for row in many for cell in row for word in cell.split()} <= {*printed.split()}
 
 
 def test_a_narrow_table_stays_within_the_width(capsys: pytest.CaptureFixture[str]) -> None:
-    long = [*TABLE, ("CapsNet", "0.1", "word " * 60)]
-    show({"a title": long})
+    long = text_table("a title", NAMES, [*ROWS, ("CapsNet", "0.1", "word " * 60)])
+    show([long])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].strip() == "a title"
     assert max(map(len, lines)) <= WIDTH

@@ -11,7 +11,6 @@ from capsnet.report.analysis.verdicts import (
     ALPHA,
     FLOOR,
     LEAST,
-    MARGINS,
     SEEDS,
     Difference,
     Noise,
@@ -25,6 +24,7 @@ from capsnet.report.analysis.verdicts import (
 from helpers.running import output
 
 DRAWS = 20_000
+MNIST = paper.TABLES[0]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ DRAWS = 20_000
 def test_rows_get_their_verdicts_as_often_as_an_independent_simulation_says(
     offset: float, n: int, expected: tuple[int | None, ...]
 ) -> None:
-    words = simulate.row_words("mnist", 0.024, offset, n, DRAWS, alpha=0.05)
+    words = simulate.row_words("MNIST", 0.024, offset, n, DRAWS, alpha=0.05)
     for share, word in zip(expected, simulate.ROWS[3:], strict=True):
         if share is not None:
             assert 100 * (words == word).mean() == pytest.approx(share, abs=1.2), word
@@ -66,7 +66,7 @@ def test_whole_counts(errors: list[int], expected: str) -> None:
     noise = pooled([percents])
     assert noise is not None
     assert noise.sd >= FLOOR
-    assert row_verdict(from_paper(percents, 0.25, noise), MARGINS["mnist"]) == expected
+    assert row_verdict(from_paper(percents, 0.25, noise), MNIST.margin) == expected
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
@@ -86,7 +86,7 @@ def test_noise_is_pooled_over_rows_by_hand() -> None:
     assert pooled([[0.26, 0.26, 0.26]]) == (FLOOR, 2)
 
 
-def test_a_difference_has_student_s_interval() -> None:
+def test_the_interval_of_a_difference_is_that_of_student() -> None:
     # t(0.975; 2) = 4.302653, as in a table.
     one = between([1.0, 1.0], [4.0, 4.0], Noise(2.0, 2))
     assert one.interval() == pytest.approx((3 - 2 * 4.302653, 3 + 2 * 4.302653), abs=1e-5)
@@ -94,7 +94,7 @@ def test_a_difference_has_student_s_interval() -> None:
     assert (low, high) == pytest.approx((-1 - 6**0.5 * 4.302653, -1 + 6**0.5 * 4.302653), abs=1e-5)
 
 
-def test_holm_s_procedure_stops_at_the_first_that_fails() -> None:
+def test_the_procedure_of_holm_stops_at_the_first_that_fails() -> None:
     # 0.05 / 4, / 3, / 2, / 1 = 0.0125, 0.0167, 0.025, 0.05: the third fails, so the fourth does.
     assert holm([0.01, 0.04, 0.03, 0.016], 0.05).tolist() == [True, False, False, True]
     both = holm([np.array([0.01, 0.03]), np.array([0.04, 0.04])], 0.05)
@@ -143,24 +143,24 @@ def test_the_plan_says_what_the_rules_do() -> None:
     text = plan.text()
     assert text is not None
     assert f"α = {ALPHA}" in text
-    for name, margin in MARGINS.items():
-        assert f"| {margin:g} |" in next(
-            line for line in text.splitlines() if line.lower().startswith(f"| {name} | ")
+    for table in paper.TABLES:
+        assert f"| {table.margin:g} |" in next(
+            line for line in text.splitlines() if line.startswith(f"| {table.title} | ")
         )
     assert "seeds " + ", ".join(map(str, SEEDS)) in text
     assert plan.code("42b404723ae647ea") == plan.code("397b4c69a325f12f") == "397b4c69a325f12f"
     assert plan.code("0" * 16) == "0" * 16
 
 
-def test_the_plan_s_shares_are_those_of_the_simulation() -> None:
+def test_shares_in_the_plan_are_those_of_the_simulation() -> None:
     text = plan.text() or ""
     for label, name, sd, offset in (
-        ("MNIST, 0.024 | 0", "mnist", 0.024, 0.0),
-        ("MNIST, 0.024 | 0.06", "mnist", 0.024, 0.06),
-        ("MNIST, 0.024 | 0.09", "mnist", 0.024, 0.09),
-        ("MNIST, 0.036 | 0", "mnist", 0.036, 0.0),
-        ("MultiMNIST, 0.3 | 0", "multimnist", 0.3, 0.0),
-        ("affNIST, 2 | 0", "affnist", 2.0, 0.0),
+        ("MNIST, 0.024 | 0", "MNIST", 0.024, 0.0),
+        ("MNIST, 0.024 | 0.06", "MNIST", 0.024, 0.06),
+        ("MNIST, 0.024 | 0.09", "MNIST", 0.024, 0.09),
+        ("MNIST, 0.036 | 0", "MNIST", 0.036, 0.0),
+        ("MultiMNIST, 0.3 | 0", "MultiMNIST", 0.3, 0.0),
+        ("affNIST, 2 | 0", "affNIST", 2.0, 0.0),
     ):
         cells = []
         for n in (3, 5):
@@ -185,7 +185,7 @@ def test_a_plan_that_is_not_here_is_said_to_be_absent(monkeypatch: pytest.Monkey
 def test_anyone_can_run_the_simulation(tmp_path: Path) -> None:
     code, printed = output("report", "simulate", cwd=tmp_path)
     assert code == 0, printed
-    words = simulate.row_words("mnist", 0.024, 0.0, 5)
+    words = simulate.row_words("MNIST", 0.024, 0.0, 5)
     shares = " | ".join(simulate.shares(words, simulate.ROWS[3:]))
-    assert f"| mnist, 0.024 | +0.00 | 5 | {shares} |" in printed
+    assert f"| MNIST, 0.024 | +0.00 | 5 | {shares} |" in printed
     assert all(claim.words in printed for claim in paper.CLAIMS)

@@ -175,8 +175,8 @@ def test_confusions_are_counted_as_the_record_counts(
     assert test.errors <= missed <= digits * test.errors
 
 
-def test_errors_stand_beside_the_paper_s(shown: dict[str, Shown]) -> None:
-    published = {row.experiment: row for rows in paper.TABLES.values() for row in rows}
+def test_errors_stand_beside_those_of_the_paper(shown: dict[str, Shown]) -> None:
+    published = {row.experiment: row for table in paper.TABLES for row in table.rows}
     for experiment, (record, _, page) in shown.items():
         [row] = page.table("paper")
         assert row["error_percent"] == record.tests["test"].error_percent

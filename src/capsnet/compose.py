@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def names(group: str) -> list[str]:
-    """The choices of a configuration group."""
+    """List the choices of a configuration group."""
     return sorted(path.stem for path in (config.CONF / group).glob("*.yaml"))
 
 
@@ -45,7 +45,7 @@ def compose(profile: str, folder: Path) -> None:
 
 
 def resolved(profile: str, experiment: str) -> dict[str, Any]:
-    """The experiment's configuration, with its folder and its record; only the seed stays open."""
+    """Resolve an experiment's configuration, folder and record; only the seed stays open."""
     run = composed(f"experiment={experiment}", f"profile={profile}")
     place = f"{profile}/{experiment}/seed${{seed}}"
     run = replace(run, record=f"results/{place}.json", composition=composition(run))
@@ -53,7 +53,7 @@ def resolved(profile: str, experiment: str) -> dict[str, Any]:
 
 
 def composed(*overrides: str) -> config.Run:
-    """The run that training makes of these overrides. Raises UserError for bad ones."""
+    """Compose the run that training makes of these overrides. Raises UserError for bad ones."""
     config.register()
     with initialize_config_dir(str(config.CONF), version_base="1.3"):
         try:

@@ -64,7 +64,7 @@ def in_words(test: Outcome) -> str:
 def evaluate(
     checkpoint: Path, overrides: list[str], device: str | None = None
 ) -> dict[str, Outcome]:
-    """The outcome of the trained weights on every test set of the data asked for.
+    """Test the trained weights on every test set of the data asked for.
 
     By the fast kernels, which every device has, whatever trained them. Raises UserError when there
     are no weights, or the data are not prepared, or their images have another shape than those of
@@ -96,7 +96,7 @@ def anywhere(run: config.Run) -> config.Run:
 
 
 def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -> None:
-    """A W&B page of the evaluation beside the run's own, offline in the same folder."""
+    """Log the evaluation to W&B as a run beside the training's, offline in the same folder."""
     from capsnet.data.loading import manifest_paths
     from capsnet.tracking import wandb_summary
     from capsnet.tracking.loggers import start_wandb, wandb_finished
@@ -148,7 +148,7 @@ def with_data(run: config.Run, overrides: list[str]) -> config.Run:
 
 
 def _set(name: str) -> dict[str, Any]:
-    """The values of conf/data/NAME.yaml. Raises UserError, listing the sets, when there is none."""
+    """Read conf/data/NAME.yaml. Raises UserError, listing the sets, where it is missing."""
     files = {path.stem: path for path in (config.CONF / "data").glob("*.yaml")}
     if name not in files:
         raise UserError(

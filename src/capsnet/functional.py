@@ -30,7 +30,7 @@ def squash(s: Float[Tensor, "*capsules dim"]) -> Float[Tensor, "*capsules dim"]:
 
 
 def lengths(v: Float[Tensor, "*capsules dim"]) -> Float[Tensor, "*capsules"]:
-    """‖v‖, the probability that the capsule's entity is there: [P] section 2."""
+    """Return ‖v‖, the probability that the capsule's entity is there: [P] section 2."""
     return torch.linalg.vector_norm(v, dim=-1)
 
 
@@ -95,7 +95,7 @@ def dynamic_routing(
     bias: Float[Tensor, "out out_dim"] | None = None,
     leaky: bool = False,
 ) -> Float[Tensor, "batch out out_dim"]:
-    """The capsules above, v, after `iterations` rounds of routing by agreement: [P] Procedure 1.
+    """Route by agreement for `iterations` rounds and return the capsules above, v: [P] Procedure 1.
 
     Gradients flow through every iteration [C]. The released code adds a trainable `bias` to s_j
     before the squash of each iteration [C]; Eq. 2 of the paper has none. Raises ValueError when
@@ -136,5 +136,5 @@ def margin_loss(
 def reconstruction_loss(
     reconstruction: Float[Tensor, "batch *image"], image: Float[Tensor, "batch *image"]
 ) -> Float[Tensor, ""]:
-    """0.0005 × the sum of squared pixel differences, mean over the batch: [P] section 4.1, [C]."""
+    """Return 0.0005 × the sum of squared pixel differences, mean over the batch: [P] 4.1, [C]."""
     return RECONSTRUCTION_WEIGHT * (reconstruction - image).square().flatten(1).sum(1).mean()

@@ -13,7 +13,7 @@ Route = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]  # as `dynamic_ro
 
 
 def full_precision(x: Tensor) -> torch.autocast:
-    """Nothing inside is computed in bf16, whatever `precision` says: that is for convolutions."""
+    """Compute nothing inside in bf16, whatever `precision` says: that is for convolutions."""
     return torch.autocast(x.device.type, enabled=False)
 
 
@@ -45,7 +45,7 @@ class PrimaryCapsules(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
-        """The capsules, ordered by type, then row, then column."""
+        """Compute the capsules, ordered by type, then row, then column."""
         return self.capsules(self.conv(x))
 
     def capsules(

@@ -74,13 +74,13 @@ class CapsNet(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch classes dim"]:
-        """Images in [0, 1] → class capsules; their lengths are the answer."""
+        """Compute class capsules of images in [0, 1]; their lengths are the answer."""
         return self.class_capsules(self.primary_capsules(images))
 
     def primary_capsules(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
-        """Images in [0, 1] → the capsules that are routed from."""
+        """Compute the capsules that are routed from, of images in [0, 1]."""
         return self.primary(self.conv1(images).relu())
 
     def class_scores(
@@ -99,7 +99,7 @@ class CapsNet(nn.Module):
 
 
 def initialise_released(network: CapsNet) -> None:
-    """Truncated normal, sd 0.1 (Conv1: 0.05), cut at two sd; every bias 0.1 [C]."""
+    """Draw truncated normals, sd 0.1 (Conv1: 0.05), cut at two sd; every bias is 0.1 [C]."""
     for name, parameter in network.named_parameters():
         if name.endswith("bias"):
             nn.init.constant_(parameter, 0.1)
@@ -109,7 +109,7 @@ def initialise_released(network: CapsNet) -> None:
 
 
 def initialise_text(network: CapsNet) -> None:
-    """PyTorch's own for convolutions and decoder; W_ij as released; capsule biases 0 [?]."""
+    """Keep PyTorch's own for convolutions and decoder; W_ij as released; capsule biases 0 [?]."""
     trunc_normal_(network.class_capsules.weight, std=0.1, a=-0.2, b=0.2)
     for layer in (network.primary, network.class_capsules):
         if layer.bias is not None:
@@ -223,7 +223,7 @@ def _conv_relu(
 def _dense(
     inputs: int, hidden: tuple[int, int], dropout: float, classes: int
 ) -> tuple[nn.Module, ...]:
-    """From feature maps to logits, dropout before the last layer [P]."""
+    """Build the layers from feature maps to logits, dropout before the last layer [P]."""
     first, second = hidden
     return (
         nn.Flatten(),

@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def fit_for_a_sweep(run: config.Run) -> None:
-    """Raises UserError for what several jobs cannot share, or would start the sweep anew."""
+    """Raise UserError for what several jobs cannot share, or would start the sweep anew."""
     if run.trainer.processes > 1:
         raise UserError(
             f"trainer.devices = {run.trainer.devices} does not go with a sweep: every process "
@@ -61,7 +61,7 @@ def fit_for_a_sweep(run: config.Run) -> None:
 
 
 def result_overrides(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Those of Hydra's overrides that set a number-deciding value beside the files of conf/."""
+    """Select those of Hydra's overrides that decide numbers: the rest is in the files of conf/."""
     plain = (one.lstrip("+") for one in overrides)
     deciding = ("data=", "data.", "model=", "model.", "recipe.", "schedule.")
     last = {one.partition("=")[0]: one for one in plain if one.startswith(deciding)}

@@ -74,7 +74,7 @@ def _matrices(transforms: Float32[np.ndarray, "n columns"]) -> Float64[np.ndarra
 def _room(
     ink: Bool[np.ndarray, "n height width"], matrices: Float64[np.ndarray, "n 2 2"]
 ) -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, "n 2"]]:
-    """The least and the greatest shift that keep all ink in the frame, on each axis."""
+    """Compute the least and the greatest shift that keep all ink in the frame, on each axis."""
     where = _centred(ink.shape[1], ink.shape[2])
     mapped = np.einsum("nij,jhw->nihw", matrices, where)
     least = np.where(ink[:, None], mapped, np.inf).min((2, 3))
@@ -87,7 +87,7 @@ def _room(
 
 
 def _centred(height: int, width: int) -> Float64[np.ndarray, "2 height width"]:
-    """The position of every pixel, from the middle."""
+    """Return the position of every pixel, from the middle."""
     return np.stack(
         np.meshgrid(
             np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij"
@@ -129,7 +129,7 @@ def render(
 
 
 def _neighbours(place: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The two pixels around a place between −2 and `size`, in the rimmed digit, and their weights.
+    """Give the two pixels around a place between −2 and `size`, in the rimmed digit, weighted.
 
     A place farther out is as empty as the rim is.
     """

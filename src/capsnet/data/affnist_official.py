@@ -65,7 +65,7 @@ def read(folder: Path) -> UnshiftedImages:
 
 
 def read_mat(path: Path, count: int = COUNT, pixels: str = PIXELS[0]) -> dict[str, NDArray[Any]]:
-    """Images uint8 [count, 40, 40], labels int64 and transforms of test.mat, or of its zip.
+    """Read images uint8 [count, 40, 40], labels int64 and transforms of test.mat, or of its zip.
 
     `pixels` says whether an image's 1600 numbers run down its `columns`, as documented, or along
     its `rows`. The transforms are the file's own human_readable_transform, [count, columns], where
@@ -91,7 +91,7 @@ def read_mat(path: Path, count: int = COUNT, pixels: str = PIXELS[0]) -> dict[st
 
 
 def _struct(path: Path) -> dict[str, NDArray[Any]]:
-    """The fields of the file's affNISTdata."""
+    """Read the fields of the file's affNISTdata."""
     try:
         with _unzipped(path) as file:
             struct = loadmat(file)["affNISTdata"][0, 0]
@@ -112,7 +112,7 @@ def _struct(path: Path) -> dict[str, NDArray[Any]]:
 
 @contextmanager
 def _unzipped(path: Path) -> Iterator[IO[bytes]]:
-    """The .mat file, out of its zip where it comes in one."""
+    """Open the .mat file, unzipped where it comes in a zip."""
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
             yield file
@@ -126,7 +126,7 @@ def _unzipped(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _require_upright(path: Path, ones: UInt8[np.ndarray, "n height width"], pixels: str) -> None:
-    """A 1 is taller than wide; where most are not, the pixels run the other way."""
+    """Check that ones are taller than wide: else the pixels run the other way."""
     tall, wide = ones.any(2).sum(), ones.any(1).sum()
     if tall < wide:
         other = PIXELS[1 - PIXELS.index(pixels)]

@@ -13,7 +13,7 @@ _MASK = 0xFFFFFFFF
 
 
 def _mix(x: Any) -> Any:
-    """A bijection of 32-bit integers in which every input bit moves every output bit.
+    """Mix the bits of 32-bit integers, by a bijection in which every bit moves every other.
 
     The constants are those of Chris Wellons' 'lowbias32'. A product may overflow int64; its low
     32 bits, all that is kept, are right even then.
@@ -24,7 +24,7 @@ def _mix(x: Any) -> Any:
 
 
 def hash32(*keys: Any) -> Any:
-    """32 random bits for each tuple of keys (keys of different shapes broadcast)."""
+    """Give 32 random bits for each tuple of keys (keys of different shapes broadcast)."""
     h: Any = 0x9E3779B9
     for key in keys:
         h = _mix(h ^ key)
@@ -42,7 +42,7 @@ def uniform(low: float, high: float, *keys: Any) -> Any:
 
 
 def permuted(position: Any, size: Any, *keys: Any) -> NDArray[np.int64]:
-    """Where a random bijection of range(size), one for each tuple of keys, sends `position`.
+    """Send `position` through a random bijection of range(size), one for each tuple of keys.
 
     A Feistel network on the next even number of bits, walked until it is back in range: Black and
     Rogaway, 'Ciphers with arbitrary finite domains', 2002. So element 59,999,999 of a shuffled

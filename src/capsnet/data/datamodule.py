@@ -22,7 +22,7 @@ BLOCK = 64  # steps whose indices are made together: one by one would cost a par
 
 
 def batch_indices(size: int, batch: int, seed: int, step: int) -> Tensor:
-    """The `batch` examples of a step, int64: the next ones of an endless run of shuffled epochs.
+    """Choose the `batch` examples of a step, int64: the next ones of endless shuffled epochs.
 
     Each epoch is a permutation of all `size` examples of its own; a batch may straddle two.
     """
@@ -48,7 +48,7 @@ class TrainingSteps(IterableDataset[tuple[int, Tensor]]):
         self.first, self.rank, self.world = first, rank, world
 
     def __len__(self) -> int:
-        """All steps, also when resuming: Lightning counts on from where it was."""
+        """Count all steps, also when resuming: Lightning counts on from where it was."""
         return self.steps
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
@@ -88,7 +88,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.batch, self.steps, self.seed = batch, steps, seed
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Batch by batch, from the step that the trainer has reached."""
+        """Return a loader of batches, from the step that the trainer has reached."""
         trainer = self._trainer()
         steps = TrainingSteps(
             len(self.train),
@@ -103,7 +103,7 @@ class ImageDataModule(pl.LightningDataModule):
         return DataLoader(steps, batch_size=None, pin_memory=on_gpu)  # so that no copy blocks
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        """The validation split, or nothing."""
+        """Return a loader of the validation split, or none."""
         if self.validation is None:
             return []
         trainer = self._trainer()
@@ -116,7 +116,7 @@ class ImageDataModule(pl.LightningDataModule):
         return DataLoader(batches, batch_size=None)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Examples:
-        """Indices, now on the device, become examples."""
+        """Turn indices, now on the device, into examples."""
         step, indices = batch
         split = "train" if self._trainer().training else "validation"
         here: Split = getattr(self, split).to(indices.device)

@@ -38,7 +38,7 @@ class DataSet(NamedTuple):
 
     @property
     def image(self) -> tuple[int, int, int]:
-        """Channels, height and width."""
+        """Return channels, height and width."""
         return self.info.image
 
 

@@ -43,7 +43,7 @@ def prepare(folder: Path) -> None:
 
 
 def _enlarged(digit: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """8×8 in 0…16 → 28×28 in 0…255: a 20×20 box in the middle, as MNIST has it."""
+    """Enlarge 8×8 in 0…16 to 28×28 in 0…255: a 20×20 box in the middle, as MNIST has it."""
     grey = Image.fromarray(np.round(digit * (255 / 16)).astype(np.uint8))
     box = np.asarray(grey.resize((20, 20), Image.Resampling.BICUBIC))
     return np.pad(box, 4)

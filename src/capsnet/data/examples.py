@@ -42,11 +42,11 @@ class Split(Protocol):
         ...
 
     def to(self, device: torch.device) -> Self:
-        """The same split, its arrays on `device`."""
+        """Return the same split with its arrays on `device`."""
         ...
 
     def examples(self, indices: Tensor, step: int | None) -> Examples:
-        """Examples `indices` as training step `step` sees them; None: as evaluation does."""
+        """Make examples `indices` as training step `step` sees them; None: as evaluation does."""
         ...
 
 
@@ -55,7 +55,7 @@ class OnDevice:
     """Tensors of a split, which move between devices together."""
 
     def to(self, device: torch.device) -> Self:
-        """The same split, its tensors on `device`."""
+        """Return the same split with its tensors on `device`."""
         tensors = {name: part for name, part in vars(self).items() if isinstance(part, Tensor)}
         return replace(self, **{name: part.to(device) for name, part in tensors.items()})
 
@@ -71,5 +71,5 @@ class UnshiftedImages(OnDevice):
         return len(self.labels)
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Images `indices`; `step` changes nothing."""
+        """Give images `indices`; `step` changes nothing."""
         return single_label(self.images[indices], self.labels[indices])

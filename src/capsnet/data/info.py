@@ -22,7 +22,7 @@ class DatasetInfo(NamedTuple):
 
     @property
     def image(self) -> tuple[int, int, int]:
-        """Channels, height and width."""
+        """Return channels, height and width."""
         return self.channels, self.height, self.width
 
     @classmethod

@@ -109,7 +109,7 @@ def render(
 def _placed(
     digits: UInt8[np.ndarray, "batch height width"], shift: Integer[np.ndarray, "batch 2"]
 ) -> Int[np.ndarray, "batch height+8 width+8"]:
-    """Each digit in the middle of its frame and moved; what leaves the frame is cut off."""
+    """Put each digit in the middle of its frame and move it; what leaves the frame is cut off."""
     batch, height, width = digits.shape
     # One row and column of zeros on all sides is what a pixel from outside the digit looks up.
     rimmed = np.pad(digits.astype(np.int64), ((0, 0), (1, 1), (1, 1)))

@@ -61,7 +61,7 @@ class DataSpec:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width."""
+        """Return channels, height and width."""
         return self.channels, self.height, self.width
 
     @property

@@ -54,7 +54,7 @@ def write(folder: Path, about: Mapping[str, Any], arrays: Mapping[str, NDArray[A
 
 
 def md5(path: Path) -> str:
-    """The file's md5, in hexadecimal."""
+    """Return the file's md5, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 
@@ -210,8 +210,8 @@ def _require_split(
         )
     if wrong := sorted({*labels.tolist()} - {*range(len(class_names))}):
         raise UserError(
-            f"{folder}: label {wrong[0]} is not from 0 to {len(class_names) - 1}, which "
-            f"{len(class_names)} class_names in its manifest would allow"
+            f"{folder}: label {wrong[0]} is not from 0 to {len(class_names) - 1}: the data have "
+            f"{len(class_names)} classes (class_names)"
         )
 
 

@@ -11,7 +11,7 @@ from capsnet.records.record import Outcome, outcome_of
 
 
 def count_outcomes(data: DataSet, answers: dict[str, Predictions]) -> dict[str, Outcome]:
-    """The outcome of every test set."""
+    """Count the errors of every test set."""
     found: dict[str, Outcome] = {}
     for name, test in data.tests.items():
         wrong = answers[name].wrong.numpy()

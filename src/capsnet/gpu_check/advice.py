@@ -115,8 +115,8 @@ def stands_for(experiment: str) -> str:
 def hours(rows: Told) -> dict[str, float]:
     """Return the hours of the paper's trials of each experiment in `rows`, one after another.
 
-    All of the profile's steps, and every test example once. Validation and checkpoints are left
-    out; affNIST's experiments stop earlier.
+    All of the profile's steps, and every test example of the paper once. Validation and checkpoints
+    are left out; affNIST's experiments stop earlier.
     """
     timed = [name for name in names("experiment") if name in rows and rows[name]["loop"]]
     return {name: paper.TRIALS * _hours(name, rows[name]) for name in timed}
@@ -124,6 +124,7 @@ def hours(rows: Told) -> dict[str, float]:
 
 def _hours(experiment: str, row: Told) -> float:
     run = paper_run(experiment)
-    tests = sum(paper.TESTED[experiment.split("_")[0]].values())
+    table = paper.table_of(experiment)
+    tests = sum(table.tested.values()) if table else 0
     tested = median(one["evaluation"] for one in row["training"]["timings"]) / run.schedule.batch
     return (run.schedule.steps * loop_seconds(row["loop"]) + tests * tested) / HOUR

@@ -18,12 +18,12 @@ from capsnet.gpu_check.measure import Deadline, Plan, Trained, measured, side_by
 from capsnet.gpu_check.waits import EVERY, waits
 from capsnet.kernels.requirements import check_compiler, check_fused
 from capsnet.records.files import write_json
-from capsnet.report.tables.paper_rows import Text
 from capsnet.report.tables.speed import rows_table, settings_table
+from capsnet.report.tables.table import Table
 from capsnet.report.tables.terminal import show
 
 Told = dict[str, Any]  # of JSON
-Tables = dict[str, list[Text]]
+Tables = list[Table[Any]]
 
 
 def check(output: Path, minutes: float) -> None:
@@ -74,14 +74,14 @@ def machine(told: Told, plan: Plan) -> Iterator[Tables]:
     """See what there is."""
     able = {"fused kernels": lacking(check_fused), "trainer.compile": lacking(check_compiler)}
     told["machine"] = facts() | {name: lacks or "possible" for name, lacks in able.items()}
-    yield {"What is here": tables.facts_table(told["machine"])}
+    yield [tables.facts_table(told["machine"])]
 
 
 def exactness(told: Told, plan: Plan) -> Iterator[Tables]:
     """Compare compiled kernels with float64."""
     kernels = sorted({one.kernels for one in plan.settings})
     told["exactness"] = errors(plan.sizes, kernels, plan.device, plan.deadline.left)
-    yield {"Kernels against float64, values and gradients": tables.errors_table(told["exactness"])}
+    yield [tables.errors_table(told["exactness"])]
 
 
 def waiting(told: Told, plan: Plan) -> Iterator[Tables]:
@@ -91,7 +91,7 @@ def waiting(told: Told, plan: Plan) -> Iterator[Tables]:
     found = worker.does(waits, plan.deadline.left())
     worker.end()
     told["waits"] = found and found._asdict()
-    yield {"Waits for the GPU in Lightning's loop": tables.waits_table(told["waits"])}
+    yield [tables.waits_table(told["waits"])]
 
 
 def timing(told: Told, plan: Plan) -> Iterator[Tables]:
@@ -102,8 +102,8 @@ def timing(told: Told, plan: Plan) -> Iterator[Tables]:
         found = told["settings"][experiment] = {}
         for group in measured({one.name: Trained(experiment, one) for one in chosen}, plan):
             found |= group
-            yield {}
-        yield {f"{experiment} by every setting": settings_table(found)}
+            yield []
+        yield [settings_table(experiment, found)]
 
 
 def experiments(told: Told, plan: Plan) -> Iterator[Tables]:
@@ -120,8 +120,8 @@ def experiments(told: Told, plan: Plan) -> Iterator[Tables]:
     }
     for group in measured(wanted, plan):
         rows |= {name: row(one) for name, one in group.items()}
-        yield {}
-    yield {"Every experiment by the recommended settings": rows_table(rows)}
+        yield []
+    yield [rows_table(rows, "Every experiment by the recommended settings")]
 
 
 def row(one: Told) -> Told:
@@ -134,7 +134,7 @@ def jobs(told: Told, plan: Plan) -> Iterator[Tables]:
     """Time several runs at the same time."""
     if (setting := recommended(seconds(told)).get(CAPSNET)) and not plan.deadline.near():
         told["jobs"] = side_by_side(Trained(CAPSNET, setting), plan)
-        yield {"Several runs at a time on this GPU": tables.jobs_table(told["jobs"])}
+        yield [tables.jobs_table(told["jobs"])]
 
 
 PARTS = machine, exactness, waiting, timing, experiments, jobs

@@ -17,50 +17,49 @@ from capsnet.gpu_check.advice import (
     times,
     wrong,
 )
-from capsnet.report.tables.paper_rows import Text
+from capsnet.report.tables.table import Table, text_table
 
 Told = Mapping[str, Any]  # of JSON
 
 
-def facts_table(facts: Mapping[str, str]) -> list[Text]:
+def facts_table(facts: Mapping[str, str]) -> Table[Any]:
     """List what there is."""
-    return [("what", "here"), *facts.items()]
+    return text_table("What is here", ("what", "here"), [*facts.items()])
 
 
-def errors_table(errors: Mapping[str, float | None]) -> list[Text]:
+def errors_table(errors: Mapping[str, float | None]) -> Table[Any]:
     """List each kernel's largest relative error."""
     bad = wrong(errors)
-    return [
-        ("kernel, examples × capsules", "relative error", f"at most {LIMIT:.0e}"),
-        *(
-            (name, "died" if error is None else f"{error:.1e}", "NO" if name in bad else "yes")
-            for name, error in errors.items()
-        ),
+    columns = ("kernel, examples × capsules", "relative error", f"at most {LIMIT:.0e}")
+    rows = [
+        (name, "died" if error is None else f"{error:.1e}", "NO" if name in bad else "yes")
+        for name, error in errors.items()
     ]
+    return text_table("Kernels against float64, values and gradients", columns, rows)
 
 
-def waits_table(waits: Told | None) -> list[Text]:
+def waits_table(waits: Told | None) -> Table[Any]:
     """List how often a step waits; `waits` is None when the process died."""
     counts = ("died", "died") if waits is None else (f"{waits['between']}", f"{waits['logged']}")
     places = [] if waits is None else [("where", place) for place in waits["places"]]
-    return [
-        ("steps", "waits in a step, at most"),
+    rows = [
         ("between those that are logged", counts[0]),
         ("those that are logged", counts[1]),
         *places,
     ]
+    columns = ("steps", "waits in a step, at most")
+    return text_table("Waits for the GPU in Lightning's loop", columns, rows)
 
 
-def jobs_table(rates: Mapping[str, float]) -> list[Text]:
+def jobs_table(rates: Mapping[str, float]) -> Table[Any]:
     """List how many images a second several runs train on together."""
     alone = rates.get("1")
-    return [
-        ("runs at a time", "images/s, all together", "× one"),
-        *(
-            (count, f"{paper.BATCH * rate:.0f}", f"{rate / alone:.2f}" if alone else "–")
-            for count, rate in rates.items()
-        ),
+    rows = [
+        (count, f"{paper.BATCH * rate:.0f}", f"{rate / alone:.2f}" if alone else "–")
+        for count, rate in rates.items()
     ]
+    columns = ("runs at a time", "images/s, all together", "× one")
+    return text_table("Several runs at a time on this GPU", columns, rows)
 
 
 def summary(told: Told) -> list[str]:

@@ -34,7 +34,7 @@ def pays(
     x: Float[Tensor, "batch in height width"],
     weight: Float[Tensor, "out in kernel_height kernel_width"],
 ) -> bool:
-    """Whether that costs less than the direct sum: not for images of one channel."""
+    """Tell whether that costs less than the direct sum: not for images of one channel."""
     sizes = Sizes.of(x, weight)
     direct = sizes.batch * x[0, 0].numel(), weight[0].numel(), sizes.channels_out
     return tiling.cost(_products(sizes, best_tile(sizes))) < tiling.cost([direct])
@@ -58,7 +58,7 @@ class Sizes(NamedTuple):
 
 @cache
 def best_tile(sizes: Sizes) -> Tile:
-    """The tile that makes a training step cheapest."""
+    """Choose the tile that makes a training step cheapest."""
     tiles = tiling.candidates(sizes.outputs, sizes.taps)
     return min(tiles, key=lambda tile: tiling.cost(_products(sizes, tile)))
 
@@ -95,7 +95,7 @@ class _Tiles(torch.autograd.Function):
 
 
 def _margins(tile: Tile, shape: torch.Size, axis: int) -> tuple[int, int]:
-    """Zeros before and after the images, so that whole tiles fit: SAME padding, and the rest."""
+    """Count the zeros around the images, so that tiles fit: SAME padding, and the rest."""
     before = (tile.taps[axis] - 1) // 2
     tiles = -(-shape[2 + axis] // tile.outputs[axis])
     whole = tiles * tile.outputs[axis] + tile.taps[axis] - 1

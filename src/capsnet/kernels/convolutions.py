@@ -24,7 +24,7 @@ def stacked_convolutions(
     bias1: Float[Tensor, "channels1"],
     weight2: Float[Tensor, "channels2 channels1 kernel2_height kernel2_width"],
 ) -> Float[Tensor, "batch channels2 height width"]:
-    """conv2d(relu(conv2d(images, weight1, bias1)), weight2, stride=2), to rounding [D].
+    """Compute conv2d(relu(conv2d(images, weight1, bias1)), weight2, stride=2), to rounding [D].
 
     Raises ValueError when the images are too small for one output.
     """
@@ -48,7 +48,7 @@ class Sizes(NamedTuple):
 
     @classmethod
     def of(cls, images: Tensor, weight1: Tensor, weight2: Tensor) -> "Sizes":
-        """Raises ValueError when not one output fits."""
+        """Read the sizes. Raises ValueError when not one output fits."""
         kernel1, kernel2 = ((w.shape[2], w.shape[3]) for w in (weight1, weight2))
         height, width = (
             (side - k1 + 1 - k2) // 2 + 1
@@ -65,7 +65,7 @@ class Sizes(NamedTuple):
 
 @cache
 def best_tile(sizes: Sizes) -> Tile:
-    """The tile that makes a training step cheapest: one for 28×28 images, of 6×6 outputs."""
+    """Choose the tile that makes a training step cheapest: one of 6×6 outputs for 28×28 images."""
     taps = (sizes.kernel2[0] + 1) // 2, (sizes.kernel2[1] + 1) // 2
     tiles = tiling.candidates(sizes.outputs, taps)
     return min(tiles, key=lambda tile: tiling.cost(_products(sizes, tile)))
@@ -108,7 +108,7 @@ def _conv1(patches: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _phases(weight: Tensor) -> Tensor:
-    """The kernel as [taps · taps, 4 · channels1, channels2], the missing taps of odd phases 0."""
+    """Cut the kernel: [taps · taps, 4 · channels1, channels2]; missing taps are 0."""
     height, width = weight.shape[2:]
     even = pad(weight, (0, width % 2, 0, height % 2)).permute(2, 3, 1, 0)
     taps = even.unflatten(1, (-1, 2)).unflatten(0, (-1, 2)).transpose(1, 2)

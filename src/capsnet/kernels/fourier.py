@@ -43,11 +43,11 @@ class AtOnce(NamedTuple):
     matrix: Tensor
 
     def to_points(self, x: Float[Tensor, "places n"]) -> Float[Tensor, "points n"]:
-        """The map."""
+        """Apply the map."""
         return matmul(self.matrix, x)
 
     def from_points(self, y: Float[Tensor, "points n"]) -> Float[Tensor, "places n"]:
-        """Its transpose."""
+        """Apply its transpose."""
         return matmul(self.matrix.T, y)
 
 
@@ -58,18 +58,18 @@ class InTurn(NamedTuple):
     columns: Tensor  # [points of a row, 2 · width]
 
     def to_points(self, x: Float[Tensor, "places n"]) -> Float[Tensor, "points n"]:
-        """The map."""
+        """Apply the map."""
         by_rows = matmul(self.rows, x.reshape(self.rows.shape[1], -1))
         return _each(self.columns, by_rows.view(len(self.rows) // 2, -1, x.shape[1])).flatten(0, 1)
 
     def from_points(self, y: Float[Tensor, "points n"]) -> Float[Tensor, "places n"]:
-        """Its transpose."""
+        """Apply its transpose."""
         by_rows = _each(self.columns.T, y.view(len(self.rows) // 2, len(self.columns), -1))
         return matmul(self.rows.T, by_rows.view(len(self.rows), -1)).view(-1, y.shape[1])
 
 
 def _each(matrix: Tensor, stack: Tensor) -> Tensor:
-    """The matrix times each of the stack."""
+    """Multiply the matrix by each of the stack."""
     return matmul(matrix.expand(len(stack), -1, -1), stack)
 
 
@@ -91,7 +91,7 @@ OF_OUTPUT = np.array([[1.0, 1], [0, 1], [-1, 0]])  # transposed: (first − thir
 
 @cache
 def transform(tile: Tile, dtype: torch.dtype, device: torch.device) -> Transform:
-    """The constant matrices, computed in float64."""
+    """Compute the constant matrices in float64."""
     back = OF_OUTPUT / (tile.rows * tile.sides[1])
     with torch.inference_mode(False):  # else a first call in evaluation would spoil training
         maps = (
@@ -103,7 +103,7 @@ def transform(tile: Tile, dtype: torch.dtype, device: torch.device) -> Transform
 
 
 def _map(tile: Tile, grid: tuple[int, int], sign: int, gauss: Real) -> AtOnce | InTurn:
-    """The way that costs less."""
+    """Choose the way that costs less."""
     rows, width = tile.rows, tile.sides[1]
     along_height = _parts(_waves(sign * np.arange(0.5, rows) / (2 * rows), grid[0]))
     waves = _as_real(_waves(sign * np.arange(width) / width, grid[1]))
@@ -125,5 +125,5 @@ def _parts(waves: Complex) -> Real:
 
 
 def _as_real(matrix: Complex) -> Real:
-    """A complex matrix as a real one, for real parts before imaginary ones."""
+    """Turn a complex matrix into a real one, for real parts before imaginary ones."""
     return np.block([[matrix.real, -matrix.imag], [matrix.imag, matrix.real]])

@@ -33,7 +33,7 @@ def dynamic_routing(
     iterations: int,
     bias: Float[Tensor, "out out_dim"] | None = None,
 ) -> Float[Tensor, "batch out out_dim"]:
-    """The values and gradients of `functional.dynamic_routing`, to rounding [D]."""
+    """Compute values and gradients of `functional.dynamic_routing`, to rounding [D]."""
     if iterations < 1:
         raise ValueError(f"routing needs at least 1 iteration, got {iterations}")
     u, weight = _in_slabs(u, weight)
@@ -58,7 +58,7 @@ def _in_slabs(u: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _first_sum(u: Tensor, weight: Tensor) -> Tensor:
-    """s of the first iteration: logits of 0 make every coupling the same, so W is one matrix."""
+    """Sum the first iteration: logits of 0 make every coupling the same, so W is one matrix."""
     out, out_dim = weight.shape[1:3]
     s = torch.bmm(u.flatten(2), weight.flatten(3).flatten(1, 2).mT).sum(0) / out
     return s.unflatten(1, (out, out_dim)).transpose(0, 1)
@@ -81,7 +81,7 @@ class _Agreed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """s is Σ c u W and b is u W V: what grad s is to the one, V is to the other."""
+        """Differentiate s = Σ c u W and b = u W V: what grad s is to the one, V is to the other."""
         (grad,) = grads
         total, u, weight, *couplings = ctx.saved_tensors
         above = torch.cat([grad, total], dim=1)

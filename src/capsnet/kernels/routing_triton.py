@@ -43,7 +43,7 @@ def dynamic_routing(
     iterations: int,
     bias: Float[Tensor, "out out_dim"] | None = None,
 ) -> Float[Tensor, "batch out out_dim"]:
-    """The values and gradients of `functional.dynamic_routing`, to rounding [D].
+    """Compute values and gradients of `functional.dynamic_routing`, to rounding [D].
 
     On a GPU, or anywhere under TRITON_INTERPRET=1.
     """
@@ -71,7 +71,7 @@ class _Agreed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """s is Σ c û and b is û · V: what grad s is to the one, V is to the other."""
+        """Differentiate s = Σ c û and b = û · V: what grad s is to the one, V is to the other."""
         total, u, weight = ctx.saved_tensors
         grid, sizes = _sizes(u, weight, ROUTE)
         known = grads[0].contiguous(), total, u, weight
@@ -245,7 +245,7 @@ def _above(
     OUT2: tl.constexpr,
     DIM2: tl.constexpr,
 ):
-    """Where [ROWS, OUT2, DIM2] of a tensor [batch, out, out_dim] lie, and which are there."""
+    """Locate [ROWS, OUT2, DIM2] of a tensor [batch, out, out_dim], and mask the padding."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)[:, None, None]
     out, dim = tl.arange(0, OUT2)[None, :, None], tl.arange(0, DIM2)[None, None, :]
     return (row * OUT + out) * DIM + dim, (row < batch) & (out < OUT) & (dim < DIM)
@@ -253,7 +253,7 @@ def _above(
 
 @triton.jit
 def _below(i, batch, capsules, IN_DIM: tl.constexpr, ROWS: tl.constexpr, IN2: tl.constexpr):
-    """Where u_i [ROWS, IN2] lies."""
+    """Locate u_i [ROWS, IN2]."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)[:, None]
     dim = tl.arange(0, IN2)[None, :]
     return (row * capsules + i) * IN_DIM + dim, (row < batch) & (dim < IN_DIM)
@@ -269,7 +269,7 @@ def _kernel(
     IN2: tl.constexpr,
     DIM2: tl.constexpr,
 ):
-    """Where W_i [IN2, OUT2 · DIM2] lies."""
+    """Locate W_i [IN2, OUT2 · DIM2]."""
     below, column = tl.arange(0, IN2)[:, None], tl.arange(0, OUT2 * DIM2)[None, :]
     out, dim = column // DIM2, column % DIM2
     where = ((i * OUT + out) * IN_DIM + below) * DIM + dim
@@ -290,7 +290,7 @@ def _product(a, b):
 
 @triton.jit
 def _couplings(b, OUT: tl.constexpr, OUT2: tl.constexpr):
-    """`functional.couplings` [ROWS, OUT2]; 0 for capsules above that are padding."""
+    """Compute `functional.couplings` [ROWS, OUT2]; 0 for capsules above that are padding."""
     b = tl.where(tl.arange(0, OUT2)[None, :] < OUT, b, float("-inf"))
     e = tl.exp(b - tl.max(b, 1)[:, None])
     return e / tl.sum(e, 1)[:, None]

@@ -42,7 +42,7 @@ class Tile(NamedTuple):
 def untiled(
     y: Float[Tensor, "outputs tiles_out"], tile: Tile, outputs: tuple[int, int], channels: int
 ) -> Float[Tensor, "batch channels height width"]:
-    """The outputs of tiles [down, across, batch, channels] in their places; channels lie last."""
+    """Put the outputs of tiles [down, across, batch, channels] in their places, channels last."""
     tiled = y.view(*tile.outputs, *tile.covering(outputs), -1, channels)
     whole = tiled.permute(2, 0, 3, 1, 4, 5).flatten(2, 3).flatten(0, 1)
     return whole[: outputs[0], : outputs[1]].permute(2, 3, 0, 1)
@@ -52,7 +52,7 @@ Product = tuple[int, int, int]  # rows, inner and columns of a product of two ma
 
 
 def products(tile: Tile, tiles: int, channels_in: int, channels_out: int) -> Iterator[Product]:
-    """Those of `fourier.convolved`."""
+    """List the matrix products of `fourier.convolved`."""
     for grid, n in (
         (tile.sides, tiles * channels_in),
         (tile.taps, channels_in * channels_out),
@@ -72,7 +72,7 @@ def of_map(tile: Tile, grid: tuple[int, int]) -> list[Product]:
 
 
 def cost(products: Iterable[Product]) -> int:
-    """Multiplications of a step, forward and backward, and its moves of numbers as such."""
+    """Count a step's multiplications, forward and backward, and moves of numbers as such."""
     return sum(
         2 * rows * inner * columns + MULTIPLICATIONS_PER_MOVE * 4 * rows * columns
         for rows, inner, columns in products
@@ -80,6 +80,6 @@ def cost(products: Iterable[Product]) -> int:
 
 
 def candidates(outputs: tuple[int, int], taps: tuple[int, int]) -> list[Tile]:
-    """Every tile that could cover so many outputs."""
+    """List every tile that could cover so many outputs."""
     height, width = (range(1, side + 1) for side in outputs)
     return [Tile(sides, taps) for sides in product(height, width)]

@@ -25,7 +25,7 @@ class Sums:
 
     @property
     def mean(self) -> float:
-        """The mean of x over all examples."""
+        """Return the mean of x over all examples."""
         return float(self.by_base.sum()) / self.n
 
     def centred(self) -> "Sums":

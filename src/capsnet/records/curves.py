@@ -11,7 +11,7 @@ COUNTERS = ("epoch", "images_seen")  # which the step says already
 
 
 def curves(folder: Path) -> dict[str, NDArray[np.float64]]:
-    """Every logged metric by name: [points, 2], the step and the value there.
+    """Read every logged metric by name: [points, 2], the step and the value there.
 
     A resumed run has one CSV file for each start; what a later one logged again counts.
     """

@@ -28,7 +28,7 @@ def write_json(value: Any, path: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """A reader finds the old content or the new, whatever kills the writer."""
+    """Replace a file's content: a reader finds the old or the new, whatever kills the writer."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:

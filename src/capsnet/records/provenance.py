@@ -26,7 +26,7 @@ class Provenance:
 
 
 def device_name(device: "torch.device") -> str:
-    """The GPU's name, or the processor's with the number of threads; of others their kind."""
+    """Name the GPU, or the processor with its number of threads; other devices by kind."""
     import torch
 
     if device.type == "cuda":
@@ -41,7 +41,7 @@ def threads(count: int) -> str:
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells."""
+    """Name the processor, as far as the system does."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -60,7 +60,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit(folder: Path = Path(__file__).parents[1]) -> tuple[str | None, bool | None]:
-    """The commit that is checked out, and whether its src/ and conf/ are as they lie on disk.
+    """Read the commit that is checked out, and whether src/ and conf/ on disk are the commit's.
 
     None where there is no git, or `folder` is not the package in a checkout of this project: an
     installed package may be inside the repository of another one.

@@ -42,12 +42,12 @@ class Outcome:
 
     @property
     def error_percent(self) -> float:
-        """Errors in 100 test examples."""
+        """Return the errors in percent."""
         return 100 * self.errors / self.total
 
     @property
     def counts(self) -> str:
-        """'60 / 10,000'."""
+        """Write errors and total: '60 / 10,000'."""
         return f"{self.errors:,} / {self.total:,}"
 
 
@@ -160,7 +160,7 @@ class Record:
 
     @property
     def variant(self) -> str:
-        """The recipe, the arithmetic where that is not fp32, and the overrides.
+        """Join the recipe, the arithmetic where that is not fp32, and the overrides.
 
         Runs that differ in it are never pooled.
         """
@@ -175,7 +175,7 @@ class Record:
 
     @property
     def source(self) -> str:
-        """Whose digits it was trained on: mnist, uci-digits."""
+        """Name the source of the training images: mnist, uci-digits."""
         return self.tests["test"].source
 
 
@@ -219,7 +219,7 @@ def _outcome(interval_percent: Sequence[float], interval_kind: str, **values: An
 
 
 def read_records(folder: Path, pattern: str = "*/*.json") -> dict[Path, Record]:
-    """Every record of a profile's `folder` by its path, in the order of their paths."""
+    """Read every record of a profile's `folder` by its path, in the order of their paths."""
     return {path: read_record(path) for path in sorted(folder.glob(pattern))}
 
 
@@ -231,7 +231,7 @@ def write_arrays(record: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 def read_arrays(record: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of the record at `record`; none where they were not kept.
+    """Read the arrays of the record at `record`; none where they were not kept.
 
     Raises UserError when the file is not a whole one.
     """

@@ -10,7 +10,7 @@ from capsnet.records.clusters import Counts, sums
 
 
 def wilson(errors: int, total: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of errors/total, in percent."""
+    """Compute the 95 % Wilson interval of errors/total, in percent."""
     from scipy.stats import binomtest
 
     interval = binomtest(errors, total).proportion_ci(0.95, method="wilson")
@@ -20,7 +20,7 @@ def wilson(errors: int, total: int) -> tuple[float, float]:
 def clustered(
     wrong: NDArray[np.bool_], digits: int, partners: Counts | None = None
 ) -> tuple[float, float]:
-    """Student's 95 % interval, in percent, of the error over other digits like these.
+    """Compute Student's 95 % interval, in percent, of the error over other digits like these.
 
     Of wrong [n]; example i shows digit i mod `digits`. Pictures of one digit err together, so that
     they are worth fewer independent examples than they are. With `partners`, as `partner_counts`
@@ -35,7 +35,7 @@ def clustered(
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the mean, by Student's t: over seeds, say. Needs two values or more."""
+    """Compute the mean's 95 % interval by Student's t. Needs two values or more."""
     from scipy.stats import t
 
     half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5

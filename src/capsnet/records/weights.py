@@ -17,7 +17,7 @@ from capsnet.records.run_folder import CONFIG, WEIGHTS, run_folder, trained_run
 
 
 def save_weights(network: nn.Module, run: Run, folder: Path) -> None:
-    """The trained weights and, beside them, the run that they came from."""
+    """Write the trained weights and, beside them, the run that they came from."""
     write_atomically(folder / CONFIG, OmegaConf.to_yaml(asdict(run)).encode())
     tensors = {name: part.cpu().contiguous() for name, part in network.state_dict().items()}
     write_atomically(folder / WEIGHTS, save(tensors))

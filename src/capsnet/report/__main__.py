@@ -3,6 +3,9 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from capsnet.errors import UserError, exit_on_user_error
@@ -49,9 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     sheets.add_argument("--source", default="mnist", help="of the images: mnist, digits …")
     sheets.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
     commands.add_parser("simulate", help="how often the rules for verdicts are right")
-    commands.add_parser(
-        "readme", help="bring README.md, docs/results.md and docs/speed.md up to date"
-    )
+    commands.add_parser("readme", help="bring README.md, docs/ and results/records.csv up to date")
     commands.add_parser(
         "all", help="every table, figure, page and sweep of results/; README.md, docs/"
     )
@@ -71,8 +72,8 @@ def table(folder: Path) -> None:
     if not runs:
         raise UserError(f"there are no results in {folder}: run `dvc repro` first")
     write_atomically(path, document(runs, folder.name).encode())
-    every = tables(runs) | extra_tables(runs)
-    show({f"{title} ({folder.name})": rows for title, rows in every.items()})
+    every = [*tables(runs), *extra_tables(runs)]
+    show(replace(one, title=f"{one.title} ({folder.name})") for one in every)
     print(f"Written to {path}")
 
 
@@ -80,11 +81,10 @@ def simulate() -> None:
     """Print how often each verdict comes where the truth is known, from a fixed seed."""
     from capsnet.report.analysis import plan
     from capsnet.report.analysis.simulate import DRAWS, simulated
-    from capsnet.report.tables.paper_rows import markdown
+    from capsnet.report.tables.document import sections
 
     print(f"Operating characteristics of the rules ({plan.quoted()}), {DRAWS:,} draws each.\n")
-    for title, rows in simulated().items():
-        print(f"## {title}\n\n{markdown(rows)}")
+    print(sections(simulated(), "##"))
 
 
 def everything(results: Path) -> None:
@@ -105,13 +105,19 @@ def everything(results: Path) -> None:
 def readme(project: Path, results: Path) -> None:
     """Bring the generated tables of the documentation of `project` up to date with `results`.
 
-    Raises UserError, before anything is written, when a file or its marks are missing.
+    So is `results`/records.csv, which leaves out runs on stand-in data. Raises UserError, before
+    anything is written, when a file or its marks are missing, or polars is.
     """
     from capsnet.report.tables.document import generated, updated
 
+    try:
+        from capsnet.records.frame import frame
+    except ImportError as error:
+        raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
     runs, others = read_records(results, "*/*/*.json"), read_records(results, "*/*/*/**/*.json")
     benchmarks = sorted(results.glob("benchmark/*.json"))
-    written: dict[Path, str] = {}
+    known = {path: one for path, one in (runs | others).items() if not one.dataset.stand_in}
+    written = {results / "records.csv": frame(known, project).write_csv()}
     for name, contents in generated(runs, others, benchmarks).items():
         if not (path := project / name).is_file():
             raise UserError(f"{path} is missing: run this command in the project's folder")
@@ -131,7 +137,8 @@ def data(root: Path, source: str, folder: Path) -> None:
 
 def figures(folder: Path) -> None:
     """The paper's figures of the runs in `folder`, as PNG and SVG beside it."""
-    from capsnet.report.figures.draw import draw
+    with _pipeline_extra():
+        from capsnet.report.figures.draw import draw
 
     for path in draw(folder, folder.with_name(f"{folder.name}-figures")):
         print(f"Drawn: {path}")
@@ -139,10 +146,9 @@ def figures(folder: Path) -> None:
 
 def page(folder: Path, swept: Path | None) -> None:
     """The report page of the records in `folder`, beside it."""
-    try:
+    with _pipeline_extra():
         from capsnet.report.web.write import write
-    except ImportError as error:
-        raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
+
     path = folder.with_name(f"{folder.name}.html")
     write(folder, path, swept)
     print(f"Written to {path}")
@@ -150,27 +156,39 @@ def page(folder: Path, swept: Path | None) -> None:
 
 def growth(file: Path) -> None:
     """Draw the growth of a step's time and memory. Raises UserError when `file` lacks it."""
-    from capsnet.report.figures.growth import figure_growth
-    from capsnet.report.figures.style import files
+    with _pipeline_extra():
+        from capsnet.report.figures.chart import save_chart
+        from capsnet.report.figures.growth import figure_growth
+        from capsnet.report.figures.style import files
 
     try:
-        told = json.loads(file.read_text())
+        benchmark = json.loads(file.read_text())
     except ValueError as error:
         raise UserError(f"{file} is no JSON file of a benchmark: {error}") from error
-    if "growth" not in told:
+    if "growth" not in benchmark:
         raise UserError(f"{file} holds no growth: run `python -m capsnet.benchmark growth` for it")
     stem = file.with_name(f"{file.stem}-growth")
-    figure_growth(stem, told)
+    save_chart(stem, figure_growth(benchmark))
     for path in files(stem):
         print(f"Drawn: {path}")
 
 
 def sweep(folder: Path) -> None:
     """Draw test error and training loss over the value that the runs below `folder` sweep."""
-    from capsnet.report.figures.draw import draw_sweep
+    with _pipeline_extra():
+        from capsnet.report.figures.draw import draw_sweep
 
     for path in draw_sweep(folder, folder):
         print(f"Drawn: {path}")
+
+
+@contextmanager
+def _pipeline_extra() -> Iterator[None]:
+    """Name the extra that has what an import within lacks."""
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def host() -> str:
 
 
 def logged_in() -> bool:
-    """Whether there is a key to `host()`, in the environment or where `wandb login` puts it."""
+    """Tell whether there is a key to `host()`, in the environment or from `wandb login`."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:

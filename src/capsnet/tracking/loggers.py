@@ -35,7 +35,7 @@ def is_first_process() -> bool:
 
 
 def build_loggers(run: Run, folder: Path, about: dict[str, Any]) -> list[Logger]:
-    """The loggers of a run that lives in `folder`; `about` is what W&B shows as its config."""
+    """Build the loggers of a run in `folder`; `about` is what W&B shows as its config."""
     if not is_first_process():
         return []
     csv = CSVLogger(folder, name="logs", flush_logs_every_n_steps=1)
@@ -52,7 +52,7 @@ def build_loggers(run: Run, folder: Path, about: dict[str, Any]) -> list[Logger]
 def start_wandb(
     run: Run, folder: Path, job: str, about: dict[str, Any], page_id: str | None = None
 ) -> "wandb.Run":
-    """A W&B page in `folder` about `run`, whose `job` is 'train' or 'evaluate'.
+    """Start a W&B run in `folder` about `run`, whose `job` is 'train' or 'evaluate'.
 
     `about` is its config; its `sources`, whose digits they are, become tags, and what was
     `overrides` are added to the name. Never a prompt and never a hang: offline unless there
@@ -85,7 +85,7 @@ def start_wandb(
 
 
 def run_id(folder: Path) -> str:
-    """The folder's W&B run: kept, so that a resumed run continues its own page.
+    """Return the id of the folder's W&B run: kept, so that a resumed run continues its own.
 
     The agent of a W&B sweep has chosen it already.
     """

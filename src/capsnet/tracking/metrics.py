@@ -44,7 +44,7 @@ METRICS: list[Metric] = [
     Metric("train/images_per_second", "images per second", THROUGHPUT),
     Metric(
         "images_per_second",
-        "images per second of the training as a whole",
+        "images per second, over the training",
         THROUGHPUT,
         value=lambda record, _: record.images_per_second,
     ),

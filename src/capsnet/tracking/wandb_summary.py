@@ -51,7 +51,7 @@ def evaluated(
     weights: "wandb.Artifact",
     manifests: Sequence[Path],
 ) -> None:
-    """The outcomes of `weights` as the page's summary; the weights and the data as its inputs."""
+    """Log the outcomes of `weights` as the summary; the weights and the data as inputs."""
     uses(page, weights)
     for manifest in manifests:
         uses(page, data(manifest))
@@ -59,17 +59,17 @@ def evaluated(
 
 
 def data(manifest: Path) -> "wandb.Artifact":
-    """A prepared set, by its manifest, which holds the md5 of each of its files."""
+    """Describe a prepared set by its manifest, which holds the md5 of each of its files."""
     return artifact(f"data-{manifest.parent.name}", "dataset", manifest)
 
 
 def weights(experiment: str, seed: int, folder: Path) -> "wandb.Artifact":
-    """The trained weights in `folder` and the configuration beside them."""
+    """Describe the trained weights in `folder` and the configuration beside them."""
     return artifact(f"{experiment}-seed{seed}", "model", folder / WEIGHTS, folder / CONFIG)
 
 
 def artifact(name: str, kind: str, *files: Path) -> "wandb.Artifact":
-    """Files that stay where they are until they are uploaded."""
+    """Make an artifact of files that stay where they are until they are uploaded."""
     import wandb
 
     made = wandb.Artifact(name, kind)
@@ -182,7 +182,7 @@ def _counts(confusion: NDArray[np.float64], class_names: Sequence[str]) -> Itera
 
 
 def beside_the_paper(record: Record) -> dict[str, Any]:
-    """The record's errors beside what the paper reports for that experiment, where it does."""
+    """Compare the record's errors with the paper's for that experiment, where there are any."""
     import wandb
 
     rows = list(_rows(record))
@@ -190,11 +190,11 @@ def beside_the_paper(record: Record) -> dict[str, Any]:
 
 
 def _rows(record: Record) -> Iterator[list[Any]]:
-    for table, rows in TABLES.items():
-        for row in rows:
+    for table in TABLES:
+        for row in table.rows:
             if row.experiment == record.experiment and row.test in record.tests:
                 test = record.tests[row.test]
-                about = (table, row.name, which(record, test), str(record.seed))
+                about = (table.title, row.name, which(record, test), str(record.seed))
                 yield [*about, test.error_percent, float(row.error_percent)]
 
 

@@ -29,17 +29,17 @@ class StopAt(Callback):
         self.accuracy, self.step = accuracy, None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A run that has stopped stays stopped."""
+        """Keep a run stopped that has stopped."""
         trainer.should_stop = self.step is not None
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The error is the one over all processes, so all of them stop together."""
+        """Stop all processes together: the error is the one over all of them."""
         error = trainer.callback_metrics["validation/error"].item()
         if self.step is None and error <= 1 - self.accuracy + ROUNDING:
             self.step, trainer.should_stop = trainer.global_step, True
 
     def state_dict(self) -> dict[str, Any]:
-        """When it stopped."""
+        """Return when it stopped."""
         return {"step": self.step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -183,7 +183,7 @@ class RoutingChange(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Only at steps that are logged."""
+        """Log the changes, only at steps that are logged."""
         if trainer.global_step % self.every or not isinstance(pl_module, CapsNetModule):
             return
         with trainer.precision_plugin.forward_context():
@@ -202,15 +202,15 @@ class Throughput(Callback):
         self.every = every  # steps
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The clock starts."""
+        """Start the clock."""
         self.since, self.images = monotonic(), 0
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The clock stops."""
+        """Stop the clock."""
         self.paused = monotonic()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The clock goes on."""
+        """Let the clock go on."""
         self.since += monotonic() - self.paused
 
     def on_train_batch_end(
@@ -221,7 +221,7 @@ class Throughput(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """All processes' images are counted."""
+        """Count the images of all processes."""
         self.images += len(batch.images) * trainer.world_size
         if trainer.global_step % self.every == 0:
             now = monotonic()

@@ -47,7 +47,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 def last_checkpoint(folder: Path) -> Path:
-    """Where a run's one checkpoint lies."""
+    """Return the path of a run's one checkpoint."""
     return folder / "checkpoints" / "last.ckpt"
 
 

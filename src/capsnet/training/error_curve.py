@@ -52,7 +52,7 @@ class ErrorCurve(Callback):
             self.points[name].append((step, wrong, examples))
 
     def state_dict(self) -> dict[str, Any]:
-        """All points so far."""
+        """Return all points so far."""
         return {"points": {name: list(points) for name, points in self.points.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def normalised(source: str) -> str:
 
 
 def _plain(node: Any) -> Any:
-    """A syntax tree as nested lists, without the empty fields that some versions add."""
+    """Turn a syntax tree into nested lists, without the empty fields that some versions add."""
     if isinstance(node, ast.AST):
         fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []))
         return [type(node).__name__, *((name, _plain(value)) for name, value in fields)]
@@ -72,7 +72,7 @@ def config_digest(run: Run, steps: bool = True) -> str:
 
 
 def composition(run: Run) -> str:
-    """One digest of values and code: what a composed configuration was made from."""
+    """Digest values and code: what a composed configuration was made from."""
     return _digest(config_digest(run) + training_code(run) + code_digest(EVALUATION))
 
 
@@ -103,7 +103,7 @@ def _installed_code(group: registry.Group, name: str) -> str:
 
 
 def run_identity(run: Run, data_digest: str) -> dict[str, str]:
-    """Two runs that agree in all of these come out the same, step by step.
+    """Digest what makes two runs come out the same, step by step.
 
     How they are judged is no part of it: other figures need no other training.
     """

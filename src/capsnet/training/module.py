@@ -46,7 +46,7 @@ class ClassifierModule(pl.LightningModule, Generic[Network]):
         self.draws = any(isinstance(layer, nn.Dropout) for layer in network.modules())
 
     def losses(self, examples: Examples) -> dict[str, Tensor]:
-        """The parts of the loss by name; their sum is trained on."""
+        """Compute the parts of the loss by name; their sum is minimised."""
         raise NotImplementedError
 
     def scores(self, images: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class ClassifierModule(pl.LightningModule, Generic[Network]):
         torch.manual_seed(hash32(self.seed, part))
 
     def training_step(self, examples: Examples, batch_idx: int) -> Tensor:
-        """The loss at this step's examples."""
+        """Compute the loss of this step's examples."""
         parts = self.losses(examples)
         loss = torch.stack(list(parts.values())).sum()
         if self._is_logged():
@@ -85,7 +85,7 @@ class ClassifierModule(pl.LightningModule, Generic[Network]):
         self.zero_grad()
 
     def validation_step(self, examples: Examples, batch_idx: int) -> None:
-        """The error on the validation split, which alone may choose anything."""
+        """Count errors on the validation split, which alone may choose anything."""
         self.error(~correct(self.scores(examples.images), examples.labels))
         self.log("validation/error", self.error)
 
@@ -133,7 +133,7 @@ class BaselineModule(ClassifierModule[Baseline]):
     """A convolutional baseline under cross-entropy: softmax for one digit, sigmoids for two [P]."""
 
     def losses(self, examples: Examples) -> dict[str, Tensor]:
-        """The cross-entropy, for two digits the mean over classes."""
+        """Return the cross-entropy, for two labels the mean over classes."""
         logits = self.network(examples.images)
         if examples.labels.shape[1] == 1:
             return {"cross_entropy": cross_entropy(logits, examples.labels[:, 0])}

@@ -1,11 +1,12 @@
 """The numbers that verdicts rest on: test errors, on affNIST those at the paper's clean error."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from capsnet import paper
 from capsnet.records.record import Record, read_arrays
-from capsnet.report.analysis.equal_error import at_clean_error, points
+from capsnet.report.analysis.equal_error import Points, at_clean_error, points
 
 
 def numbers(runs: Mapping[Path, Record], paths: Sequence[Path], test: str) -> list[float]:
@@ -23,6 +24,20 @@ def at_equal_error(paths: Sequence[Path], test: str) -> list[float] | None:
     """
     if test != "affnist":
         return None
-    every = [at_clean_error(points(read_arrays(path)), paper.CLEAN) for path in paths]
+    every = [at_clean_error(points_of(path), paper.CLEAN) for path in paths]
     between = [one.percent for one in every if one is not None and not one.extrapolated]
     return between if len(between) == len(every) else None
+
+
+def points_of(path: Path) -> Points:
+    """Read the points of the record at `path`: once, as long as the file of its arrays stays."""
+    arrays = path.with_suffix(".npz")
+    if not arrays.is_file():
+        return points({})
+    stat = arrays.stat()
+    return _points(path, (stat.st_ino, stat.st_mtime_ns))
+
+
+@lru_cache(maxsize=1024)
+def _points(path: Path, _version: tuple[int, int]) -> Points:
+    return points(read_arrays(path))

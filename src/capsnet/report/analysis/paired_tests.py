@@ -1,4 +1,4 @@
-"""Paired tests on examples; intervals are in `results`."""
+"""Paired tests on examples; intervals are in `records.statistics`."""
 
 from typing import NamedTuple
 

@@ -1,5 +1,6 @@
 """Runs as figures need them: a record and its arrays, what to call it and what to say of it."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,6 @@ from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.report.analysis import selection
 from capsnet.report.figures.style import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
 
-OTHER = "other"
-SETS = {"mnist": "MNIST", "multimnist": "MultiMNIST", "affnist": "affNIST", OTHER: "other digits"}
 COLOURS = {(1, False): SKY, (1, True): BLUE, (3, False): ORANGE, (3, True): VERMILION}
 
 KIND = ("model.routing_iterations=", "model.decoder=")  # values that a run's kind says already
@@ -39,10 +38,9 @@ class RunResult(NamedTuple):
         return isinstance(self.record.model, config.CapsNet) and self.record.model.decoder
 
     @property
-    def set(self) -> str:
-        """Which of SETS it was trained on, by the first word of its experiment's name."""
-        word = self.record.experiment.split("_")[0]
-        return word if word in SETS else OTHER
+    def dataset(self) -> str:
+        """Return the name of the data set that it was trained on."""
+        return self.record.dataset.name
 
     @property
     def colour(self) -> str:
@@ -74,6 +72,13 @@ def read_runs(folder: Path, pattern: str = "*/*.json") -> list[RunResult]:
     return sorted(runs, key=lambda run: (run.record.experiment, run.record.seed))
 
 
+def by_dataset(runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
+    """Group runs by the name of their data set, that of most runs first."""
+    counts = Counter(run.dataset for run in runs)
+    names = sorted(counts, key=lambda name: (-counts[name], name))
+    return {name: [run for run in runs if run.dataset == name] for name in names}
+
+
 def caption(runs: Sequence[RunResult], *remarks: str) -> str:
     """Write which runs are shown, on what and for how long they trained, and `remarks` below."""
     records = [run.record for run in runs]
@@ -82,20 +87,20 @@ def caption(runs: Sequence[RunResult], *remarks: str) -> str:
     experiments = _unique(record.experiment for record in records)
     facts = (
         " and ".join(experiments) if len(experiments) < 3 else f"{len(experiments)} experiments",
-        f"trained on {_told(record.source for record in records)}",
-        f"recipe {_told(routed or recipes)}",
-        *by_hand(records),
+        f"trained on {_listed(record.source for record in records)}",
+        f"recipe {_listed(routed or recipes)}",
+        *overrides(records),
         steps(records),
         seeds(records),
     )
     return "\n".join((" · ".join(facts), *remarks))
 
 
-def by_hand(records: Sequence[Record]) -> Iterator[str]:
-    """List the values set by hand, for each key: 'model.routing_iterations=1, 3', say."""
+def overrides(records: Sequence[Record]) -> Iterator[str]:
+    """List the overrides, for each key: 'model.routing_iterations=1, 3', say."""
     pairs = [one.partition("=") for record in records for one in record.overrides]
     for key in _unique(key for key, _, _ in pairs):
-        yield f"{key}={_told(value for name, _, value in pairs if name == key)}"
+        yield f"{key}={_listed(value for name, _, value in pairs if name == key)}"
 
 
 def labels(runs: Sequence[RunResult]) -> list[str]:
@@ -111,7 +116,7 @@ def labels(runs: Sequence[RunResult]) -> list[str]:
 def steps(records: Sequence[Record]) -> str:
     """Done of planned: '400 of 400 steps', or each that differs."""
     pairs = sorted({(record.steps_done, record.steps_planned) for record in records})
-    return _told(f"{done:,} of {planned:,}" for done, planned in pairs) + " steps"
+    return _listed(f"{done:,} of {planned:,}" for done, planned in pairs) + " steps"
 
 
 def seeds(records: Sequence[Record]) -> str:
@@ -123,8 +128,8 @@ def seeds(records: Sequence[Record]) -> str:
 def caveats(runs: Iterable[RunResult]) -> list[str]:
     """Name the caveats: other digits or a narrower network, fewer steps."""
     records = [run.record for run in runs]
-    told = {"demo": selection.is_demo, "short schedule": selection.is_short}
-    return [words for words, holds in told.items() if any(map(holds, records))]
+    tests = {"demo": selection.is_demo, "short schedule": selection.is_short}
+    return [words for words, holds in tests.items() if any(map(holds, records))]
 
 
 def counted(number: int, noun: str) -> str:
@@ -137,5 +142,5 @@ def _unique(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def _told(words: Iterable[str]) -> str:
+def _listed(words: Iterable[str]) -> str:
     return ", ".join(_unique(words))

@@ -5,7 +5,6 @@ from itertools import groupby
 from pathlib import Path
 
 from capsnet import paper
-from capsnet.paper import data_set
 from capsnet.records.record import Record
 from capsnet.report.analysis import plan
 from capsnet.report.analysis.numbers import numbers
@@ -51,11 +50,11 @@ def noise(runs: Mapping[Path, Record], like: Record, test: str) -> Noise | None:
         for path, one in runs.items()
         if _noise(one) == _noise(like) and (one.recipe == recipe or not one.capsules)
     }
-    rows = [row for rows in paper.TABLES.values() for row in rows if row.test == test]
+    table = paper.table_of(like.experiment)
     seeds = [
         numbers(same, _counted(group), test)
-        for row in rows
-        if not row.condition and data_set(row.experiment) == data_set(like.experiment)
+        for row in (table.rows if table else ())
+        if row.test == test and not row.condition
         for group in groups(same, row.experiment)
     ]
     return pooled(seeds)
@@ -132,22 +131,9 @@ def matched_pairs(
 
 def exclusion_reason(records: Sequence[Record]) -> str | None:
     """Why runs cannot speak for or against the paper, in a few words; None when they can."""
-    if any(is_demo(record) for record in records):
-        return "demo"
-    if any(record.overrides for record in records):
-        return "values set by hand"
-    if any(is_short(record) for record in records):
-        return "short schedule"
-    if any(record.stop_at and not record.stopped for record in records):
-        return "accuracy not reached"
-    if any(_fewer(record) for record in records):
-        return "fewer examples"
-    if not all(record.overrides_known for record in records):
-        return "values unknown"
-    if any(record.clean is False for record in records):
-        return "uncommitted code"
-    if any(record.precision != "32-true" for record in records):
-        return "not fp32"
+    for reason, excludes in REASONS.items():
+        if any(map(excludes, records)):
+            return reason
     if len({code(record) for record in records}) > 1:
         return "different code"
     seeds = {(record.experiment, record.seed) for record in records}
@@ -162,8 +148,21 @@ def is_short(record: Record) -> bool:
 
 def _fewer(record: Record) -> bool:
     """Tell whether it had fewer examples than the paper, for training or for testing."""
-    kind = data_set(record.experiment)
-    tested = paper.TESTED.get(kind, {}).items()
-    return record.training_examples < paper.TRAINED.get(kind, 0) or any(
-        record.tests[name].total < total for name, total in tested if name in record.tests
+    table = paper.table_of(record.experiment)
+    return table is not None and (
+        record.training_examples < table.trained
+        or any(test.total < table.tested.get(name, 0) for name, test in record.tests.items())
     )
+
+
+REASONS: dict[str, Callable[[Record], bool]] = {  # the first that holds is given
+    "demo": is_demo,
+    "not in the paper": lambda record: not paper.reported(record.experiment),
+    "values set by hand": lambda record: bool(record.overrides),
+    "short schedule": is_short,
+    "accuracy not reached": lambda record: bool(record.stop_at and not record.stopped),
+    "fewer examples": _fewer,
+    "values unknown": lambda record: not record.overrides_known,
+    "uncommitted code": lambda record: record.clean is False,
+    "not fp32": lambda record: record.precision != "32-true",
+}

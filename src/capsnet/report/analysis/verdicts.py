@@ -18,7 +18,6 @@ SEEDS = (0, 1, 2, 3, 4)
 LOOKS = (3, 5)  # numbers of seeds after which there is a verdict
 ALPHA = 0.0275  # two-sided, at each look: 5 % over both
 FLOOR = 0.01 / 12**0.5  # of the sd of seeds: one of 10,000 digits, rounded
-MARGINS = {"mnist": 0.06, "multimnist": 0.6, "affnist": 3.0}  # closer is the same
 LEAST = 0.5  # share of the paper's difference that a claim's size needs
 PRIMARY = "released"
 REPRODUCED, HIGHER, LOWER, OPEN = "reproduced", "higher", "lower", "open"

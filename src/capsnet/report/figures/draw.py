@@ -1,41 +1,87 @@
 """The paper's figures from the arrays beside our records: which runs each one shows."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from capsnet.errors import UserError
-from capsnet.report.analysis.runs import RunResult, read_runs
-from capsnet.report.figures import curve_figures, reconstruction_figures
+from capsnet.report.analysis.runs import RunResult, by_dataset, read_runs
+from capsnet.report.figures import reconstruction_figures
+from capsnet.report.figures.affnist import figure_affnist
+from capsnet.report.figures.chart import Chart, save_chart
+from capsnet.report.figures.recipes import figure_recipes
+from capsnet.report.figures.routing_changes import figure_a1
 from capsnet.report.figures.style import files
 from capsnet.report.figures.sweep import figure_sweep
-from capsnet.report.tables.affnist import figure_affnist
-from capsnet.report.tables.recipes import figure_recipes
+from capsnet.report.figures.training_curves import all_curves, figure_a2
 from capsnet.report.tables.sweep import sweep_of, write_numbers
+
+PICTURES = {  # what draws each, the array that it takes, and the labels of each image
+    "figure_3": (reconstruction_figures.figure_3, "images", 1),
+    "figure_4": (reconstruction_figures.figure_4, "perturbed", 1),
+    "figure_5": (reconstruction_figures.figure_5, "images", 2),
+}
+CHARTS: dict[str, Callable[[Sequence[RunResult]], Chart | None]] = {
+    "figure_a1": figure_a1,
+    "figure_a2": figure_a2,
+    "affnist": figure_affnist,
+    "curves": all_curves,
+    "recipes": figure_recipes,
+}
 
 
 def draw(folder: Path, target: Path) -> Iterator[Path]:
-    """Every figure that the runs in `folder` have arrays for, into `target`.
+    """Draw every figure that the runs in `folder` have arrays for, into `target`.
 
-    Of one recipe, as recipes are different models: that of most runs; and one that compares them.
-    Only the training curves show runs that differ in a value set by hand. Raises UserError when
-    there are no runs or none has arrays.
+    Raises UserError when there are no runs or none has arrays.
     """
     runs = [run for run in read_runs(folder) if run.arrays]
     if not runs:
         raise UserError(f"no record in {folder} has its arrays (.npz) beside it: train again")
+    for stem, shown in pictures(runs).items():
+        PICTURES[stem.partition("-")[0]][0](target / stem, shown)
+        yield from files(target / stem)
+    for stem, chart in charts(runs).items():
+        save_chart(target / stem, chart)
+        yield from files(target / stem)
+
+
+def pictures(runs: Sequence[RunResult]) -> dict[str, RunResult]:
+    """Choose the run that each figure of PICTURES shows, for each data set that it can show.
+
+    That of the lowest seed; of three iterations if there is one, as in the paper. The data set of
+    most runs needs no name in the figure's.
+    """
+    found = dict[str, RunResult]()
+    for name, (_, array, labels) in PICTURES.items():
+        able = [
+            run
+            for run in _most(runs, lambda run: run.record.variant)
+            if array in run.arrays and run.record.dataset.labels_per_image == labels
+        ]
+        for place, (dataset, some) in enumerate(by_dataset(able).items()):
+            suffix = "-" + re.sub(r"\W+", "_", dataset) if place else ""
+            found[name + suffix] = min(some, key=lambda run: (run.iterations != 3, run.record.seed))
+    return found
+
+
+def charts(runs: Sequence[RunResult]) -> dict[str, Chart]:
+    """Make each of CHARTS that the runs have arrays for.
+
+    It shows one recipe, as recipes are different models: that of most runs. Only the training
+    curves show runs that differ in a value set by hand, and `recipes` compares two recipes.
+    """
     alike = _most(runs, lambda run: run.record.variant)
     same_recipe = _most(runs, lambda run: replace(run.record, overrides=()).variant)
-    for name, wanted in FIGURES.items():
-        if wanted(target / name, same_recipe if name == "curves" else alike):
-            yield from files(target / name)
-    if figure_recipes(target / "recipes", runs):
-        yield from files(target / "recipes")
+    shown = dict.fromkeys(CHARTS, alike) | {"curves": same_recipe, "recipes": runs}
+    drawn = {name: chart(shown[name]) for name, chart in CHARTS.items()}
+    return {name: chart for name, chart in drawn.items() if chart is not None}
 
 
 def _most(runs: Sequence[RunResult], variant: Callable[[RunResult], str]) -> list[RunResult]:
-    """Baselines, and of the CapsNets those of the most frequent variant."""
+    """Return baselines, and of the CapsNets those of the most frequent variant."""
     capsnets = [run for run in runs if run.record.capsules]
     [(wanted, _), *_] = Counter(map(variant, capsnets)).most_common(1) or [("", 0)]
     return [run for run in runs if not run.record.capsules or variant(run) == wanted]
@@ -47,61 +93,7 @@ def draw_sweep(folder: Path, target: Path) -> Iterator[Path]:
     Raises UserError when there are no runs, or nothing was swept.
     """
     swept = sweep_of(read_runs(folder, "**/record.json"))
-    figure_sweep(target / "figure_sweep", swept)
+    save_chart(target / "figure_sweep", figure_sweep(swept))
     yield from files(target / "figure_sweep")
     write_numbers(target / "sweep.md", swept)
     yield target / "sweep.md"
-
-
-def _picture(draw: Callable[[Path, RunResult], None], array: str, digits: str) -> "Figure":
-    """Drawn of one run, the lowest seed; of three iterations if there is one, as in the paper."""
-
-    def drawn(stem: Path, runs: Sequence[RunResult]) -> bool:
-        able = [run for run in runs if array in run.arrays and run.set == digits]
-        if able:
-            draw(stem, min(able, key=lambda run: (run.iterations != 3, run.record.seed)))
-        return bool(able)
-
-    return drawn
-
-
-def _a1(stem: Path, runs: Sequence[RunResult]) -> bool:
-    """While training: all seeds of 3 iterations on MNIST, or of the first experiment there is."""
-    able = [run for run in runs if "routing_changes" in run.arrays]
-    if able:
-        first = min(able, key=lambda run: (run.iterations != 3, run.set != "mnist", -run.decoder))
-        same = [run for run in able if run.record.experiment == first.record.experiment]
-        curve_figures.figure_a1(stem, same, able)
-    return bool(able)
-
-
-def _a2(stem: Path, runs: Sequence[RunResult]) -> bool:
-    """Only sets of digits that both, 1 and 3 iterations, were trained on with a decoder."""
-    able = [run for run in runs if run.decoder and len(run.curve("train/loss"))]
-    pairs = [
-        [run for run in able if run.set == digits and run.iterations in (1, 3)]
-        for digits in ("mnist", "multimnist")
-    ]
-    whole = [pair for pair in pairs if {run.iterations for run in pair} == {1, 3}]
-    if whole:
-        curve_figures.figure_a2(stem, whole)
-    return bool(whole)
-
-
-def _losses(stem: Path, runs: Sequence[RunResult]) -> bool:
-    able = [run for run in runs if any(len(run.curve(metric)) for metric in curve_figures.METRICS)]
-    if able:
-        curve_figures.losses(stem, able)
-    return bool(able)
-
-
-Figure = Callable[[Path, Sequence[RunResult]], bool]  # whether there was anything to draw
-FIGURES: dict[str, Figure] = {
-    "figure_3": _picture(reconstruction_figures.figure_3, "images", "mnist"),
-    "figure_4": _picture(reconstruction_figures.figure_4, "perturbed", "mnist"),
-    "figure_5": _picture(reconstruction_figures.figure_5, "images", "multimnist"),
-    "figure_a1": _a1,
-    "figure_a2": _a2,
-    "affnist": figure_affnist,
-    "curves": _losses,
-}

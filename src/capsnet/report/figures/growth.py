@@ -1,42 +1,58 @@
 """The figure of a step's time and memory by size, with votes stored and without."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from matplotlib.axes import Axes
+import altair as alt
 
-from capsnet.report.figures.style import BLUE, VERMILION, save_figure
+from capsnet.report.figures.chart import Chart, Panel, colours, lines
+from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.tables.speed import machine, step_seconds
 
 NAMES = {"batch": "batch", "side": "image side, pixels", "iterations": "routing iterations"}
 PATHS = {"textbook": VERMILION, "fast": BLUE}
+FIELDS = {"seconds": "step, s", "gib": "peak memory, GiB"}
 REMARK = (
     "Without decoder. What is not varied is the paper's: batch 128, 28 pixels, 3 iterations. "
     "A point that is missing did not fit into memory."
 )
 
 
-def figure_growth(stem: Path, told: Mapping[str, Any]) -> None:
-    """Columns what is varied, rows time and peak memory; `told` is a benchmark's JSON."""
-    about = f"{machine(told)}. {REMARK}"
-    with save_figure(stem, (10, 5.4), "Growth of a training step", about) as figure:
-        grid = figure.subplots(2, len(NAMES), sharex="col")
-        for column, (varied, name) in zip(grid.T, NAMES.items(), strict=True):
-            points = [point for point in told["growth"] if point["varied"] == varied]
-            _lines(column[0], points, lambda one: step_seconds(one["timings"]))
-            _lines(column[1], points, lambda one: one["peak_mib"] / 1024)
-            column[1].set_xlabel(name)
-        grid[0, 0].set_ylabel("step, s")
-        grid[1, 0].set_ylabel("peak memory, GiB")
-        grid[0, 0].legend()
+def figure_growth(benchmark: Mapping[str, Any]) -> Chart:
+    """Draw time and peak memory in rows, and in columns the sizes that were varied.
+
+    `benchmark` is a benchmark's JSON.
+    """
+    values = [value for point in benchmark["growth"] for value in _values(point)]
+    rows = [
+        [_panel([one for one in values if one["varied"] == varied], field) for varied in NAMES]
+        for field in FIELDS
+    ]
+    return Chart("Growth of a training step", f"{machine(benchmark)}. {REMARK}", [], rows)
 
 
-def _lines(axes: Axes, points: Sequence[Mapping[str, Any]], value: Any) -> None:
-    places = [point["value"] for point in points]
-    for path, colour in PATHS.items():
-        fit = [point for point in points if point["measured"][path]["peak_mib"] is not None]
-        values = [value(point["measured"][path]) for point in fit]
-        axes.plot([point["value"] for point in fit], values, marker=".", color=colour, label=path)
-    axes.set_ylim(bottom=0)
-    axes.set_xticks(places if places[-1] < 100 else places[-3:])
+def _values(point: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give seconds and GiB of each implementation that fitted into memory."""
+    for path in PATHS:
+        measured = point["measured"][path]
+        if measured["peak_mib"] is not None:
+            yield {
+                "run": path,
+                "varied": point["varied"],
+                "size": point["value"],
+                "seconds": step_seconds(measured["timings"]),
+                "gib": measured["peak_mib"] / 1024,
+            }
+
+
+def _panel(values: list[dict[str, Any]], field: str) -> Panel:
+    sizes = sorted({value["size"] for value in values})
+    axis = alt.Axis(values=sizes, format="d", labelOverlap="greedy", labelSeparation=5)
+    title, scale = NAMES[values[0]["varied"]], alt.Scale(zero=False, nice=False, padding=10)
+    drawn = lines(
+        values,
+        x=alt.X("size:Q", title=title, scale=scale, axis=axis),
+        y=alt.Y(f"{field}:Q", title=FIELDS[field]),
+        color=colours("run", PATHS),
+    )
+    return Panel("", drawn)

@@ -1,12 +1,12 @@
-"""[P] figures 3, 4 and 5: what the decoder draws. Ink is dark on light, on black where colours add.
+"""[P] figures 3, 4 and 5: what the decoder draws. Grey images are dark on light, RGB as it is.
 
 The arrays are described at `capsnet.evaluation.figure_data`, which chose the examples by their
-order in the test set.
+order in the test set. Images are uint8 [n, h, w], or [n, h, w, 3] in colour.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +20,7 @@ TRUE, PREDICTED, FORCED = range(3)  # the second axis of targets and reconstruct
 RIGHTS, FORCEDS, WRONGS = 4, 2, 2  # examples of each kind in a figure
 OFFSETS = ("−0.25", "0", "+0.25")
 RED, GREEN = (255, 0, 0), (0, 255, 0)
+LETTERS = 8  # of a class name above a picture
 SIDE = 1.15  # of a picture with the space around it, in inches
 GAP, HEAD = 0.25, 0.22  # between groups of columns, and above them: shares of a picture's side
 
@@ -32,31 +33,31 @@ class Column(NamedTuple):
 
 
 def figure_3(stem: Path, run: RunResult) -> None:
-    """Input and reconstruction of single digits: (label, prediction, reconstructed)."""
+    """Draw inputs of one label and their reconstructions: (label, prediction, reconstructed)."""
     right, wrong = found(run.arrays["targets"])
     groups = {
-        "right": [_single(run.arrays, one, PREDICTED) for one in right[:RIGHTS]],
+        "right": [_single(run, one, PREDICTED) for one in right[:RIGHTS]],
         "wrong, reconstructed from the label's capsule and from the predicted one": [
-            _single(run.arrays, one, which) for one in wrong[:WRONGS] for which in (TRUE, PREDICTED)
+            _single(run, one, which) for one in wrong[:WRONGS] for which in (TRUE, PREDICTED)
         ],
     }
-    remark = "(l, p, r): label, prediction, reconstructed digit." + _absent(right, wrong)
+    remark = "(l, p, r): label, prediction, reconstructed class." + _absent(right, wrong)
     _columns(stem, "Figure 3: reconstructions", run, remark, groups, ("input", "output"))
 
 
 def figure_5(stem: Path, run: RunResult) -> None:
-    """Two digits at once and each digit alone, in red and green: R reconstructed, L labels."""
+    """Draw two classes at once and each alone, in red and green: R reconstructed, L labels."""
     right, wrong = found(run.arrays["targets"])
     groups = {
-        "right": [_pair(run.arrays, one, PREDICTED) for one in right[:RIGHTS]],
-        "* is not in the picture": [_pair(run.arrays, one, FORCED) for one in right[:FORCEDS]],
+        "right": [_pair(run, one, PREDICTED) for one in right[:RIGHTS]],
+        "* is not in the picture": [_pair(run, one, FORCED) for one in right[:FORCEDS]],
         "wrong: R the prediction, then the labels": [
-            _pair(run.arrays, one, which) for one in wrong[:WRONGS] for which in (PREDICTED, TRUE)
+            _pair(run, one, which) for one in wrong[:WRONGS] for which in (PREDICTED, TRUE)
         ],
     }
     remark = (
-        "R: reconstructed digits, the first in red and the second in green, yellow where both are; "
-        "below them each alone. L: labels." + _absent(right, wrong)
+        "R: reconstructed classes, the first in red and the second in green, yellow where both "
+        "are; below them each alone. L: labels." + _absent(right, wrong)
     )
     rows = ("input", "output", "alone")
     _columns(stem, "Figure 5: two digits told apart", run, remark, groups, rows)
@@ -75,44 +76,66 @@ def _absent(right: Sequence[int], wrong: Sequence[int]) -> str:
     return said + ("" if wrong else " No answer on the test set is wrong.")
 
 
-def _single(arrays: dict[str, NDArray[Any]], one: int, which: int) -> Column:
-    label, predicted = arrays["targets"][one, : PREDICTED + 1, 0]
-    drawn = arrays["targets"][one, which, 0]
-    output = arrays["reconstructions"][one, which, 0]
-    return Column(f"({label}, {predicted}, {drawn})", (255 - arrays["images"][one], 255 - output))
+def _single(run: RunResult, one: int, which: int) -> Column:
+    targets, names = run.arrays["targets"][one, :, 0], short_names(run)
+    above = ", ".join(names[targets[place]] for place in (TRUE, PREDICTED, which))
+    drawn = run.arrays["reconstructions"][one, which, 0]
+    return Column(f"({above})", (visible(run.arrays["images"][one]), visible(drawn)))
 
 
-def _pair(arrays: dict[str, NDArray[Any]], one: int, which: int) -> Column:
-    """The labels first where the prediction is right: so a digit keeps its colour."""
+def _pair(run: RunResult, one: int, which: int) -> Column:
+    """Put the labels first where the prediction is right, so that a class keeps its colour."""
+    arrays, names = run.arrays, short_names(run)
     labels, drawn = arrays["targets"][one, TRUE], arrays["targets"][one, which]
     alone = arrays["reconstructions"][one, which]
     if which == PREDICTED and set(labels) == set(drawn):
         drawn, alone = labels, arrays["reconstructions"][one, TRUE]
     star = "*" if which == FORCED else ""
-    told = f"R:({drawn[0]}, {drawn[1]}{star})\nL:({labels[0]}, {labels[1]})"
-    return Column(told, (arrays["images"][one], overlay(*alone), beside(*alone)))
+    reconstructed = f"R:({names[drawn[0]]}, {names[drawn[1]]}{star})"
+    above = f"{reconstructed}\nL:({names[labels[0]]}, {names[labels[1]]})"
+    return Column(above, (arrays["images"][one], overlay(*alone), beside(*alone)))
+
+
+def short_names(run: RunResult) -> list[str]:
+    """Give the class names, cut where they are too long to stand above a picture."""
+    return [
+        name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
+        for name in run.record.dataset.class_names
+    ]
 
 
 def overlay(red: NDArray[np.uint8], green: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[h, w] twice -> [h, w, 3]. Red is darker than green and green than yellow, to any eye."""
-    return np.stack([red, green, np.zeros_like(red)], axis=-1)
+    """Add two pictures, [h, w] or [h, w, 3], as one [h, w, 3] that has one in red, one in green.
+
+    Red is darker than green and green than yellow, to any eye.
+    """
+    return np.stack([_grey(red), _grey(green), np.zeros(red.shape[:2], np.uint8)], axis=-1)
+
+
+def _grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return picture if picture.ndim == 2 else picture.mean(axis=-1).round().astype(np.uint8)
 
 
 def beside(red: NDArray[np.uint8], green: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[h, w] twice -> [h, 2 w, 3]: both in grey, each in a frame of its colour."""
-    return np.hstack([_framed(red, RED), _framed(green, GREEN)])
+    """Put two pictures side by side as one [h, 2 w, 3], each in a frame of its colour."""
+    return np.hstack([_framed(coloured(red), RED), _framed(coloured(green), GREEN)])
 
 
 def _framed(picture: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray[np.uint8]:
-    pixels = np.empty((*picture.shape, 3), np.uint8)
+    pixels = np.empty(picture.shape, np.uint8)
     pixels[:] = colour
-    pixels[1:-1, 1:-1] = picture[1:-1, 1:-1, None]
+    pixels[1:-1, 1:-1] = picture[1:-1, 1:-1]
     return pixels
 
 
+def visible(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[h, w] -> [h, w, 3], dark on light; a picture in colour, [h, w, 3], as it is."""
+    return picture if picture.ndim == 3 else coloured(255 - picture)
+
+
 def coloured(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[h, w] -> [h, w, 3]: a colour map would round some greys by one."""
-    return np.repeat(picture[..., None], 3, axis=-1)
+    """[h, w] -> [h, w, 3]: a colour map would round some greys by one. Colours stay."""
+    return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=-1)
 
 
 def _columns(
@@ -164,37 +187,37 @@ def _head(axes: Axes, heading: str) -> None:
 
 
 def _show(axes: Axes, picture: NDArray[np.uint8], above: str, left: str) -> None:
-    axes.imshow(picture if picture.ndim == 3 else coloured(picture))
+    axes.imshow(coloured(picture))
     axes.set_title(above, fontsize=9, pad=3)
     axes.set_ylabel(left, rotation=0, ha="right", va="center")
     framed(axes)
 
 
 def figure_4(stem: Path, run: RunResult) -> None:
-    """Every dimension of a digit's capsule moved alone, for each class."""
+    """Draw every dimension of a class's capsule moved alone, a block for each class."""
     blocks = run.arrays["perturbed"]
     remark = (
-        "Rows: the 16 dimensions of the digit's capsule, each moved alone from −0.25 to 0.25 in "
-        "steps of 0.05. The first test example of each class."
+        f"Rows: the {blocks.shape[1]} dimensions of the class's capsule, each moved alone from "
+        "−0.25 to 0.25 in steps of 0.05. The first test example of each class."
     )
-    rows = -(-len(blocks) // 5)
+    columns = min(5, len(blocks))
+    rows = -(-len(blocks) // columns)
     title = "Figure 4: what the dimensions of a capsule do"
-    size = (12, 0.9 + 3.4 * rows)
+    size = (max(6, 2.4 * columns), 0.9 + 3.4 * rows)
     with save_figure(stem, size, title, caption([run], remark), caveats([run])) as figure:
-        cells = figure.subplots(rows, 5, squeeze=False).flat
-        for place, axes in enumerate(cells):
-            if place < len(blocks):
-                _block(axes, blocks[place], str(place))
-            else:
-                axes.set_visible(False)
+        cells = figure.subplots(rows, columns, squeeze=False).flat
+        for pictures, name, axes in zip(blocks, short_names(run), cells, strict=False):
+            _block(axes, pictures, name)
+        for axes in cells:
+            axes.set_visible(False)
 
 
-def _block(axes: Axes, pictures: NDArray[np.uint8], digit: str) -> None:
-    """[dim, offsets, h, w] as one picture, ticks in the middle of its rows and columns."""
-    dim, offsets, height, width = pictures.shape
-    axes.imshow(coloured(assembled(255 - pictures)))
+def _block(axes: Axes, pictures: NDArray[np.uint8], name: str) -> None:
+    """Draw [dim, offsets, h, w] as one picture, ticks in the middle of its rows and columns."""
+    dim, offsets, height, width = pictures.shape[:4]
+    axes.imshow(visible(assembled(pictures)))
     framed(axes)
-    axes.set_title(digit, fontweight="bold", pad=3)
+    axes.set_title(name, fontweight="bold", pad=3)
     middles = (np.array([0, offsets // 2, offsets - 1]) + 0.5) * width
     axes.set_xticks(middles, OFFSETS, fontsize=7)
     axes.set_yticks((np.arange(dim) + 0.5) * height, map(str, range(1, dim + 1)), fontsize=6)
@@ -202,6 +225,6 @@ def _block(axes: Axes, pictures: NDArray[np.uint8], digit: str) -> None:
 
 
 def assembled(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[rows, columns, h, w] -> [rows h, columns w]."""
-    rows, columns, height, width = pictures.shape
-    return pictures.swapaxes(1, 2).reshape(rows * height, columns * width)
+    """[rows, columns, h, w] -> [rows h, columns w]; a last axis of colours stays."""
+    rows, columns, height, width, *colours = pictures.shape
+    return pictures.swapaxes(1, 2).reshape(rows * height, columns * width, *colours)

@@ -1,4 +1,4 @@
-"""The style of all figures, and their files: PNG and SVG, the same bytes every time."""
+"""The colours of all figures, and the files of those that matplotlib draws: PNG and SVG."""
 
 import io
 import textwrap
@@ -20,6 +20,14 @@ from capsnet.records.files import write_atomically
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#666666"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE, BLACK, GREY)
+INK, QUIET, HAIR, ACCENT = "#1B1D20", "#595E66", "#E3E0DA", "#0068A3"
+SOLID = [1, 0]
+DASHES = (SOLID, [6, 3], [2, 2], [6, 2, 2, 2])
+NAMED = {  # as web/style.css calls them, which has a second colour of each name for the dark
+    **{"black": BLACK, "orange": ORANGE, "sky": SKY, "green": GREEN, "blue": BLUE},
+    **{"vermilion": VERMILION, "purple": PURPLE, "grey": GREY},
+    **{"ink": INK, "quiet": QUIET, "hair": HAIR, "accent": ACCENT},
+}
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # it comes with matplotlib, so all machines measure alike
@@ -48,28 +56,33 @@ LEFT = 0.012  # where titles begin, as a share of the width
 
 @contextmanager
 def save_figure(
-    stem: Path, size: tuple[float, float], title: str, caption: str, marks: Sequence[str] = ()
+    stem: Path, size: tuple[float, float], title: str, caption: str, caveats: Sequence[str] = ()
 ) -> Iterator[Figure]:
-    """A figure of `size` inches to draw on, stored as stem.png and stem.svg at the end.
+    """Give a figure of `size` inches to draw on, and store it as stem.png and stem.svg at the end.
 
-    `marks` are the words that nobody may overlook; they stand at the top right. All three are also
-    in the files' metadata, for readers who cannot see.
+    `caveats` are printed at the top right. Title, caption and caveats are also in the files'
+    metadata, for readers who cannot see.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(size, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.055))
         figure.suptitle(title, x=LEFT, ha="left", fontsize=11, fontweight="bold")
         figure.supxlabel(_folded(caption, size[0]), x=LEFT, ha="left", fontsize=8, color=GREY)
-        if marks:
-            _stamp(figure, " · ".join(marks))
+        if caveats:
+            _stamp(figure, " · ".join(caveats))
         yield figure
         _settle(figure)
-        told = {"Title": title, "Description": " · ".join((*marks, caption.replace("\n", ". ")))}
+        metadata = {"Title": title, "Description": described(caption, caveats)}
         for path in files(stem):
-            _store(figure, path, told)
+            _store(figure, path, metadata)
+
+
+def described(caption: str, caveats: Sequence[str]) -> str:
+    """Join the caveats and the caption in one line."""
+    return " · ".join((*caveats, caption.replace("\n", ". ")))
 
 
 def files(stem: Path) -> tuple[Path, Path]:
-    """List the files of `drawing`. The stem's own dots stay: 'figure_a.1' has no suffix."""
+    """List a figure's files, PNG first. The stem's own dots stay: 'figure_a.1' has no suffix."""
     return stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
 
 
@@ -99,14 +112,14 @@ def _settle(figure: Figure) -> None:
         axes.set_position((round(left, 5), round(bottom, 5), round(width, 5), round(height, 5)))
 
 
-def _store(figure: Figure, path: Path, told: Mapping[str, str]) -> None:
-    """Without a date, so that what did not change stays the same file.
+def _store(figure: Figure, path: Path, texts: Mapping[str, str]) -> None:
+    """Write without a date, so that what did not change stays the same file.
 
     An SVG keeps each pixel of a picture once, for the viewer to enlarge: the PNG, stored before it,
     has them resampled.
     """
     buffer = io.BytesIO()
-    metadata: dict[str, str | None] = {**told}
+    metadata: dict[str, str | None] = {**texts}
     if path.suffix == ".svg":
         metadata["Date"] = None
         for image in figure.findobj(AxesImage):

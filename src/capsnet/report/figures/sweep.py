@@ -1,60 +1,69 @@
 """The figure of a sweep: test error, and the final training loss of each kind of loss."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
-from pathlib import Path
-from statistics import mean
-from textwrap import fill
+from typing import Any
 
-from matplotlib.axes import Axes
+import altair as alt
 
 from capsnet.report.analysis.runs import RunResult, caption, caveats
-from capsnet.report.figures.style import COLOURS, save_figure
-from capsnet.report.tables.sweep import REMARK, Sweep, error, final_loss, loss_kind, mean_loss
-
-WIDE = 48  # characters of a legend's line: more would be wider than the panel
-
-
-def figure_sweep(stem: Path, sweep: Sweep) -> None:
-    """Draw the error, and beside it the loss, each kind of loss on axes of its own."""
-    kinds = list(dict.fromkeys(loss_kind(run) for run in sweep.runs if final_loss(run) is not None))
-    size, title = (5 * max(2, 1 + len(kinds)), 4.4), f"Sweep over {sweep.label}"
-    with save_figure(stem, size, title, caption(sweep.runs, REMARK), caveats(sweep.runs)) as figure:
-        left, *rest = figure.subplots(1, 1 + len(kinds), squeeze=False).flat
-        for colour, label, group in zip(
-            cycle(COLOURS), sweep.labels(), sweep.series().values(), strict=False
-        ):
-            _errors(left, sweep, group, colour, fill(label, WIDE))
-            for axes, kind in zip(rest, kinds, strict=True):
-                _losses(axes, sweep, [run for run in group if loss_kind(run) == kind], colour)
-        left.set_ylim(bottom=0)
-        left.set(title="test error", ylabel="errors, %")
-        for axes, kind in zip(rest, kinds, strict=True):
-            axes.set(title=f"final training loss, {kind}", ylabel="loss")
-        for axes in (left, *rest):
-            axes.set(xlabel=sweep.label)
-            axes.set_xticks([*sweep.places().values()], [*sweep.places()])
-        if len(sweep.labels()) > 1:
-            left.legend(fontsize=7)
+from capsnet.report.figures.chart import Chart, Panel, colours, layers
+from capsnet.report.figures.style import COLOURS
+from capsnet.report.tables.sweep import REMARK, Sweep, final_loss, loss_kind, settings
 
 
-def _errors(axes: Axes, sweep: Sweep, runs: Sequence[RunResult], colour: str, label: str) -> None:
-    """Draw a point and a bar for each run, and a line through the means."""
-    for place, run in sweep.spread(runs):
-        low, high = run.record.tests["test"].interval_percent
-        axes.plot([place, place], [low, high], color=colour, linewidth=0.8, alpha=0.6)
-        axes.plot(place, error(run), "o", color=colour, markersize=4)
-    places, groups = sweep.places(), sweep.by_value(runs)
-    means = {places[value]: mean(map(error, group)) for value, group in groups.items()}
-    axes.plot(list(means), list(means.values()), color=colour, linewidth=1.2, label=label)
+def figure_sweep(sweep: Sweep) -> Chart:
+    """Draw the test error, and each kind of training loss whose curves were kept."""
+    values = [
+        _value(label, run) | {"value": settings(run)[sweep.key]}
+        for label, group in zip(_labels(sweep), sweep.series().values(), strict=True)
+        for run in group
+    ]
+    panels = [_panel(sweep, "error", "Test error, %", values)]
+    known = [value for value in values if value["loss"] is not None]
+    for kind in dict.fromkeys(value["kind"] for value in known):
+        some = [value for value in known if value["kind"] == kind]
+        panels.append(_panel(sweep, "loss", f"Final training loss, {kind}", some))
+    remarks = caption(sweep.runs, REMARK)
+    return Chart(f"Sweep over {sweep.label}", remarks, caveats(sweep.runs), [panels])
 
 
-def _losses(axes: Axes, sweep: Sweep, runs: Sequence[RunResult], colour: str) -> None:
-    for place, run in sweep.spread(runs):
-        loss = final_loss(run)
-        if loss is not None:
-            axes.plot(place, loss, "o", color=colour, markersize=4)
-    places, groups = sweep.places(), sweep.by_value(runs)
-    means = {places[value]: mean_loss(group) for value, group in groups.items()}
-    known = {place: loss for place, loss in means.items() if loss is not None}
-    axes.plot(list(known), list(known.values()), color=colour, linewidth=1.2)
+def _labels(sweep: Sweep) -> list[str]:
+    """Name the series; a single one, which differs from none, is 'all runs'."""
+    return [label or "all runs" for label in sweep.labels()]
+
+
+def _value(label: str, run: RunResult) -> dict[str, Any]:
+    """List what a point shows, by field."""
+    test = run.record.tests["test"]
+    low, high = test.interval_percent
+    return {
+        "series": label,
+        "seed": run.record.seed,
+        "errors": test.counts,
+        "error": test.error_percent,
+        "low": low,
+        "high": high,
+        "loss": final_loss(run),
+        "kind": loss_kind(run),
+    }
+
+
+def _panel(sweep: Sweep, field: str, title: str, values: Sequence[Mapping[str, Any]]) -> Panel:
+    """Draw a point for each run, seeds side by side, a line through their means, and intervals."""
+    apart, axis = alt.Scale(paddingInner=0.7, paddingOuter=0.4), alt.Axis(labelAngle=0)
+    x = alt.X("value:O", title=sweep.label, sort=sweep.values, axis=axis, scale=apart)
+    y = alt.Y(f"{field}:Q", title=None, scale=alt.Scale(zero=True))
+    by_label = dict(zip(_labels(sweep), cycle(COLOURS), strict=False))
+    every = alt.Chart(alt.Data(values=values)).encode(x=x, color=colours("series", by_label))
+    beside = every.encode(xOffset="seed:O")
+    words = ["series:N", alt.Tooltip("value:N", title=sweep.label), "seed:Q", "errors:N"]
+    tooltip = [*words, alt.Tooltip(f"{field}:Q", format=".4~g")]
+    marks = [
+        every.mark_line(strokeWidth=2).encode(y=f"mean({field}):Q"),
+        beside.mark_circle(size=70, opacity=1).encode(y=y, tooltip=tooltip),
+    ]
+    if field == "error":
+        bars = beside.mark_rule(strokeWidth=1.5, opacity=0.5)
+        marks.insert(0, bars.encode(y="low:Q", y2="high:Q"))
+    return Panel(title, layers(*marks))

@@ -1,81 +1,62 @@
-"""affNIST error at equal clean test error, as a table and as a figure."""
+"""affNIST error at equal clean test error."""
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from statistics import mean, stdev
 
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
 from capsnet import paper
-from capsnet.records.record import Outcome, Record, read_arrays
+from capsnet.records.record import read_arrays
 from capsnet.report.analysis.equal_error import Estimate, at_clean_error, points
-from capsnet.report.analysis.runs import RunResult, caption, caveats, labels
+from capsnet.report.analysis.numbers import points_of
+from capsnet.report.analysis.runs import RunResult
 from capsnet.report.analysis.selection import groups
-from capsnet.report.figures.style import BLACK, VERMILION, save_figure
-from capsnet.report.tables.paper_rows import Text, steps
+from capsnet.report.tables.paper_tables import Runs
+from capsnet.report.tables.runs_table import steps
+from capsnet.report.tables.table import Column, Table
 
 TARGETS = (2.0, 1.5, 1.0, paper.CLEAN)  # percent
-COLUMNS = (
-    "run",
-    "recipe",
-    *(f"affNIST % at {target:g} % clean" for target in TARGETS),
-    "points",
-    "at the end: clean %",
-    "at the end: affNIST %",
-    "steps",
-)
-REMARK = (
-    "Both errors on test digits, counted at validations; affNIST on two copies of each digit. "
-    "Rings: 0.775 % clean error, by a local fit. Stars: the paper's two networks."
-)
 
 
-def equal_error_table(runs: Mapping[Path, Record]) -> list[Text]:
-    """Give a line to each run whose test errors were counted along training, and to their means."""
+Seeds = Sequence[RunResult]  # a row: one run, or the seeds of an experiment, whose means it shows
+
+
+def equal_error_table(runs: Runs) -> Table[Seeds]:
+    """Give a row to each run whose test errors were counted along training, and to their means."""
+    return Table("affNIST at equal clean test error", EQUAL_ERROR_COLUMNS, [*_rows(runs)])
+
+
+def _rows(runs: Runs) -> Iterator[Seeds]:
     counted = {
-        path: one
-        for path, one in runs.items()
-        if "affnist" in one.tests and len(points(read_arrays(path)))
+        path: one for path, one in runs.items() if "affnist" in one.tests and len(points_of(path))
     }
-    rows = [_rows(group) for name in _experiments(counted) for group in groups(counted, name)]
-    return [COLUMNS, *chain.from_iterable(rows)]
+    for experiment in dict.fromkeys(record.experiment for record in counted.values()):
+        for group in groups(counted, experiment):
+            seeds = [RunResult(record, read_arrays(path)) for path, record in group.items()]
+            yield from ([run] for run in seeds)
+            yield from [seeds] * (len(seeds) > 1)
 
 
-def _experiments(runs: Mapping[Path, Record]) -> list[str]:
-    return list(dict.fromkeys(record.experiment for record in runs.values()))
+def _name(seeds: Seeds) -> str:
+    first = seeds[0].record
+    which = f"seed {first.seed}" if len(seeds) == 1 else f"mean of {len(seeds)} seeds"
+    return f"{first.experiment}, {which}"
 
 
-def _rows(group: Mapping[Path, Record]) -> list[Text]:
-    """Give a line to each seed, and of several seeds one to their means."""
-    found = [RunResult(record, read_arrays(path)) for path, record in group.items()]
-    return [*map(_row, found), *([_means(found)] if len(found) > 1 else [])]
+def _error_at(target: float) -> Callable[[Seeds], str]:
+    """Return the affNIST error at a clean error: of one run as `in_words` does, or the mean."""
 
+    def cell(seeds: Seeds) -> str:
+        estimates = [at_clean_error(points(run.arrays), target) for run in seeds]
+        return in_words(estimates[0]) if len(seeds) == 1 else _mean(estimates)
 
-def _means(runs: Sequence[RunResult]) -> Text:
-    """Average what every run has an estimate of, with the standard deviation between seeds."""
-    records = [run.record for run in runs]
-    every = [[at_clean_error(points(run.arrays), target) for run in runs] for target in TARGETS]
-    ends = [[one.tests[name].error_percent for one in records] for name in ("test", "affnist")]
-    who = f"{records[0].experiment}, mean of {len(runs)} seeds"
-    clean, affine = (f"{mean(values):.2f} ± {stdev(values):.2f}" for values in ends)
-    return who, records[0].variant, *map(_mean, every), "–", clean, affine, steps(records)
+    return cell
 
 
 def _mean(estimates: Sequence[Estimate | None]) -> str:
+    """Average what every run has an estimate of, with the standard deviation between seeds."""
     percents = [one.percent for one in estimates if one is not None and not one.extrapolated]
     if len(percents) < len(estimates):
         return "–"
     return f"{mean(percents):.1f} ± {stdev(percents):.1f}"
-
-
-def _row(run: RunResult) -> Text:
-    record, counted = run.record, points(run.arrays)
-    estimates = (in_words(at_clean_error(counted, target)) for target in TARGETS)
-    ends = (_percent(record.tests[name]) for name in ("test", "affnist"))
-    who = f"{record.experiment}, seed {record.seed}"
-    return who, record.variant, *estimates, f"{len(counted)}", *ends, steps([record])
 
 
 def in_words(estimate: Estimate | None) -> str:
@@ -85,53 +66,23 @@ def in_words(estimate: Estimate | None) -> str:
     return f"{estimate.percent:.1f}" + (" extrapolated" if estimate.extrapolated else "")
 
 
-def _percent(test: Outcome) -> str:
-    return f"{test.error_percent:.2f}"
+def _at_end(test: str) -> Callable[[Seeds], str]:
+    """Return the error at the end of training, with the standard deviation between seeds."""
+
+    def cell(seeds: Seeds) -> str:
+        percents = [run.record.tests[test].error_percent for run in seeds]
+        spread = f" ± {stdev(percents):.2f}" if len(percents) > 1 else ""
+        return f"{mean(percents):.2f}{spread}"
+
+    return cell
 
 
-def figure_affnist(stem: Path, runs: Sequence[RunResult]) -> bool:
-    """Draw affNIST error over clean error, a line for each run; tell if there was any to draw."""
-    found = [run for run in runs if len(points(run.arrays))]
-    if not found:
-        return False
-    title = "affNIST error against clean test error"
-    with save_figure(stem, (8, 4.6), title, caption(found, REMARK), caveats(found)) as figure:
-        axes = figure.subplots()
-        for run, label in zip(found, labels(found), strict=True):
-            _line(axes, run, f"{label}, seed {run.record.seed}")
-        _published(axes)
-        axes.set(xlabel="error on expanded test digits, %", ylabel="error on affNIST, %")
-        _logarithmic(axes)
-        axes.legend()
-    return True
-
-
-def _line(axes: Axes, run: RunResult, label: str) -> None:
-    """Draw the points of a run, and a ring at the last of TARGETS."""
-    _, clean, affine = points(run.arrays).T
-    axes.plot(clean, affine, color=run.colour, marker=".", linewidth=0.8, label=label)
-    estimate = at_clean_error(points(run.arrays), TARGETS[-1])
-    if estimate is not None and not estimate.extrapolated:
-        ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none", "linestyle": "none"}
-        axes.plot(TARGETS[-1], estimate.percent, color=run.colour, **ring)
-
-
-def _published(axes: Axes) -> None:
-    """Mark the clean and the affNIST error of each of the paper's networks."""
-    errors = {(row.experiment, row.test): row.error_percent for row in paper.AFFNIST}
-    names = {
-        "affnist_baseline": ("paper, CNN", BLACK),
-        "affnist_capsnet": ("paper, CapsNet", VERMILION),
-    }
-    for experiment, (name, colour) in names.items():
-        place = errors[experiment, "test"], errors[experiment, "affnist"]
-        axes.plot(*place, color=colour, marker="*", markersize=11, linestyle="none", label=name)
-
-
-def _logarithmic(axes: Axes) -> None:
-    """Use logarithmic scales that name 1, 1.5, 2, 3, 5 and 7 of each power of ten."""
-    axes.set(xscale="log", yscale="log")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
+EQUAL_ERROR_COLUMNS: list[Column[Seeds]] = [
+    Column("run", _name, "text"),
+    Column("recipe", lambda seeds: seeds[0].record.variant, "text"),
+    *(Column(f"affNIST % at {target:g} % clean", _error_at(target)) for target in TARGETS),
+    Column("points", lambda seeds: f"{len(points(seeds[0].arrays))}" if len(seeds) == 1 else "–"),
+    Column("at the end: clean %", _at_end("test")),
+    Column("at the end: affNIST %", _at_end("affnist")),
+    Column("steps", lambda seeds: steps([run.record for run in seeds]), "text"),
+]

@@ -1,7 +1,8 @@
 """The cost of the paper's rows, from the benchmark; and the cost of all runs so far."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -9,48 +10,57 @@ from typing import Any
 
 from capsnet import paper
 from capsnet.records.record import Record
-from capsnet.report.tables.paper_rows import Text
 from capsnet.report.tables.speed import loop_seconds, machine, seconds, setting, step_seconds
+from capsnet.report.tables.table import Column, Table
 
-COLUMNS = ("experiment", "machine", "images/s", "hours to train", "hours to test")
-EARLY = " (ends early)"  # affNIST's training stops at its accuracy
-USED = ("device", "runs", "steps", "hours of training")
+EARLY = " (ends early)"  # where training stops at an accuracy
 HOUR = 3600  # seconds
 
 
-def costs_table(files: Iterable[Path]) -> list[Text]:
-    """A line for each experiment and each of the benchmark's `files`: at most 300,000 steps.
+@dataclass(frozen=True)
+class Cost:
+    """An experiment that a benchmark has timed on a machine."""
+
+    experiment: str
+    machine: str
+    paths: dict[str, Any]  # as the benchmark's JSON has them
+
+    @property
+    def step(self) -> float:
+        """Return the seconds of a step, in Lightning's loop where measured: a GPU may wait."""
+        loop = self.paths.get("loop")
+        return loop_seconds(loop) if loop else step_seconds(self.paths["training"]["timings"])
+
+
+def costs_table(files: Iterable[Path]) -> Table[Cost]:
+    """Tabulate each experiment of each of the benchmark's `files`: at most 300,000 steps.
 
     affNIST's experiments stop earlier, at their accuracy: their hours are an upper bound.
     """
     benchmarks = [json.loads(file.read_text()) for file in sorted(files)]
-    measured = [
-        (name, ", ".join([machine(benchmark), *setting(paths)]), paths)
+    costs = [
+        Cost(name, ", ".join([machine(benchmark), *setting(paths)]), paths)
         for benchmark in benchmarks
         for name, paths in benchmark.get("rows", {}).items()
         if paths["training"]["timings"]  # else its process died
     ]
-    return [COLUMNS, *(_row(*one) for one in sorted(measured, key=lambda one: one[:2]))]
+    title = "Cost of one run, at the measured speed"
+    return Table(title, COST_COLUMNS, sorted(costs, key=attrgetter("experiment", "machine")))
 
 
-def _row(experiment: str, where: str, paths: Mapping[str, Any]) -> Text:
-    """A step in Lightning's loop counts, where it was measured: a GPU may have to wait for it."""
-    timings, loop = paths["training"]["timings"], paths.get("loop")
-    step = loop_seconds(loop) if loop else step_seconds(timings)
-    tested = seconds(timings, "evaluation") / paper.BATCH
-    tests = sum(paper.TESTED[experiment.split("_")[0]].values())
-    return (
-        experiment,
-        where,
-        f"{paper.BATCH / step:.0f}",
-        ends_early(experiment, hours(paper.STEPS * step)),
-        f"{tests * tested / HOUR:.2g}",
-    )
+def hours_to_train(cost: Cost) -> str:
+    """Return the hours of the paper's steps: 'at most 70 (ends early)', where training may stop."""
+    needed, table = hours(paper.STEPS * cost.step), paper.table_of(cost.experiment)
+    return f"at most {needed}{EARLY}" if table and table.stops_early else needed
 
 
-def ends_early(experiment: str, hours: str) -> str:
-    """'at most 70 (ends early)' where training stops at an accuracy, else `hours` alone."""
-    return f"at most {hours}{EARLY}" if paper.data_set(experiment) == "affnist" else hours
+def hours_to_test(cost: Cost) -> str:
+    """Return the hours of the paper's test sets; '–' of experiments that are not the paper's."""
+    table = paper.table_of(cost.experiment)
+    if table is None:
+        return "–"
+    tested = seconds(cost.paths["training"]["timings"], "evaluation") / paper.BATCH
+    return f"{sum(table.tested.values()) * tested / HOUR:.2g}"
 
 
 def hours(seconds: float) -> str:
@@ -58,14 +68,30 @@ def hours(seconds: float) -> str:
     return f"{seconds / HOUR:.0f}" if seconds >= 10 * HOUR else f"{seconds / HOUR:.2g}"
 
 
-def used_table(records: Iterable[Record]) -> list[Text]:
-    """A line for each kind of device that runs were trained on, as their records call it."""
+COST_COLUMNS: list[Column[Cost]] = [
+    Column("experiment", lambda cost: cost.experiment, "text"),
+    Column("machine", lambda cost: cost.machine, "text"),
+    Column("images/s", lambda cost: f"{paper.BATCH / cost.step:.0f}"),
+    Column("hours to train", hours_to_train),
+    Column("hours to test", hours_to_test),
+]
+
+
+def used_table(records: Iterable[Record]) -> Table[list[Record]]:
+    """Tabulate each kind of device that runs were trained on, as their records call it."""
     device = attrgetter("device")
-    kinds = groupby(sorted(records, key=device), device)
-    return [USED, *(_used(name, list(runs)) for name, runs in kinds)]
+    kinds = [list(runs) for _, runs in groupby(sorted(records, key=device), device)]
+    return Table("Hours that all runs have taken", USED_COLUMNS, kinds)
 
 
-def _used(device: str, runs: list[Record]) -> Text:
-    steps = sum(run.steps_done for run in runs)
-    hours = sum(run.train_seconds * run.processes for run in runs) / HOUR
-    return device, f"{len(runs)}", f"{steps:,}", f"{hours:.1f}"
+def hours_used(runs: Iterable[Record]) -> str:
+    """Add up the hours of all devices that trained."""
+    return f"{sum(run.train_seconds * run.processes for run in runs) / HOUR:.1f}"
+
+
+USED_COLUMNS: list[Column[list[Record]]] = [
+    Column("device", lambda runs: runs[0].device, "text"),
+    Column("runs", lambda runs: f"{len(runs)}"),
+    Column("steps", lambda runs: f"{sum(run.steps_done for run in runs):,}"),
+    Column("hours of training", hours_used),
+]

@@ -3,14 +3,16 @@ the terminal say the same.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import median, quantiles
 from typing import Any
 
 from capsnet.paper import BATCH
 from capsnet.records.provenance import threads
-from capsnet.report.tables.paper_rows import Text
+from capsnet.report.tables.table import Table, text_table
 
 PARTS = ("data", "forward", "backward", "optimiser")  # of a training step
+Cells = tuple[str, ...]
 Rounds = Sequence[Mapping[str, float]]  # seconds of each part and of evaluating a batch
 PATH_COLUMNS = (
     "path",
@@ -52,22 +54,13 @@ GROWTH_COLUMNS = (
 )
 
 
-def speed_tables(told: Mapping[str, Any]) -> dict[str, list[Text]]:
-    """The tables of whatever `told`, a benchmark's JSON, holds, by title."""
+def speed_tables(told: Mapping[str, Any]) -> list[Table[Any]]:
+    """Make the tables of whatever `told`, a benchmark's JSON, holds."""
     makers = {"paths": paths_table, "rows": rows_table, "loop": loop_table, "growth": growth_table}
-    titles = {
-        "paths": "MNIST CapsNet with decoder, training step",
-        "rows": "Every experiment, as training takes it",
-        "loop": "MNIST CapsNet with decoder, in Lightning's loop",
-        "growth": "Growth, without decoder",
-    }
+    tables = [makers[part](told[part]) for part in makers if part in told]
+    tables += [settings_table(*one) for one in told.get("settings", {}).items()]
     where = machine(told)
-    tables = {titles[what]: makers[what](told[what]) for what in makers if what in told}
-    tables |= {
-        f"{experiment} by every setting": settings_table(found)
-        for experiment, found in told.get("settings", {}).items()
-    }
-    return {f"{title} ({where})": table for title, table in tables.items()}
+    return [replace(table, title=f"{table.title} ({where})") for table in tables]
 
 
 def machine(told: Mapping[str, Any]) -> str:
@@ -76,12 +69,13 @@ def machine(told: Mapping[str, Any]) -> str:
     return ", ".join([told["processor"], *cpu, *told.get("overrides", [])])
 
 
-def paths_table(told: Mapping[str, Any]) -> list[Text]:
+def paths_table(told: Mapping[str, Any]) -> Table[Any]:
     """Ratios are medians of those within a round, with their quartiles."""
-    return [PATH_COLUMNS, *(_path(name, told) for name in told["measured"])]
+    rows = [_path(name, told) for name in told["measured"]]
+    return text_table("MNIST CapsNet with decoder, training step", PATH_COLUMNS, rows)
 
 
-def _path(name: str, told: Mapping[str, Any]) -> Text:
+def _path(name: str, told: Mapping[str, Any]) -> Cells:
     measured = told["measured"]
     some, peak = measured[name]["timings"], measured[name]["peak_mib"]
     if peak is None:
@@ -99,12 +93,14 @@ def _path(name: str, told: Mapping[str, Any]) -> Text:
     )
 
 
-def rows_table(told: Mapping[str, Any]) -> list[Text]:
-    """A line for each experiment at the paper's batch."""
-    return [ROW_COLUMNS, *(_row(name, paths) for name, paths in told.items())]
+def rows_table(
+    told: Mapping[str, Any], title: str = "Every experiment, as training takes it"
+) -> Table[Any]:
+    """Tabulate each experiment at the paper's batch."""
+    return text_table(title, ROW_COLUMNS, [_row(name, paths) for name, paths in told.items()])
 
 
-def _row(experiment: str, paths: Mapping[str, Any]) -> Text:
+def _row(experiment: str, paths: Mapping[str, Any]) -> Cells:
     training, textbook = paths["training"], paths.get("textbook")
     name, rounds = ", ".join([experiment, *setting(paths)]), training["timings"]
     if training["peak_mib"] is None:
@@ -125,13 +121,14 @@ def setting(paths: Mapping[str, Any]) -> list[str]:
     return [paths["setting"]] if "setting" in paths else []
 
 
-def settings_table(told: Mapping[str, Any]) -> list[Text]:
+def settings_table(experiment: str, told: Mapping[str, Any]) -> Table[Any]:
     """List the settings of an experiment that a GPU was timed with, the plainest first."""
     first = next((loop_seconds(one["loop"]) for one in told.values() if one["loop"]), 0.0)
-    return [SETTING_COLUMNS, *(_setting(name, one, first) for name, one in told.items())]
+    rows = [_setting(name, one, first) for name, one in told.items()]
+    return text_table(f"{experiment} by every setting", SETTING_COLUMNS, rows)
 
 
-def _setting(name: str, one: Mapping[str, Any], first: float) -> Text:
+def _setting(name: str, one: Mapping[str, Any], first: float) -> Cells:
     if one["loop"] is None:
         return name, DIED, *("–",) * (len(SETTING_COLUMNS) - 2)
     looped = loop_seconds(one["loop"])
@@ -150,25 +147,24 @@ def loop_seconds(loop: Mapping[str, float]) -> float:
     return loop["seconds"] / loop["steps"]
 
 
-def loop_table(told: Mapping[str, float]) -> list[Text]:
+def loop_table(told: Mapping[str, float]) -> Table[Any]:
     """Tabulate the shares of the bare step and of its data in the loop's time."""
-    return [
-        LOOP_COLUMNS,
-        (
-            f"{told['steps']:.0f}",
-            f"{told['steps'] * BATCH / told['seconds']:.0f}",
-            f"{100 * told['step'] / told['seconds']:.1f}",
-            f"{100 * told['data'] / told['seconds']:.2f}",
-        ),
-    ]
+    row = (
+        f"{told['steps']:.0f}",
+        f"{told['steps'] * BATCH / told['seconds']:.0f}",
+        f"{100 * told['step'] / told['seconds']:.1f}",
+        f"{100 * told['data'] / told['seconds']:.2f}",
+    )
+    return text_table("MNIST CapsNet with decoder, in Lightning's loop", LOOP_COLUMNS, [row])
 
 
-def growth_table(told: Sequence[Mapping[str, Any]]) -> list[Text]:
-    """A line for each point: one of batch, side and iterations is not the paper's."""
-    return [GROWTH_COLUMNS, *(_point(point, point["measured"]) for point in told)]
+def growth_table(told: Sequence[Mapping[str, Any]]) -> Table[Any]:
+    """Tabulate each point: one of batch, side and iterations is not the paper's."""
+    rows = [_point(point, point["measured"]) for point in told]
+    return text_table("Growth, without decoder", GROWTH_COLUMNS, rows)
 
 
-def _point(point: Mapping[str, Any], measured: Mapping[str, Any]) -> Text:
+def _point(point: Mapping[str, Any], measured: Mapping[str, Any]) -> Cells:
     called, paths = f"{point['varied']} {point['value']}", [measured[path] for path in PATHS]
     if any(path["peak_mib"] is None for path in paths):
         told = [_alone(path) for path in paths]
@@ -178,7 +174,7 @@ def _point(point: Mapping[str, Any], measured: Mapping[str, Any]) -> Text:
     return called, milliseconds(slow), milliseconds(quick), f"{slow / quick:.1f}", *peaks
 
 
-def _alone(path: Mapping[str, Any]) -> Text:
+def _alone(path: Mapping[str, Any]) -> Cells:
     """Time and memory of one path, where the other one, or this, did not fit into memory."""
     if path["peak_mib"] is None:
         return NOT_FIT, NOT_FIT

@@ -1,6 +1,6 @@
 """A sweep over one value: does the test error rise while the training loss still falls?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -8,8 +8,9 @@ from statistics import mean, stdev
 
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
+from capsnet.records.record import Outcome
 from capsnet.report.analysis.runs import RunResult, caption, caveats
-from capsnet.report.tables.paper_rows import Text, markdown
+from capsnet.report.tables.table import Column, Table, markdown
 
 ITERATIONS = "model.routing_iterations"
 LABELS = {ITERATIONS: "routing iterations"}
@@ -18,8 +19,6 @@ REMARK = (
     "Points: a run each, with its 95 % interval. Lines: means over seeds. Final training "
     f"loss: mean of the last {100 * LAST:.0f} % of the logged points."
 )
-SPREAD = 0.25  # of the distance between two values: over this the seeds are spread
-LINEAR = 30  # times the smallest value: above this, whole numbers are evenly spaced instead
 
 
 @dataclass(frozen=True)
@@ -65,22 +64,6 @@ class Sweep:
         grouped = groupby(runs, lambda run: settings(run)[self.key])
         return {value: list(group) for value, group in grouped}
 
-    def places(self) -> dict[str, float]:
-        """Place values on an axis: whole numbers where they are, all others evenly spaced."""
-        numbers = [_number(value) for value in self.values]
-        whole = [number for number in numbers if number is not None and number % 1 == 0]
-        if len(whole) == len(numbers) and max(whole) <= LINEAR * max(1, min(whole)):
-            return dict(zip(self.values, whole, strict=True))
-        return {value: float(place) for place, value in enumerate(self.values)}
-
-    def spread(self, runs: Sequence[RunResult]) -> Iterator[tuple[float, RunResult]]:
-        """Place each run of a series at its value, its seeds a little apart."""
-        places = self.places()
-        for value, group in self.by_value(runs).items():
-            step = SPREAD / len(group)
-            for place, run in enumerate(group):
-                yield places[value] + (place - (len(group) - 1) / 2) * step, run
-
 
 def sweep_of(runs: Sequence[RunResult]) -> Sweep:
     """Find the value that most of the runs' differences are in; routing iterations come first.
@@ -115,18 +98,18 @@ def facts(run: RunResult, key: str) -> dict[str, str]:
         "schedule.steps": f"{one.schedule}: {one.steps_planned:,} steps",
         "schedule.batch": f"batch {one.batch}",
     }
-    by_hand = {name: f"{name}={value}" for name, value in settings(run).items()}
-    return {kind: fact for kind, fact in (about | by_hand | about).items() if kind != key}
+    overrides = {name: f"{name}={value}" for name, value in settings(run).items()}
+    return {kind: fact for kind, fact in (about | overrides | about).items() if kind != key}
 
 
 def loss_kind(run: RunResult) -> str:
     """Name what the training loss is: numbers of two kinds cannot be compared."""
     if not run.record.capsules:
         return "cross-entropy"
-    by_hand = (
+    overrides = (
         f"{key}={value}" for key, value in settings(run).items() if key.startswith("recipe.")
     )
-    return ", ".join((f"recipe {run.record.recipe}", *by_hand))
+    return ", ".join((f"recipe {run.record.recipe}", *overrides))
 
 
 def final_loss(run: RunResult) -> float | None:
@@ -155,53 +138,77 @@ def write_numbers(path: Path, sweep: Sweep) -> None:
     write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
-def means_table(sweep: Sweep) -> list[Text]:
-    """A row for each value of each series."""
-    columns = ("series", sweep.label, "seeds", "test error %, mean ± sd")
-    return [(*columns, "final training loss, mean"), *_means(sweep)]
+@dataclass(frozen=True)
+class SweepRow:
+    """The seeds of one value in a series, or one run of them."""
+
+    series: str
+    value: str
+    runs: Sequence[RunResult]
 
 
-def _means(sweep: Sweep) -> Iterator[Text]:
-    for name, group in sweep.series().items():
-        for value, seeds in sweep.by_value(group).items():
-            percents = [error(run) for run in seeds]
-            spread = f" ± {stdev(percents):.3f}" if len(percents) > 1 else ""
-            shown = f"{mean(percents):.3f}{spread}"
-            yield name, value, f"{len(seeds)}", shown, _loss(mean_loss(seeds))
+def means_table(sweep: Sweep) -> Table[SweepRow]:
+    """Tabulate each value of each series."""
+    rows = [
+        SweepRow(name, value, seeds)
+        for name, group in sweep.series().items()
+        for value, seeds in sweep.by_value(group).items()
+    ]
+    columns: list[Column[SweepRow]] = [
+        Column("series", lambda row: row.series, "text"),
+        Column(sweep.label, lambda row: row.value),
+        Column("seeds", lambda row: f"{len(row.runs)}"),
+        Column("test error %, mean ± sd", _mean_error),
+        Column("final training loss, mean", lambda row: _loss(mean_loss(row.runs))),
+    ]
+    return Table("Sweep, means", columns, rows)
 
 
-def runs_table(sweep: Sweep) -> list[Text]:
-    """A row for each run."""
-    columns = ("series", sweep.label, "seed", "errors / tests", "test error %", "95 % interval")
-    return [(*columns, "final training loss", "steps"), *_runs(sweep)]
+def _mean_error(row: SweepRow) -> str:
+    percents = [error(run) for run in row.runs]
+    spread = f" ± {stdev(percents):.3f}" if len(percents) > 1 else ""
+    return f"{mean(percents):.3f}{spread}"
 
 
-def _runs(sweep: Sweep) -> Iterator[Text]:
-    for name, group in sweep.series().items():
-        for run in group:
-            one, test = run.record, run.record.tests["test"]
-            low, high = test.interval_percent
-            yield (
-                name,
-                settings(run)[sweep.key],
-                f"{one.seed}",
-                test.counts,
-                f"{test.error_percent:.3f}",
-                f"{low:.3f}–{high:.3f}",
-                _loss(final_loss(run)),
-                f"{one.steps_done:,} of {one.steps_planned:,}",
-            )
+def runs_table(sweep: Sweep) -> Table[SweepRow]:
+    """Tabulate each run."""
+    rows = [
+        SweepRow(name, settings(run)[sweep.key], [run])
+        for name, group in sweep.series().items()
+        for run in group
+    ]
+    columns: list[Column[SweepRow]] = [
+        Column("series", lambda row: row.series, "text"),
+        Column(sweep.label, lambda row: row.value),
+        Column("seed", lambda row: f"{row.runs[0].record.seed}"),
+        Column("errors / tests", lambda row: _test(row).counts),
+        Column("test error %", lambda row: f"{_test(row).error_percent:.3f}"),
+        Column("95 % interval", lambda row: "{:.3f}–{:.3f}".format(*_test(row).interval_percent)),
+        Column("final training loss", lambda row: _loss(final_loss(row.runs[0]))),
+        Column("steps", _steps, "text"),
+    ]
+    return Table("Sweep, every run", columns, rows)
 
 
-def sweep_tables(runs: Sequence[RunResult]) -> dict[str, list[Text]]:
-    """Every run of one sweep, a table for each series, by its title."""
+def _test(row: SweepRow) -> Outcome:
+    return row.runs[0].record.tests["test"]
+
+
+def _steps(row: SweepRow) -> str:
+    one = row.runs[0].record
+    return f"{one.steps_done:,} of {one.steps_planned:,}"
+
+
+def sweep_tables(runs: Sequence[RunResult]) -> list[Table[SweepRow]]:
+    """Tabulate every run of one sweep, a table for each series."""
     sweep = sweep_of(runs)
-    title = sweep.label[0].upper() + sweep.label[1:]
-    columns, *rows = runs_table(sweep)
-    return {
-        f"{title}: {name}": [columns[1:], *(row[1:] for row in rows if row[0] == name)]
+    title, table = sweep.label[0].upper() + sweep.label[1:], runs_table(sweep)
+    return [
+        Table(
+            f"{title}: {name}", table.columns[1:], [row for row in table.rows if row.series == name]
+        )
         for name in sweep.series()
-    }
+    ]
 
 
 def _loss(value: float | None) -> str:

@@ -1,32 +1,34 @@
 """Tables in a terminal, or in what it is piped into."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from rich import table as rich_table
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
-Text = tuple[str, ...]
+from capsnet.report.tables.table import Table
+
 WIDTH = 150  # letters a line, where no terminal says how many it has
 GAP = 3  # letters between columns
 
 
-def show(tables: Mapping[str, Sequence[Text]]) -> None:
+def show(tables: Iterable[Table[Any]]) -> None:
     """Print each table under its title; wider than the terminal where its words would break."""
     given = Console().width if sys.stdout.isatty() else WIDTH
-    for title, table in tables.items():
-        widths = fitted(table, given - GAP * len(table[0]))
-        whole = sum(widths) + GAP * len(widths)
-        Console(width=max(given, whole)).print(_drawn(table, title, widths))
+    for table in tables:
+        widths = fitted(table, given - GAP * len(table.columns))
+        total = sum(widths) + GAP * len(widths)
+        Console(width=max(given, total)).print(_drawn(table, widths))
 
 
-def fitted(table: Sequence[Text], room: int) -> list[int]:
+def fitted(table: Table[Any], room: int) -> list[int]:
     """Share `room` letters out to the columns: the widest give way first, none below its words.
 
     The first column, which names the row, keeps its lines whole.
     """
-    columns = [*zip(*table, strict=True)]
+    columns = [*zip(table.names, *table.cells, strict=True)]
     whole = [max(map(len, column)) for column in columns]
     words = [max(len(word) for cell in one for word in cell.split() or [""]) for one in columns]
     least = [whole[0], *words[1:]]
@@ -37,10 +39,10 @@ def fitted(table: Sequence[Text], room: int) -> list[int]:
     return least
 
 
-def _drawn(table: Sequence[Text], title: str, widths: Sequence[int]) -> Table:
-    drawn = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
-    for name, width in zip(table[0], widths, strict=True):
+def _drawn(table: Table[Any], widths: Sequence[int]) -> rich_table.Table:
+    drawn = rich_table.Table(title=table.title, box=SIMPLE_HEAD, pad_edge=False)
+    for name, width in zip(table.names, widths, strict=True):
         drawn.add_column(name, width=width)
-    for row in table[1:]:
-        drawn.add_row(*row)
+    for cells in table.cells:
+        drawn.add_row(*cells)
     return drawn

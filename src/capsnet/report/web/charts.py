@@ -1,65 +1,52 @@
-"""Charts that answer to the pointer: Vega-Lite by Altair, drawn by scripts within the page.
+"""Charts within the page: the panels of figures as Vega-Lite that answers to the pointer."""
 
-Colours are named, not told: `var(--blue)` is whatever the page's style makes of look.BLUE, so that
-light and dark need no second chart.
-"""
-
+import json
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import altair as alt
 import vl_convert
 
-from capsnet.report.figures import style
+from capsnet.report.figures.chart import Chart, config
+from capsnet.report.figures.style import NAMED
 
-NAMES = ("BLACK", "ORANGE", "SKY", "GREEN", "BLUE", "VERMILION", "PURPLE", "GREY")
-COLOURS = {getattr(style, name): f"var(--{name.lower()})" for name in NAMES}
-INK, QUIET, HAIR, ACCENT = "var(--ink)", "var(--quiet)", "var(--hair)", "var(--accent)"
-CONFIG: dict[str, Any] = {
-    "background": "transparent",
-    "font": "system-ui, 'Liberation Sans', sans-serif",
-    "view": {"stroke": None},
-    "axis": {
-        "labelColor": QUIET,
-        "titleColor": QUIET,
-        "titleFontWeight": "normal",
-        "labelFontSize": 12,
-        "titleFontSize": 12,
-        "gridColor": HAIR,
-        "domainColor": QUIET,
-        "tickColor": QUIET,
-        "titlePadding": 8,
-    },
-}
-TALL = 260  # pixels
+FONT = "system-ui, 'Liberation Sans', sans-serif"
 
 
-class Chart(NamedTuple):
-    """`spec` is Vega-Lite; `told` says in words what is drawn, for those who cannot see it."""
+class Embedded(NamedTuple):
+    """`spec` is Vega-Lite; `description` says in words what is drawn, for those who cannot see."""
 
     name: str
     title: str
-    told: str
-    marks: list[str]
+    description: str
+    caveats: list[str]
     spec: dict[str, Any]
-    metrics: Sequence[str] = ()  # which of the curves' metrics it has
+    metrics: Sequence[str] = ()  # which of the training curves' metrics it has
 
 
-class Kind(NamedTuple):
-    """A colour's meaning: a kind of network, a series of a sweep."""
+def embedded(name: str, chart: Chart) -> list[Embedded]:
+    """Embed each panel of a chart by itself, so that a narrow screen has them below one another."""
+    description = f"{chart.title}: {chart.caption}"
+    return [
+        Embedded(f"{name}-{place}", panel.title, description, [], spec(panel.chart))
+        for place, panel in enumerate(chain.from_iterable(chart.rows))
+    ]
 
-    name: str
-    colour: str
 
+def spec(chart: alt.LayerChart) -> dict[str, Any]:
+    """Give Vega-Lite as wide as its place on the page.
 
-def drawn(*layers: alt.Chart, height: int = TALL, params: Sequence[alt.Parameter] = ()) -> Any:
-    """Vega-Lite of `layers` on one another, as wide as the box that it will stand in."""
-    chart = alt.layer(*layers).add_params(*params).properties(width="container", height=height)
-    return chart.configure(**CONFIG).to_dict()
+    `var(--blue)` is what the page's style makes of BLUE, so light and dark need no second chart.
+    """
+    text = json.dumps(chart.properties(width="container").configure(**config(FONT)).to_dict())
+    for name, colour in NAMED.items():
+        text = text.replace(f'"{colour}"', f'"var(--{name})"')
+    return json.loads(text)
 
 
 @cache
 def script() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script that defines `vegaEmbed`."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script that defines `vegaEmbed`."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")

@@ -11,25 +11,26 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from capsnet.report.analysis.runs import RunResult, caption, caveats
-from capsnet.report.figures.draw import FIGURES
-from capsnet.report.figures.reconstruction_figures import PREDICTED, TRUE, coloured, found, overlay
+from capsnet.report.figures.draw import PICTURES
+from capsnet.report.figures.reconstruction_figures import (
+    PREDICTED,
+    TRUE,
+    coloured,
+    found,
+    overlay,
+    visible,
+)
 
 INCH = 96  # of a browser's pixels
 LOSSLESS: dict[str, Any] = {"lossless": True}
 LOSSY = {"quality": 60}  # of 100: for figures, of which some are large and all are of many dots
 FIGURE_WORDS = {
-    "figure_3": "Single digits and, below them, what the decoder draws from their capsules: "
-    "right answers first, then wrong ones, drawn from the label's capsule and from the predicted.",
-    "figure_4": "What the decoder draws while one of the 16 dimensions of a digit's capsule moves "
-    "and the others stay: a row a dimension, a block a digit.",
-    "figure_5": "Two overlaid digits, what the decoder draws of both in red and green, and each "
-    "alone: right answers, digits that are not in the picture, and wrong answers.",
-    "figure_a1": "How much each routing iteration still changes the logits: left while training, "
-    "right after it, for more iterations than the network was trained with.",
-    "figure_a2": "Training loss with one and with three routing iterations, over training steps.",
-    "affnist": "Error on affNIST against error on clean test digits, counted along each training, "
-    "on logarithmic scales, and the two networks of the paper.",
-    "curves": "Losses and validation errors of all runs over training steps.",
+    "figure_3": "Test images and, below them, what the decoder draws from their capsules: right "
+    "answers first, then wrong ones, drawn from the label's capsule and from the predicted.",
+    "figure_4": "What the decoder draws while one dimension of a class's capsule moves and the "
+    "others stay: a row for each dimension, a block for each class.",
+    "figure_5": "Two overlaid classes, what the decoder draws of both in red and green, and each "
+    "alone: right answers, classes that are not in the picture, and wrong answers.",
 }
 SHEET_WORDS = {
     "shifted": "48 training digits, each shifted at random by up to 2 pixels.",
@@ -52,11 +53,8 @@ class Picture(NamedTuple):
 
 
 def figures(folder: Path) -> list[Picture]:
-    """Every PNG in `folder`, in the order in which the paper has them."""
-    order = {name: place for place, name in enumerate(FIGURES)}
-    paths = sorted(
-        folder.glob("*.png"), key=lambda path: (order.get(path.stem, len(order)), path.stem)
-    )
+    """Show the pictures of reconstructions that were drawn into `folder`, in the paper's order."""
+    paths = sorted(path for name in PICTURES for path in folder.glob(f"{name}*.png"))
     return [_file(path, FIGURE_WORDS, LOSSY) for path in paths]
 
 
@@ -68,16 +66,17 @@ def sheets(folder: Path) -> list[Picture]:
 def _file(path: Path, words: Mapping[str, str], how: Mapping[str, Any]) -> Picture:
     """Read the title and the caption that were written into the file when it was drawn."""
     with Image.open(path) as image:
-        told = [image.info.get("Title"), words.get(path.stem), image.info.get("Description")]
+        title, description = image.info.get("Title"), image.info.get("Description")
         dots, _ = image.info.get("dpi", (INCH, INCH))
         width, height = (round(pixels * INCH / dots) for pixels in image.size)
         source = data_uri(image.convert("RGB"), how)
-    caption = words.get(path.stem, path.stem)
-    return Picture(source, width, height, _sentences(told) or path.stem, caption)
+    caption = words.get(path.stem.partition("-")[0], path.stem)
+    alt = _sentences([title, caption, description])
+    return Picture(source, width, height, alt, caption)
 
 
-def _sentences(told: Iterable[str | None]) -> str:
-    return " ".join(f"{words.rstrip('.')}." for words in told if words)
+def _sentences(texts: Iterable[str | None]) -> str:
+    return " ".join(f"{text.rstrip('.')}." for text in texts if text)
 
 
 def data_uri(image: Image.Image, how: Mapping[str, Any] = LOSSLESS) -> str:
@@ -100,7 +99,7 @@ class Gallery(NamedTuple):
 
     experiment: str
     caption: str
-    marks: list[str]
+    caveats: list[str]
     failures: list[Failure]
 
 
@@ -108,22 +107,25 @@ def galleries(runs: Sequence[RunResult]) -> list[Gallery]:
     """Show the failures that the lowest seed kept, for each experiment that reconstructs."""
     kept = {run.record.experiment: run for run in reversed(runs) if "targets" in run.arrays}
     return [
-        Gallery(name, caption([kept[name]]), caveats([kept[name]]), failures(kept[name].arrays))
-        for name in sorted(kept)
+        Gallery(name, caption([run]), caveats([run]), failures(run))
+        for name, run in sorted(kept.items())
     ]
 
 
-def failures(arrays: Mapping[str, NDArray[Any]]) -> list[Failure]:
+def failures(run: RunResult) -> list[Failure]:
     """Return the failures in their order in the test set."""
-    _, wrong = found(arrays["targets"])
-    return [_failure(arrays, one) for one in wrong]
+    _, wrong = found(run.arrays["targets"])
+    return [_failure(run, one) for one in wrong]
 
 
-def _failure(arrays: Mapping[str, NDArray[Any]], one: int) -> Failure:
-    label, answer = (" and ".join(map(str, arrays["targets"][one, w])) for w in (TRUE, PREDICTED))
-    drawn = [_drawn(arrays["reconstructions"][one, which]) for which in (TRUE, PREDICTED)]
-    single = arrays["targets"].shape[-1] == 1
-    shown = coloured(255 - arrays["images"][one] if single else arrays["images"][one])
+def _failure(run: RunResult, one: int) -> Failure:
+    targets, image = run.arrays["targets"][one], run.arrays["images"][one]
+    label, answer = (
+        " and ".join(run.record.dataset.class_names[number] for number in targets[which])
+        for which in (TRUE, PREDICTED)
+    )
+    drawn = [_drawn(run.arrays["reconstructions"][one, which]) for which in (TRUE, PREDICTED)]
+    shown = visible(image) if targets.shape[-1] == 1 else coloured(image)
     return Failure(
         label,
         answer,
@@ -136,8 +138,8 @@ def _failure(arrays: Mapping[str, NDArray[Any]], one: int) -> Failure:
 
 
 def _drawn(alone: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[digits, h, w] -> [h, w, 3], dark on light; two digits in red and green, as in figure 5."""
-    return coloured(255 - alone[0]) if len(alone) == 1 else overlay(*alone)
+    """[labels, h, w] -> [h, w, 3], dark on light; two in red and green, as in figure 5."""
+    return visible(alone[0]) if len(alone) == 1 else overlay(*alone)
 
 
 def _small(pixels: NDArray[np.uint8], alt: str, words: str) -> Picture:

@@ -36,7 +36,7 @@ each("[popovertarget]", (button) => {
   };
   const close = () => { if (facts.matches(":popover-open")) facts.hidePopover(); };
   const leave = () => { leaving = setTimeout(close, 150); };
-  row.querySelectorAll(".told").forEach((cell) => {
+  row.querySelectorAll(".has-facts").forEach((cell) => {
     cell.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && open());
     cell.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && leave());
   });

@@ -11,18 +11,26 @@ from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.report.analysis.runs import RunResult, caveats, counted, read_runs
+from capsnet.report.figures.comparison import TITLE, comparison
+from capsnet.report.figures.draw import charts
+from capsnet.report.figures.sweep import figure_sweep
+from capsnet.report.figures.training_curves import SMOOTHED, metrics
+from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table
+from capsnet.report.tables.document import extra_tables, paper_tables
+from capsnet.report.tables.paper_tables import PaperRow
+from capsnet.report.tables.runs_table import runs_table as every_run
 from capsnet.report.tables.sweep import REMARK, Sweep, means_table, runs_table, sweep_of
-from capsnet.report.web import images, tables
-from capsnet.report.web.charts import script
-from capsnet.report.web.citation import citation
-from capsnet.report.web.comparison import comparison
-from capsnet.report.web.curves import SMOOTHED, curves, kinds, last, metrics
+from capsnet.report.tables.table import Table
+from capsnet.report.web import images
+from capsnet.report.web.caveats import caveats as page_caveats
+from capsnet.report.web.caveats import summary
+from capsnet.report.web.charts import Embedded, embedded, script, spec
+from capsnet.report.web.curves import curves, last, networks
 from capsnet.report.web.render import rendered
-from capsnet.report.web.standing import FULL, Standing, standings
-from capsnet.report.web.sweeping import legend, sweeping
+from capsnet.report.web.tables import hours, page_table, table_caveats
 
-CITATION = Path("CITATION.cff")
+CITATION = Path(__file__).with_name("CITATION.bib")
 SECTIONS = {
     "worth": "What these numbers are worth",
     "results": "Results",
@@ -70,69 +78,69 @@ def head(folder: Path, records: Sequence[Record], absent: set[str]) -> dict[str,
 
     `absent` are the SECTIONS that the page lacks.
     """
-    worth = standings(records)
+    found = page_caveats(records)
     experiments = counted(len({one.experiment for one in records}), "experiment")
     return {
         "profile": folder.name,
         "sections": {name: words for name, words in SECTIONS.items() if name not in absent},
-        "standings": worth,
-        "ribbon": ribbon(worth),
+        "caveats": found,
+        "summary": summary(found),
+        "paper_steps": f"{paper.STEPS:,}",
         "counted": f"{counted(len(records), 'run')} of {experiments}",
         "took": took(records),
-        "cited": citation(CITATION),
+        "paper_url": paper.URL,
+        "bibtex": CITATION.read_text().strip(),
     }
-
-
-def ribbon(worth: Sequence[Standing]) -> str:
-    """The shortest words that no reader may miss."""
-    found = [one for one in worth if one.share.endswith(("run", "runs"))]
-    told = [f"{one.word}: {one.share}" for one in found]
-    silent = all(one.word != FULL for one in found)
-    return " · ".join(told + ["no verdict on the paper"] * silent)
 
 
 def took(records: Sequence[Record]) -> str:
     """Write the training time of all runs together."""
-    whole = tables.hours(sum(one.train_seconds for one in records))
+    whole = hours(sum(one.train_seconds for one in records))
     return f"{counted(len(records), 'run')}, {whole} of training in all."
 
 
 def results(records: Mapping[Path, Record]) -> dict[str, Any]:
     """The tables, the paper's each with a chart where anything was run."""
-    *published, claims = tables.paper_tables(records)
-    drawn = [
-        comparison(table, rows, records)
-        for table, rows in zip(published, paper.TABLES.values(), strict=True)
-    ]
     return {
-        "tables": list(zip(published, drawn, strict=True)),
-        "claims": claims,
-        "extras": tables.extra_tables(records),
-        "every_run": tables.every_run(records),
+        "tables": [(page_table(one), compared(one)) for one in paper_tables(records)],
+        "claims": page_table(claims_table(records, paper.CLAIMS)),
+        "extras": [page_table(one) for one in extra_tables(records)],
+        "every_run": page_table(every_run(records.values(), "Every run")),
     }
 
 
+def compared(table: Table[PaperRow]) -> Embedded | None:
+    """Chart one of the paper's tables. None where nothing was run."""
+    chart = comparison(table)
+    words = f"{table.title}: the paper's number and ours with its interval, as in the table below."
+    name = f"compared-{table.rows[0].result.experiment}"
+    return chart and Embedded(name, TITLE, words, table_caveats(table), spec(chart))
+
+
 def training(runs: Sequence[RunResult]) -> dict[str, Any]:
-    """Return the parts made from arrays: curves and failures."""
+    """Return the parts made from arrays: curves, figures and failures."""
     return {
         "curves": curves(runs),
         "metrics": metrics(runs),
-        "kinds": kinds(runs),
-        "last": tables.table("Last values", last(runs)),
+        "networks": networks(runs),
+        "last": page_table(last(runs)),
         "smoothed": SMOOTHED,
+        "charts": [
+            (chart, embedded(name, chart))
+            for name, chart in charts(runs).items()
+            if name != "curves"  # the page has them to choose from
+        ],
         "galleries": images.galleries(runs),
     }
 
 
 def sweep_section(sweep: Sweep) -> dict[str, Any]:
     """Its charts and its numbers."""
-    means, every = means_table(sweep), runs_table(sweep)
     return {
-        "charts": sweeping(sweep),
-        "legend": legend(sweep),
-        "marks": caveats(sweep.runs),
-        "told": f"Swept: {sweep.label}. {REMARK}",
-        "tables": [tables.table("Sweep, means", means), tables.table("Sweep, every run", every)],
+        "charts": embedded("sweep", figure_sweep(sweep)),
+        "caveats": caveats(sweep.runs),
+        "description": f"Swept: {sweep.label}. {REMARK}",
+        "tables": [page_table(means_table(sweep)), page_table(runs_table(sweep))],
     }
 
 
@@ -142,5 +150,5 @@ def beside(folder: Path) -> dict[str, Any]:
     return {
         "figures": images.figures(folder.with_name(f"{folder.name}-figures")),
         "sheets": images.sheets(folder.with_name(f"{folder.name}-data")),
-        "costs": tables.table("Cost of one run, at the measured speed", costs),
+        "costs": page_table(costs),
     }

@@ -6,23 +6,23 @@ from typing import Any
 
 from capsnet.paper import TABLES
 
-TITLES = {table: f"{table} test error, %; lines: the paper's" for table in TABLES}
+TITLES = {one.title: f"{one.title} test error, %; lines: the paper's" for one in TABLES}
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 LEGEND = {"title": "bars: ours, mean over seeds", "orient": "bottom", "columns": 1, "labelLimit": 0}
 FIELDS = ("table", "row", "run", "error_percent")  # columns of `page.ROWS`
 
 
 def published() -> list[dict[str, Any]]:
-    """Every number of the paper, whether it was run or not."""
+    """List every number of the paper, whether it was run or not."""
     return [
-        {"table": table, "row": row.name, "paper_percent": row.error_percent}
-        for table, rows in TABLES.items()
-        for row in rows
+        {"table": table.title, "row": row.name, "paper_percent": row.error_percent}
+        for table in TABLES
+        for row in table.rows
     ]
 
 
 def spec() -> dict[str, Any]:
-    """A Vega-Lite chart of the table that W&B is to fill in for `${string:table}`.
+    """Build a Vega-Lite chart of the table that W&B is to fill in for `${string:table}`.
 
     A bar is the mean over the seeds of one kind of run, as W&B hands over their `page.TABLE`; a
     line, one of the `published` numbers.

@@ -24,20 +24,20 @@ class Place:
 
     @property
     def title(self) -> str:
-        """Also says when the runs cannot speak for or against the paper."""
+        """Name the schedule, and say when its runs get no verdict."""
         short = "" if self.schedule == "paper" else ": no verdict, not the paper's schedule"
         return f"CapsNet, schedule {self.schedule}{short}"
 
     @property
     def chart(self) -> str:
-        """The bars, as panels name them."""
+        """Return the name by which panels refer to the bars."""
         return f"{self.entity}/{bars.name()}"
 
 
 def sections(place: Place) -> dict[str, list[Any]]:
-    """All panels, under their headings."""
+    """List all panels under their headings."""
     return {
-        "The paper's tables": [_bars(place, table) for table in TABLES],
+        "The paper's tables": [_bars(place, table.title) for table in TABLES],
         "Error against routing iterations": [
             _over_iterations("test/error", "test error after the last step"),
             _over_iterations("train/loss", "training loss at the last step"),
@@ -74,7 +74,7 @@ def _bars(place: Place, table: str) -> wr.CustomChart:
 
 
 def _table(chart: str, key: str, columns: tuple[str, ...], strings: Any = None) -> wr.CustomChart:
-    """A Vega chart of the tables that runs logged as `key`."""
+    """Build a Vega chart of the tables that runs logged as `key`."""
     return wr.CustomChart(
         query={"summaryTable": {"tableKey": key}},
         chart_name=chart,
@@ -101,7 +101,7 @@ def _lines(title: str, metric: str) -> wr.LinePlot:
 
 
 def workspace(place: Place) -> ws.Workspace:
-    """Every section of one schedule's training runs, by experiment and kind."""
+    """Build every section of one schedule's training runs, by experiment and kind."""
     return ws.Workspace(
         entity=place.entity,
         project=place.project,
@@ -124,7 +124,7 @@ def _chosen(place: Place) -> ws.And:
 
 
 def report(place: Place) -> wr.Report:
-    """The same sections as a text, after the paper's numbers."""
+    """Build a report of the same sections, after the paper's numbers."""
     blocks: list[Any] = [wr.TableOfContents(), wr.MarkdownBlock(_words(place))]
     for name, panels in sections(place).items():
         runs = wr.Runset(
@@ -145,9 +145,9 @@ def report(place: Place) -> wr.Report:
 
 def _words(place: Place) -> str:
     numbers = [
-        f"| {table} | {row.name} | {row.error_percent} |"
-        for table, rows in TABLES.items()
-        for row in rows
+        f"| {table.title} | {row.name} | {row.error_percent} |"
+        for table in TABLES
+        for row in table.rows
     ]
     head = ["| table | row | the paper's test error, % |", "| --- | --- | --- |"]
     about = (
@@ -159,7 +159,7 @@ def _words(place: Place) -> str:
 
 
 def definition(place: Place) -> dict[str, Any]:
-    """All that would be uploaded, as JSON's types."""
+    """Return all that would be uploaded, as JSON's types."""
     built = {"workspace": workspace(place), "report": report(place)}
     models = {
         name: one._to_model().model_dump(mode="json", by_alias=True, exclude_none=True)

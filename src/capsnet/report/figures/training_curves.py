@@ -1,0 +1,199 @@
+"""Training curves: on the page any metric may be chosen; files show figure A.2 and the losses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import altair as alt
+import numpy as np
+from numpy.typing import NDArray
+
+from capsnet.report.analysis.runs import RunResult, by_dataset, caption, caveats, labels
+from capsnet.report.figures.chart import STEP, Chart, Panel, colours, layers, logarithmic
+from capsnet.report.figures.style import COLOURS, DASHES, SOLID
+
+ERROR, LOSS, ENTROPY = "validation/error", "train/loss", "train/cross_entropy"
+METRICS = {  # the rows of the file, and the first choices on the page
+    "train/margin": "CapsNets: margin loss (not comparable with cross-entropy)",
+    ENTROPY: "baselines: cross-entropy (not comparable with margin loss)",
+    ERROR: "validation error, %",
+}
+WORDS = METRICS | {
+    LOSS: "CapsNets: margin + reconstruction loss",
+    "train/reconstruction": "CapsNets: reconstruction loss",
+    "learning_rate": "learning rate",
+}
+CHANGE = "routing/change_"
+SMOOTH = 20  # the running mean goes over one in so many of a curve's points
+SMOOTHED = (
+    f"Running means over 1/{SMOOTH} of the logged points, on a logarithmic scale; zeros are left "
+    "out."
+)
+ANY = "any recipe"  # of a baseline
+FEW = 20  # points that a line alone might hide: it takes two to make one
+Curves = dict[str, NDArray[np.float64]]  # by metric, [points, 2]: step and value
+
+
+def figure_a2(runs: Sequence[RunResult]) -> Chart | None:
+    """Draw the training loss with 1 and with 3 iterations, a panel for each data set with both."""
+    able = [run for run in runs if run.decoder and LOSS in logged(run) and run.iterations in (1, 3)]
+    both = [
+        name
+        for name, group in by_dataset(able).items()
+        if {run.iterations for run in group} == {1, 3}
+    ]
+    shown = [run for run in able if run.dataset in both]
+    rows = [[_panel(name, LOSS, shown) for name in both]]
+    title = "Figure A.2: training loss, 1 and 3 iterations"
+    return Chart(title, caption(shown, SMOOTHED), caveats(shown), rows) if both else None
+
+
+def all_curves(runs: Sequence[RunResult]) -> Chart | None:
+    """Draw a row for each of METRICS, and in it a panel for each data set it was logged on.
+
+    CapsNets show the margin loss, which they have all in common: some add a reconstruction loss.
+    """
+    able = [run for run in runs if logged(run).keys() & METRICS.keys()]
+    rows = [
+        [
+            _panel(name, metric, able)
+            for name, group in by_dataset(able).items()
+            if _any(group, metric)
+        ]
+        for metric in METRICS
+        if _any(able, metric)
+    ]
+    return Chart("Training", caption(able, SMOOTHED), caveats(able), rows) if able else None
+
+
+def _any(runs: Sequence[RunResult], metric: str) -> bool:
+    return any(metric in logged(run) for run in runs)
+
+
+def _panel(dataset: str, metric: str, runs: Sequence[RunResult]) -> Panel:
+    """Draw one metric on one data set."""
+    values = [value for value in _values(dataset, runs) if value["metric"] == metric]
+    title, _, remark = WORDS[metric].partition(" (")
+    chart = _encoded(values, runs, title)
+    few = [chart.transform_filter("datum.few").mark_circle(size=25, opacity=1)]
+    dots = few if any(value["few"] for value in values) else []
+    heading = f"{dataset} ({remark}" if remark else dataset
+    return Panel(heading, layers(chart.mark_line(strokeWidth=1.5), *dots))
+
+
+def choices(dataset: str, runs: Sequence[RunResult], shown: str) -> alt.LayerChart:
+    """Draw every metric on one data set, in the colours that the networks have on all of them.
+
+    The parameters `metric`, at first `shown`, and `kinds` choose what is seen. The dots answer to
+    the pointer: the nearest names its run, and the others fade.
+    """
+    near = alt.selection_point(
+        name="near", on="pointerover", clear="pointerout", fields=["run"], nearest=True
+    )
+    pointed, faded = alt.when(near, empty=False), alt.when(near)
+    chart = (
+        _encoded(_values(dataset, runs), runs, None)
+        .encode(color=colours("network", series(runs)).legend(None))  # the page has a form
+        .transform_filter("datum.metric === metric && indexof(kinds, datum.network) >= 0")
+    )
+    lines = chart.mark_line(strokeWidth=2).encode(
+        opacity=faded.then(alt.value(1)).otherwise(alt.value(0.2))
+    )
+    datum = alt.TooltipContent("data")  # an encoding's words are lost on the nearest point
+    dots = chart.mark_circle(size=20, aria=False, tooltip=datum).encode(
+        opacity=pointed.then(alt.value(1)).otherwise(alt.value(alt.ExprRef("datum.few ? 1 : 0")))
+    )
+    chosen = (alt.param("metric", value=shown), alt.param("kinds", value=[*series(runs)]))
+    return layers(lines, dots.add_params(near)).add_params(*chosen)
+
+
+def _encoded(
+    values: Sequence[Mapping[str, Any]], runs: Sequence[RunResult], title: str | None
+) -> alt.Chart:
+    """Encode step and value; labels have colours, recipes have dashes, each run has a line."""
+    recipes = dict(zip(sorted({value["recipe"] for value in values} - {ANY}), DASHES, strict=False))
+    dashes = {ANY: SOLID} | recipes
+    scale = alt.Scale(domain=[*dashes], range=[*dashes.values()])
+    return (
+        alt.Chart(alt.Data(values=values))
+        .encode(
+            x=STEP,
+            y=alt.Y("value:Q", **logarithmic(title)),
+            color=colours("network", series(runs)),
+            strokeDash=alt.StrokeDash("recipe:N", scale=scale, legend=None),
+            detail="run:N",
+        )
+        .transform_flatten(["step", "value"])
+        .transform_filter("datum.value > 0")
+    )
+
+
+def _values(dataset: str, runs: Sequence[RunResult]) -> list[dict[str, Any]]:
+    """List all curves on one data set, thinned and rounded to what a screen can show."""
+    return [
+        {
+            "run": called(run),
+            "network": label,
+            "trained on": " · ".join([run.record.source, *caveats([run])]),
+            "recipe": replace(run.record, overrides=()).variant,
+            "metric": metric,
+            "few": len(curve) < FEW,
+            "step": [int(place) for place in smoothed(curve)[:, 0]],
+            "value": [float(f"{value:.4g}") for value in smoothed(curve)[:, 1]],
+        }
+        for run, label in zip(runs, labels(runs), strict=True)
+        if run.dataset == dataset
+        for metric, curve in logged(run).items()
+    ]
+
+
+def series(runs: Sequence[RunResult]) -> dict[str, str]:
+    """Give the label of each kind of run its colour, baselines first.
+
+    That is the colour of the network's kind, or the first that no other label has.
+    """
+    found = dict[str, str]()
+    named = zip(runs, labels(runs), strict=True) if runs else ()
+    for run, label in sorted(named, key=lambda one: (one[0].iterations or 0, one[0].decoder)):
+        free = (one for one in (run.colour, *COLOURS) if one not in found.values())
+        if label not in found:
+            found[label] = next(free, run.colour)
+    return found
+
+
+def metrics(runs: Sequence[RunResult]) -> dict[str, str]:
+    """Name the logged metrics in words, by their keys."""
+    names = {name for run in runs for name in logged(run)}
+    changes = sorted(name for name in names if name.startswith(CHANGE))
+    words = {name: f"routing: mean |Δb| of iteration {name[len(CHANGE) :]}" for name in changes}
+    return {name: title for name, title in (WORDS | words).items() if name in names}
+
+
+def called(run: RunResult) -> str:
+    """'mnist_capsnet_r3_recon, seed 0, released'."""
+    return f"{run.record.experiment}, seed {run.record.seed}, {run.record.variant}"
+
+
+def logged(run: RunResult) -> Curves:
+    """Return the curves that are shown, errors in percent.
+
+    A baseline's only loss is the cross-entropy, which is logged by two names.
+    """
+    names = (name.removeprefix("curve.") for name in run.arrays if name.startswith("curve."))
+    known = [name for name in names if name in WORDS or name.startswith(CHANGE)]
+    twice = {LOSS} if len(run.curve(ENTROPY)) else set[str]()
+    scale = {ERROR: (1, 100)}
+    return {
+        name: run.curve(name) * scale.get(name, (1, 1))
+        for name in known
+        if len(run.curve(name)) and name not in twice
+    }
+
+
+def smoothed(curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[points, 2]: a running mean, over fewer points at both ends, four points to its width."""
+    weights = np.ones(max(1, len(curve) // SMOOTH))
+    steps, values = curve.T
+    counts = np.convolve(np.ones(len(values)), weights, "same")
+    means = np.convolve(values, weights, "same") / counts
+    return np.column_stack([steps, means])[:: max(1, len(weights) // 4)]

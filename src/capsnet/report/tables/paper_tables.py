@@ -1,0 +1,236 @@
+"""The paper's numbers beside ours, with counts, intervals and a verdict; and ablations."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import mean, stdev
+
+from capsnet import paper
+from capsnet.paper import Ablation, PaperResult, PaperTable
+from capsnet.records.record import Record
+from capsnet.report.analysis import plan
+from capsnet.report.analysis.answers import answers, in_general
+from capsnet.report.analysis.numbers import at_equal_error, numbers
+from capsnet.report.analysis.selection import exclusion_reason, groups, looked, missing, noise
+from capsnet.report.analysis.verdicts import PRIMARY, SEEDS, Difference, from_paper, row_verdict
+from capsnet.report.tables.runs_table import percents, steps, steps_done
+from capsnet.report.tables.table import Column, Result, Row, Table
+
+Runs = Mapping[Path, Record]
+
+
+@dataclass(frozen=True, eq=False)
+class ExperimentRow(Row):
+    """A result of the paper or an ablation, and our runs of it under one recipe and schedule.
+
+    `group` is empty where there are none; `runs` are all runs, which tell how noisy seeds are.
+    """
+
+    result: PaperResult | Ablation
+    group: Runs
+    runs: Runs
+
+    @property
+    def records(self) -> list[Record]:
+        """Return the records of its runs."""
+        return [*self.group.values()]
+
+    @property
+    def results(self) -> list[Result]:
+        """Return its runs, and their errors on its test set."""
+        return [(record, record.tests[self.result.test]) for record in self.records]
+
+    @cached_property
+    def at_equal_error(self) -> bool:
+        """Tell whether its errors are those at the paper's clean error."""
+        return at_equal_error([*self.group], self.result.test) is not None
+
+    @cached_property
+    def errors(self) -> list[float]:
+        """Return the errors of its runs in percent."""
+        return numbers(self.runs, [*self.group], self.result.test)
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """95 %, in percent, for digits in general: of one run its own, else crossed with seeds.
+
+        None where several runs have not kept their answers, and at equal clean error, where the
+        errors of single digits are not counted.
+        """
+        if self.at_equal_error:
+            return None
+        first, test = self.records[0], self.result.test
+        if len(self.group) == 1:
+            return first.tests[test].interval_percent
+        kept = [answers(path, record, test) for path, record in self.group.items()]
+        seeds = [one for one in kept if one is not None]
+        if len(seeds) < len(kept):
+            return None
+        low, high = in_general(seeds, noise(self.runs, first, test))
+        return max(0.0, low), min(100.0, high)
+
+
+@dataclass(frozen=True, eq=False)
+class PaperRow(ExperimentRow):
+    """A result of the paper's `table`, and our runs of it under one recipe and schedule."""
+
+    result: PaperResult
+    table: PaperTable
+
+    @cached_property
+    def against(self) -> Difference | None:
+        """Ours minus the paper's number; None where that says nothing for or against the paper."""
+        seen = looked(self.group)
+        if not seen or self.result.condition or exclusion_reason(self.records) is not None:
+            return None
+        spread = noise(self.runs, self.runs[seen[0]], self.result.test)
+        ours = numbers(self.runs, seen, self.result.test)
+        return None if spread is None else from_paper(ours, self.result.error_percent, spread)
+
+
+def paper_rows(runs: Runs, table: PaperTable) -> list[PaperRow]:
+    """List a row for each result and each recipe and schedule that it was run with, or one."""
+    return [
+        PaperRow(result, group, runs, table)
+        for result in table.rows
+        for group in groups(runs, result.experiment) or [{}]
+    ]
+
+
+def published(row: PaperRow) -> str:
+    """Return the paper's error in percent, with its sd where the paper gives one."""
+    return f"{row.result.error_percent}" + (f" ± {row.result.sd}" if row.result.sd else "")
+
+
+def if_run(value: Callable[[ExperimentRow], str]) -> Callable[[ExperimentRow], str]:
+    """Give '–' for rows without runs."""
+    return lambda row: value(row) if row.group else "–"
+
+
+def ours(row: ExperimentRow) -> str:
+    """Return mean, sd and number of seeds."""
+    spread = f" ± {stdev(row.errors):.3f} ({len(row.errors)})" if len(row.errors) > 1 else ""
+    gaps = ", ".join(map(str, missing(row.records)))
+    absent = f", without seed {gaps}" if gaps else ""
+    where = f" at {paper.CLEAN} % clean error" if row.at_equal_error else ""
+    return f"{mean(row.errors):.2f}{spread}{absent}{where}"
+
+
+def counts(row: ExperimentRow) -> str:
+    """Return the errors of each run, of how many examples."""
+    errors = ", ".join(f"{test.errors:,}" for _, test in row.results)
+    stop = " at the stop" if row.at_equal_error else ""
+    return f"{errors} / {row.results[0][1].total:,}{stop}"
+
+
+def signed(found: Difference | None) -> str:
+    """Return a difference in percentage points, and its interval over seeds."""
+    if found is None:
+        return "–"
+    return "{:+.2f} ({:+.2f} to {:+.2f})".format(float(found.value), *found.interval())
+
+
+def tested_on(row: ExperimentRow) -> str:
+    """Return the test set's source, the recipe, and how many codes trained the runs."""
+    codes = len({record.identity.get("code") for record in row.records})
+    several = f", {codes} codes" if codes > 1 else ""
+    return f"{row.results[0][1].source}, {row.records[0].variant}{several}"
+
+
+def verdict(row: PaperRow) -> str:
+    """Give the verdict of the runs of a row on the paper's number, by the analysis plan.
+
+    Other digits, narrower networks, shorter schedules, values set by hand, uncommitted code and
+    numbers that training was stopped at get no verdict; nor do experiments that are not the
+    paper's.
+    """
+    if not row.group:
+        return "not yet run"
+    if (why := exclusion_reason(row.records)) is not None:
+        return f"none: {why}"
+    if row.result.condition:
+        return "none: stopped there"
+    if row.against is None:
+        return "not enough runs"
+    word = row_verdict(row.against, row.table.margin)
+    return f"{word} ({qualified(row.runs, looked(row.group), row.result.test)})"
+
+
+def qualified(runs: Runs, paths: Sequence[Path], test: str) -> str:
+    """State what limits a verdict on the runs at `paths`, and the plan's digest."""
+    seen = [runs[path] for path in paths]
+    limits = {
+        "secondary": any(one.capsules and one.recipe != PRIMARY for one in seen),
+        "interim": len({one.seed for one in seen}) < len(SEEDS),
+        "at the stop": test == "affnist" and at_equal_error(paths, test) is None,
+    }
+    return ", ".join((*(word for word, holds in limits.items() if holds), plan.quoted()))
+
+
+def trained(row: PaperRow) -> str:
+    """Return the steps done, the schedule and the recipe."""
+    if not row.group:
+        return "not yet run"
+    first = row.records[0]
+    return f"{steps_done(row.records)}, {first.schedule}, {first.variant}"
+
+
+OURS = Column("ours %", if_run(ours))
+COUNTS = Column("errors / tests", if_run(counts))
+IN_GENERAL = Column(
+    "digits in general (seeds and digits)", if_run(lambda row: percents(row.interval))
+)
+TESTED_ON = Column("tested on, recipe", if_run(tested_on), "text")
+STEPS = Column("steps", if_run(lambda row: steps(row.records)), "text")
+PAPER_COLUMNS: list[Column[PaperRow]] = [
+    Column("row", lambda row: row.result.name, "text"),
+    Column("paper %", published),
+    Column("public %", lambda row: row.result.public or "–"),
+    OURS,
+    COUNTS,
+    Column("against the paper (seeds)", lambda row: signed(row.against)),
+    IN_GENERAL,
+    TESTED_ON,
+    STEPS,
+    Column("verdict", verdict, "text"),
+]
+ABLATION_COLUMNS: list[Column[ExperimentRow]] = [
+    Column("experiment", lambda row: row.result.name, "text"),
+    *(OURS, COUNTS, IN_GENERAL, TESTED_ON, STEPS),
+]
+STATE_COLUMNS: list[Column[PaperRow]] = [
+    Column("test error, %", lambda row: f"{row.table.title}: {row.result.name}", "text"),
+    Column("paper", published),
+    Column("ours so far", if_run(ours)),
+    Column("steps, schedule, recipe", trained, "text"),
+]
+
+
+def paper_table(runs: Runs, table: PaperTable) -> Table[PaperRow]:
+    """Tabulate each of the paper's results and each recipe and schedule that it was run with.
+
+    *Against the paper* is ours minus the paper's, in percentage points, the same test digits
+    having been shown to both; *digits in general* is the error in percent. Both are 95 % intervals.
+    """
+    title = f"{table.title}: test error"
+    return Table(title, PAPER_COLUMNS, paper_rows(runs, table), lead=OURS.name)
+
+
+def state_table(runs: Runs) -> Table[PaperRow]:
+    """Tabulate each published result and each recipe and schedule it was run with, in short.
+
+    The results whose number is the condition at which training stops are left out.
+    """
+    rows = [row for table in paper.TABLES for row in paper_rows(runs, table)]
+    return Table("State", STATE_COLUMNS, [row for row in rows if not row.result.condition])
+
+
+def ablations_table(runs: Runs) -> Table[ExperimentRow]:
+    """Tabulate each ablation, recipe and schedule that was run; ablations get no verdict."""
+    rows = [
+        ExperimentRow(one, group, runs)
+        for one in paper.ABLATIONS
+        for group in groups(runs, one.experiment)
+    ]
+    return Table("Ablations, not in the paper", ABLATION_COLUMNS, rows)

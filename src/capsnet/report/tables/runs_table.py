@@ -1,0 +1,72 @@
+"""Every run by itself, and how all tables write steps and intervals."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from capsnet import paper
+from capsnet.records.record import BY_DIGIT, Outcome, Record
+from capsnet.report.tables.table import Column, Result, Row, Table
+
+
+def steps(records: Sequence[Record]) -> str:
+    """Done of planned, whether validation ended training, and the batch where it is not 128."""
+    stopped = ", stopped" if all(record.stopped for record in records) else ""
+    batch = "" if records[0].batch == paper.BATCH else f", batch {records[0].batch}"
+    return f"{steps_done(records)} of {records[0].steps_planned:,}{stopped}{batch}"
+
+
+def steps_done(records: Sequence[Record]) -> str:
+    """Return the steps that all `records` have done, as a range where they differ."""
+    done = sorted({record.steps_done for record in records})
+    return "–".join(f"{count:,}" for count in (done[0], done[-1])[: len(done)])
+
+
+def percents(interval: tuple[float, float] | None) -> str:
+    """Return '0.17–0.37', or '–' without an interval."""
+    return "–" if interval is None else "{:.2f}–{:.2f}".format(*interval)
+
+
+@dataclass(frozen=True)
+class TestedRun(Row):
+    """A run on one of its test sets."""
+
+    record: Record
+    test: Outcome
+
+    @property
+    def results(self) -> list[Result]:
+        """Return the run itself."""
+        return [(self.record, self.test)]
+
+
+def run_interval(run: TestedRun) -> str:
+    """Return the 95 % interval, and where it leaves out the second digits of the images."""
+    base = run.test.interval_kind == BY_DIGIT and run.record.dataset.labels_per_image > 1
+    return percents(run.test.interval_percent) + (" (base digits alone)" if base else "")
+
+
+def commit(record: Record) -> str:
+    """Return the beginning of the commit, and whether files were changed."""
+    if record.commit is None:
+        return "–"
+    return record.commit[:7] + ("" if record.clean else " changed")
+
+
+RUN_COLUMNS: list[Column[TestedRun]] = [
+    Column("run", lambda run: f"{run.record.experiment}, seed {run.record.seed}", "text"),
+    Column("recipe", lambda run: run.record.variant, "text"),
+    Column("errors / tests", lambda run: run.test.counts),
+    Column("%", lambda run: f"{run.test.error_percent:.2f}"),
+    Column("95 % interval", run_interval),
+    Column("tested on", lambda run: run.test.source, "text"),
+    Column("steps", lambda run: steps([run.record]), "text"),
+    Column("images/s", lambda run: f"{run.record.images_per_second:.0f}"),
+    Column("device", lambda run: run.record.device, "text"),
+    Column("commit", lambda run: commit(run.record), "text"),
+]
+
+
+def runs_table(records: Iterable[Record], title: str = "Runs") -> Table[TestedRun]:
+    """Tabulate every run on every test set by itself."""
+    rows = [TestedRun(record, test) for record in records for test in record.tests.values()]
+    return Table(title, RUN_COLUMNS, rows, lead="run")
