@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -128,11 +129,68 @@ def test_tables_need_nothing_of_what_draws_charts_and_page() -> None:
     assert not DRAWING & {*loaded.stdout.split()}
 
 
-def test_what_the_explorer_shows_is_found_without_its_page() -> None:
-    page = {"interface", "parts", "inputs", "lengths", "routing", "pose", "following"}
+def test_the_explorer_computes_without_its_page() -> None:
+    explorer = PACKAGE / "explorer"
+    page = {explorer / "page.py", explorer / "widgets.py", *(explorer / "panels").glob("[!_]*.py")}
     for path in sources():
         knows = any(m.split(".")[0] == "nicegui" for m in imports(path, everywhere=True))
-        assert knows == (path.parent.name == "explorer" and path.stem in page), path
+        assert knows == (path in page), path
+
+
+def module(path: Path) -> str:
+    """Return a file's dotted name; a package has that of its folder."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def top_imports(nodes: Iterable[ast.AST], modules: Collection[str]) -> Iterator[str]:
+    """Yield what is imported outside of functions, under `if TYPE_CHECKING` too."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in modules else node.module
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from top_imports(ast.iter_child_nodes(node), modules)
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Map every module to those of ours that it imports at its top."""
+    trees = {module(path): ast.parse(path.read_text()) for path in sources()}
+    return {
+        name: {*top_imports(tree.body, trees.keys())} & trees.keys() for name, tree in trees.items()
+    }
+
+
+def circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
+    """Return the strongly connected components of more than one module."""
+    reached = {name: reachable(graph, name) for name in graph}
+    alike = (
+        frozenset({name, *(one for one in found if name in reached[one])})
+        for name, found in reached.items()
+    )
+    return {component for component in alike if len(component) > 1}
+
+
+def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    """Return every module that `start` imports, directly or through others."""
+    found, ahead = set[str](), [start]
+    while ahead:
+        fresh = graph[ahead.pop()] - found
+        found |= fresh
+        ahead += fresh
+    return found
+
+
+# A view's type names the data set that it loads, for the type checker alone.
+TYPED = ("dataset", "specification", "storage")
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {frozenset("bc")}
+    assert circles(import_graph()) == {frozenset(f"capsnet.data.{name}" for name in TYPED)}
 
 
 @pytest.mark.parametrize("package", ["wandb", "dvc", "sklearn"])

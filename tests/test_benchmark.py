@@ -16,10 +16,10 @@ from rich.progress import Progress
 from torch import nn
 
 from capsnet.benchmark import __main__ as benchmark
-from capsnet.benchmark import growth, loop, paths, rows, turns
+from capsnet.benchmark import experiments, growth, implementations, loop, runner
+from capsnet.benchmark.runner import Candidate, Stopwatch, measured
 from capsnet.benchmark.settings import Setting, settings
 from capsnet.benchmark.textbook import TextbookCapsNet
-from capsnet.benchmark.turns import Candidate, Stopwatch, measured
 from capsnet.compose import names
 from capsnet.data.datamodule import BLOCK, batch_indices
 from capsnet.kernels.networks import FastCapsNet, FastConv2d
@@ -123,7 +123,7 @@ def test_a_process_that_dies_spoils_nothing_but_its_own_numbers(tmp_path: Path) 
     assert [timing.forward for timing in found["other"].timings] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(("device", "steps"), [("cpu", 1), ("cuda", turns.LEAD + 1)])
+@pytest.mark.parametrize(("device", "steps"), [("cpu", 1), ("cuda", runner.LEAD + 1)])
 def test_a_gpu_is_timed_while_it_is_busy(device: str, steps: int) -> None:
     class Counting:
         count = 0
@@ -132,13 +132,14 @@ def test_a_gpu_is_timed_while_it_is_busy(device: str, steps: int) -> None:
             self.count += 1
             return Told(1.0 * self.count, 1.0, 1.0, 1.0, 1.0, device=device)
 
-    assert turns.timing(Counting()).data == steps
+    assert runner.timing(Counting()).data == steps
 
 
 @pytest.mark.slow
 def test_all_paths_come_to_the_same_loss() -> None:
     losses = [
-        paths.Implementation(path, batch=2, iterations=2).loss().item() for path in paths.NETWORKS
+        implementations.Implementation(path, batch=2, iterations=2).loss().item()
+        for path in implementations.NETWORKS
     ]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
 
@@ -150,19 +151,19 @@ def test_the_nominal_step_is_the_convolutions_and_the_votes() -> None:
     decoder = 160 * 512 + 512 * 1024 + 1024 * 784
     # Twice again backward; but no gradient is needed for the image.
     expected = 2 * (3 * (forward + decoder) - 20**2 * 256 * 81)
-    assert paths.nominal_flops(1) == pytest.approx(expected, rel=0.01)
+    assert implementations.nominal_flops(1) == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_experiment_has_noise_of_its_shape(experiment: str) -> None:
-    run = rows.paper_run(experiment)
-    data = rows.noise(run)
+    run = experiments.paper_run(experiment)
+    data = experiments.noise(run)
     examples = data.examples(torch.arange(4), 0)
     side = {"mnist": 28, "multimnist": 36, "affnist": 40}[experiment.split("_")[0]]
     assert examples.images.shape == (4, 1, side, side)
     assert examples.labels.shape == (4, 2 if experiment.startswith("multimnist") else 1)
-    assert set(rows.candidates(experiment)) == {"training", "textbook"}
+    assert set(experiments.candidates(experiment)) == {"training", "textbook"}
 
 
 @pytest.mark.slow
@@ -171,7 +172,7 @@ def test_growth_varies_one_thing_at_a_time() -> None:
     benches = {path: candidate.make() for path, candidate in made.items()}
     assert list(benches) == ["textbook", "fast"]
     for bench in benches.values():
-        assert isinstance(bench, paths.Implementation)
+        assert isinstance(bench, implementations.Implementation)
         assert bench.network.class_capsules.weight.shape[0] == 3200  # of 36×36
         assert (len(bench.images), bench.network.class_capsules.iterations) == (128, 3)
         assert bench.network.decoder is None
@@ -181,17 +182,19 @@ SMALL = ("model.width=0.03", "schedule.batch=8", "trainer.progress=false")
 
 
 @pytest.mark.slow
-def test_the_loop_s_parts_fit_into_its_time() -> None:
-    row = rows.Row("affnist_capsnet", "cpu", SMALL)  # would stop early, on data that are not here
+def test_the_parts_of_the_loop_fit_into_its_time() -> None:
+    row = experiments.Experiment(
+        "affnist_capsnet", "cpu", SMALL
+    )  # would stop early, on data that are not here
     told = loop.shares(row, 20)
     assert told.steps == 20
     assert 0 < told.data < told.step < told.seconds
-    assert turns.timing(row).forward > 0  # the row may be used again
+    assert runner.timing(row).forward > 0  # the row may be used again
 
 
 def test_a_step_is_fed_as_training_is() -> None:
     """Its examples are the next ones of a block of steps, which is made once."""
-    row = rows.Row("mnist_capsnet_r1", "cpu", SMALL)
+    row = experiments.Experiment("mnist_capsnet_r1", "cpu", SMALL)
     asked: list[tuple[torch.Tensor, int]] = []
     examples = row.data.examples
 
@@ -214,10 +217,10 @@ def test_sgemm_is_timed_while_a_gpu_is_busy(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torch, "rand", lambda *sides, device: sides)
     monkeypatch.setattr(torch, "mm", lambda a, b: products.append(a))
     watch = SimpleNamespace(mark=lambda: None, seconds=lambda: [2.0])
-    monkeypatch.setattr(turns, "Stopwatch", lambda device: watch)
-    for device, count in ("cpu", 1), ("cuda", turns.LEAD + 1):
+    monkeypatch.setattr(runner, "Stopwatch", lambda device: watch)
+    for device, count in ("cpu", 1), ("cuda", runner.LEAD + 1):
         products.clear()
-        assert turns.sgemm_rate(device) == turns.SGEMM**3
+        assert runner.sgemm_rate(device) == runner.SGEMM**3
         assert len(products) == count
 
 
@@ -228,10 +231,10 @@ def test_no_more_processes_are_on_a_gpu_than_fit(
     card = SimpleNamespace(total_memory=gib * 2**30)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
     candidates = {str(k): Candidate(Small) for k in range(14)}
-    cut = list(turns.groups(candidates, "cuda"))
+    cut = list(runner.groups(candidates, "cuda"))
     assert [len(group) for group in cut] == sizes
     assert [name for group in cut for name in group] == list(candidates)
-    assert list(turns.groups(candidates, "cpu")) == [candidates]
+    assert list(runner.groups(candidates, "cpu")) == [candidates]
 
 
 class Slow(Small):
@@ -244,10 +247,10 @@ class Slow(Small):
 
 @pytest.mark.slow
 def test_a_worker_that_is_late_is_ended() -> None:
-    worker = turns.Worker(Candidate(Slow))
+    worker = runner.Worker(Candidate(Slow))
     assert worker.answer() == "ready"
-    assert worker.does(turns.timing, timeout=0.1) is None
-    assert worker.does(turns.peak_mib) is None
+    assert worker.does(runner.timing, timeout=0.1) is None
+    assert worker.does(runner.peak_mib) is None
     worker.end()
     assert worker.process.exitcode == -signal.SIGKILL
 
@@ -259,12 +262,12 @@ def test_the_command_writes_every_round(tmp_path: Path) -> None:
     assert code == 0, printed
     assert "MNIST CapsNet with decoder, training step" in printed
     told = json.loads((tmp_path / "out.json").read_text())["paths"]
-    assert list(told["measured"]) == list(paths.candidates(2))
+    assert list(told["measured"]) == list(implementations.candidates(2))
     assert all(len(one["timings"]) == 2 for one in told["measured"].values())
 
 
 def test_a_gpu_is_timed_in_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = paths.on_gpu(16, "cpu")
+    made = implementations.on_gpu(16, "cpu")
     assert list(made)[:6] == [
         *("textbook", "reference", "fast"),
         *("fast fourier", "fast tf32", "fast bf16"),
@@ -272,11 +275,15 @@ def test_a_gpu_is_timed_in_every_setting(monkeypatch: pytest.MonkeyPatch) -> Non
     assert {"fast compiled", "fast tf32 compiled", "fused bf16 compiled"} < set(made)
     assert "fast fourier compiled" not in made
     monkeypatch.setattr(Setting, "overrides", ("precision=bf16-mixed", "trainer.kernels=fast"))
-    made = paths.on_gpu(16, "cpu")
+    made = implementations.on_gpu(16, "cpu")
     row = made["fast bf16"].make()
-    assert isinstance(row, rows.Row)
+    assert isinstance(row, experiments.Experiment)
     run = row.run
-    assert (run.name, run.schedule.batch, run.precision) == (paths.EXPERIMENT, 16, "bf16-mixed")
+    assert (run.name, run.schedule.batch, run.precision) == (
+        implementations.EXPERIMENT,
+        16,
+        "bf16-mixed",
+    )
     assert (run.model.width, run.trainer.kernels) == (1, "fast")
 
 
@@ -308,9 +315,11 @@ def test_the_trace_is_of_the_path_that_is_asked_for(
 
 
 def test_experiments_are_measured_as_they_are_set() -> None:
-    row = rows.Row("mnist_capsnet_r1", "cpu", ("model.width=0.03", "precision=bf16-mixed"))
+    row = experiments.Experiment(
+        "mnist_capsnet_r1", "cpu", ("model.width=0.03", "precision=bf16-mixed")
+    )
     assert (row.run.precision, row.run.model.width) == ("bf16-mixed", 0.03)
-    timing = turns.timing(row)
+    timing = runner.timing(row)
     assert min(timing.data, timing.forward, timing.backward, timing.optimiser) > 0
 
 
@@ -324,8 +333,8 @@ def test_experiments_are_measured_as_they_are_set() -> None:
 def test_an_experiment_by_the_textbook_is_the_same_experiment(
     experiment: str, textbook: type[nn.Module], training: type[nn.Module]
 ) -> None:
-    made = rows.Row(experiment, "cpu", ("model.width=0.03",), textbook=True)
-    ours = rows.Row(experiment, "cpu", ("model.width=0.03",))
+    made = experiments.Experiment(experiment, "cpu", ("model.width=0.03",), textbook=True)
+    ours = experiments.Experiment(experiment, "cpu", ("model.width=0.03",))
     for row, kind in ((made, textbook), (ours, training)):
         assert kind in {type(module) for module in row.module.modules()}
     made.module.network.load_state_dict(ours.module.network.state_dict())

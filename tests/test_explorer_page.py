@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from playwright.sync_api import Browser, Page, expect
 from capsnet.data.multimnist import render
 from capsnet.data.storage import LabelledImages
 from capsnet.explorer import drawing
+from capsnet.prepare import prepare
 from capsnet.train import train
 from helpers.browser import chromium, visit
+from helpers.explored import HEIGHT, NAMES, WIDTH, open_signs, prepare_signs, untrained
 from helpers.running import command, tiny
 
 pytestmark = pytest.mark.slow
@@ -37,18 +40,28 @@ def place(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return free.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
 def server(chromium: Browser, place: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     """Started as a user starts it, without a checkpoint; it has said that it serves."""
+    with serving(place, port) as process:
+        yield process
+
+
+@contextmanager
+def serving(folder: Path, port: int, *checkpoint: str) -> Iterator[subprocess.Popen[str]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTEST_CURRENT_TEST")  # NiceGUI would take itself for the one tested
-        process = command("explorer", "--port", str(port), cwd=place)
+        process = command("explorer", *checkpoint, "--port", str(port), cwd=folder)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -121,11 +134,15 @@ def test_it_opens_with_the_first_test_example(page: Page, digits: LabelledImages
     )
     weights = page.inner_text(".weights")
     assert "DEMO" in weights
-    assert "which are not MNIST" in weights
+    assert "in place of the paper's data" in weights
     assert "20 steps of 32 (the paper: 300,000 of 128)" in weights
-    assert page.inner_text(".iteration:nth-of-type(3) .mean, .iteration .mean >> nth=0").endswith(
-        "0.100"
-    )  # routing starts from equal shares
+    assert re.fullmatch(  # routing starts from equal shares
+        rf"to {longest}: mean 0\.100, 0\.100 to 0\.100",
+        page.inner_text(".iteration .mean >> nth=0"),
+    )
+    assert page.locator(".iteration .axis >> nth=0").locator("span").all_text_contents() == [
+        str(digit) for digit in range(10)
+    ]
     assert page.locator(".iteration").count() == 3
     assert page.locator("img:not([alt]), button:empty").count() == 0
 
@@ -135,9 +152,11 @@ def test_a_number_moves_the_reconstruction_and_comes_back(page: Page) -> None:
     still, source = value.inner_text(), page.locator(RECONSTRUCTION).get_attribute("src")
     press(page, "number 4", "ArrowRight", 20)
     expect(value).to_have_text(signed(number(still) + 0.2))
+    expect(page.locator(".pose-number .change").nth(3)).to_have_text("(+0.20)")
     changes(page, RECONSTRUCTION, source)
-    page.get_by_role("button", name="All back to 0").click()
+    page.get_by_role("button", name="Undo all changes").click()
     expect(value).to_have_text(still)
+    expect(page.locator(".pose-number .change").nth(3)).to_have_text("")
     expect(page.locator(RECONSTRUCTION)).to_have_attribute("src", source or "")
     expect(page.locator('.q-slider[aria-label="number 4"]')).to_have_attribute("aria-valuenow", "0")
 
@@ -160,16 +179,16 @@ def test_another_example_and_another_capsule(page: Page, digits: LabelledImages)
     assert np.array_equal(picture(page, SEEN), digits.test_images[123, 0])
     page.get_by_role("button", name="next").click()
     expect(page.locator(".seen figcaption")).to_contain_text(f"label {digits.test_labels[124]}")
-    longest = page.locator(".bar[aria-pressed=true] .digit").inner_text()
+    longest = page.locator(".bar[aria-pressed=true] .class").inner_text()
     other = str((int(longest) + 1) % 10)
     source = page.locator(RECONSTRUCTION).get_attribute("src")
     page.locator(".bar").nth(int(other)).click()
-    expect(page.locator(".pictures h3")).to_have_text(
-        f"Capsule {other} (forced: the longest is {longest})"
+    expect(page.locator(".pictures .title")).to_have_text(
+        f"Capsule {other} (chosen: the longest is {longest})"
     )
     changes(page, RECONSTRUCTION, source)
     page.locator(".bar").nth(int(other)).click()
-    expect(page.locator(".pictures h3")).to_have_text(f"Capsule {longest}")
+    expect(page.locator(".pictures .title")).to_have_text(f"Capsule {longest}")
 
 
 def test_a_stroke_is_drawn_and_answered(page: Page) -> None:
@@ -210,7 +229,7 @@ def test_a_finger_draws_too(chromium: Browser, server: object, port: int) -> Non
 
 def test_the_capsule_follows_a_turn(page: Page) -> None:
     page.locator(".bar").nth(4).click()  # the longest may be another one after the turn
-    expect(page.locator(".chart h3")).to_have_text("Capsule 4 over “turn”")
+    expect(page.locator(".chart .title")).to_have_text("Capsule 4 over “turn”")
     expect(page.locator(".chart.waiting")).to_have_count(0)
     expect(page.locator(".chart .lines polyline")).to_have_count(16)
     before, source = lengths(page), page.locator(SEEN).get_attribute("src")
@@ -225,29 +244,72 @@ def test_the_capsule_follows_a_turn(page: Page) -> None:
     assert page.locator(".pose-number .value").all_text_contents() != numbers
     assert page.locator(".chart .lines").inner_html() == curves  # the same slider, another place
     press(page, "shift right", "ArrowRight", 2)
-    expect(page.locator(".chart h3")).to_have_text(re.compile("over “shift right”"))
+    expect(page.locator(".chart .title")).to_have_text(re.compile("over “shift right”"))
     expect(page.locator(".moves .note")).to_contain_text("up to 2 px")
     page.wait_for_function(
         "curves => document.querySelector('.chart .lines').innerHTML !== curves", arg=curves
     )
 
 
-def test_two_digits_are_told_apart_in_red_and_green(page: Page, digits: LabelledImages) -> None:
-    page.get_by_role("button", name="Two digits").click()
-    expect(page.locator(".pair .note")).to_contain_text("has never seen two digits at once")
-    press(page, "red right", "ArrowLeft", 1)
-    expected = render(
-        digits.test_images[:, 0], *(np.array(one) for one in ([0], [[-2, -3]], [1], [[2, 2]]))
+def test_a_number_of_no_example_is_refused_beside_its_field(page: Page) -> None:
+    source = page.locator(SEEN).get_attribute("src")
+    page.get_by_label("test example").fill("99999")
+    expect(page.locator(".example")).to_contain_text(
+        "Type a whole number from 0 to 499; the last picture stays"
     )
-    labels = [int(label) for label in digits.test_labels[:2]]
-    expect(page.locator(".pair .value").first).to_have_text("−3 px")
-    expect(page.locator(".pictures .green img")).to_be_visible()
-    becomes(page, SEEN, expected[0, 4:-4, 4:-4])
-    assert f"label {labels[0]} and {labels[1]}" in page.inner_text(".seen figcaption")
-    both = picture(page, RECONSTRUCTION)
-    assert np.array_equal(both[..., 0], picture(page, ".pictures .red img"))
-    assert np.array_equal(both[..., 1], picture(page, ".pictures .green img"))
-    assert not both[..., 2].any()
+    assert page.locator(SEEN).get_attribute("src") == source
+
+
+@contextmanager
+def first_answer(chromium: Browser, folder: Path, checkpoint: str) -> Iterator[Page]:
+    """Serve a checkpoint and open its page; no error and no request abroad until the end."""
+    port = free_port()
+    with serving(folder, port, checkpoint), visit(chromium, f"http://127.0.0.1:{port}") as visited:
+        visited.page.set_default_timeout(WAIT)
+        expect(visited.page.locator(".verdict")).to_contain_text("Answer")
+        yield visited.page
+
+
+def test_coloured_images_of_43_classes(chromium: Browser, tmp_path: Path) -> None:
+    images = prepare_signs(tmp_path)
+    open_signs(tmp_path, tmp_path / "run")
+    with first_answer(chromium, tmp_path, "run") as page:
+        becomes(page, SEEN, images[0].transpose(1, 2, 0))
+        assert picture(page, RECONSTRUCTION).shape == (HEIGHT, WIDTH, 3)
+        assert page.inner_text(".seen figcaption").endswith(f"label {NAMES[0]}")
+        assert page.locator(".input .q-btn-group").is_hidden()  # neither a pen nor pairs
+        assert page.locator(".bar .class").all_text_contents() == NAMES
+        expect(page.locator(".bar.selected")).to_be_in_viewport()  # the bars have scrolled to it
+        page.locator(".bar").nth(42).click()
+        expect(page.locator(".pictures .title")).to_contain_text("Capsule sign 42")
+        expect(page.locator(".chart .lines polyline")).to_have_count(16)
+        expect(page.locator(".chart.waiting")).to_have_count(0)
+        assert picture(page, ".curves img >> nth=0").shape == (HEIGHT, 7 * WIDTH, 3)
+        assert page.locator("img.ink").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_two_digits_are_told_apart_in_red_and_green(
+    chromium: Browser, data_root: Path, tmp_path: Path, digits: LabelledImages
+) -> None:
+    prepare("multimnist-digits", data_root / "multimnist-digits", count=2)
+    untrained(data_root, tmp_path / "run", experiment="multimnist_capsnet_r3_recon")
+    with first_answer(chromium, tmp_path, "run") as page:
+        page.get_by_role("button", name="Two at once").click()
+        expect(page.locator(".pair .value").first).to_have_text("−4 px")
+        press(page, "red right", "ArrowLeft", 1)
+        expect(page.locator(".pair .value").first).to_have_text("−5 px")
+        other = int(np.argmax(digits.test_labels != digits.test_labels[0]))
+        which, shifts = np.array([[0], [other]]), np.array([[[-4, -5]], [[4, 4]]])
+        images = digits.test_images[:, 0]
+        becomes(page, SEEN, render(images, which[0], shifts[0], which[1], shifts[1])[0])
+        labels = [int(digits.test_labels[place]) for place in (0, other)]
+        assert f"label {labels[0]} and {labels[1]}" in page.inner_text(".seen figcaption")
+        expect(page.locator(".pictures .green img")).to_be_visible()
+        both = picture(page, RECONSTRUCTION)
+        assert np.array_equal(both[..., 0], picture(page, ".pictures .red img"))
+        assert np.array_equal(both[..., 1], picture(page, ".pictures .green img"))
+        assert not both[..., 2].any()
 
 
 def test_only_this_machine_is_served(server: subprocess.Popen[str], port: int) -> None:

@@ -15,10 +15,10 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from capsnet.benchmark.experiments import Experiment
 from capsnet.benchmark.loop import fit
-from capsnet.benchmark.rows import Row
+from capsnet.benchmark.runner import Candidate, Worker
 from capsnet.benchmark.settings import Setting, settings
-from capsnet.benchmark.turns import Candidate, Worker
 from capsnet.gpu_check import advice, exactness
 from capsnet.kernels.precision import fp32_arithmetic
 from capsnet.records.record import read_record
@@ -36,7 +36,7 @@ def _compiling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRITON_INTERPRET", "0")
 
 
-def elsewhere(row: Callable[[], Row], work: Callable[[Row], Any]) -> Any:
+def elsewhere(row: Callable[[], Experiment], work: Callable[[Experiment], Any]) -> Any:
     """Return the result of `work` in a process of its own; None and a traceback where it failed."""
     worker = Worker(Candidate(row))
     worker.answer()
@@ -54,7 +54,7 @@ def test_compiled_kernels_are_exact() -> None:
     assert not advice.wrong(found), found
 
 
-def losses(row: Row, steps: int = 20) -> list[float]:
+def losses(row: Experiment, steps: int = 20) -> list[float]:
     """The losses of the first steps of a training."""
     found: list[torch.Tensor] = []
     with fp32_arithmetic(row.run.precision):
@@ -69,8 +69,12 @@ def losses(row: Row, steps: int = 20) -> list[float]:
     return torch.stack(found).tolist()
 
 
-def made(device: str, setting: Setting, *overrides: str, experiment: str = EXPERIMENT) -> Row:
-    return Row(experiment, device, (*setting.overrides, "trainer.progress=false", *overrides))
+def made(
+    device: str, setting: Setting, *overrides: str, experiment: str = EXPERIMENT
+) -> Experiment:
+    return Experiment(
+        experiment, device, (*setting.overrides, "trainer.progress=false", *overrides)
+    )
 
 
 @pytest.mark.slow
@@ -112,7 +116,7 @@ class Strict(Callback):
             torch.cuda.set_sync_debug_mode("error" if batch_idx == FIRST else "default")
 
 
-def strictly(row: Row) -> bool:
+def strictly(row: Experiment) -> bool:
     """Train; whether no step that is not logged has waited."""
     fit(row, EVERY + 1, Strict())
     return True

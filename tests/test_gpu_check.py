@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from capsnet.benchmark.rows import Row
+from capsnet.benchmark.experiments import Experiment
+from capsnet.benchmark.runner import Candidate
 from capsnet.benchmark.settings import Setting, settings
-from capsnet.benchmark.turns import Candidate
 from capsnet.compose import names
 from capsnet.errors import UserError
 from capsnet.gpu_check import advice, check, exactness, machine, measure, tables, waits
@@ -138,8 +138,8 @@ class StandIn(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
-def logging(experiment: str) -> Row:
-    return Row(experiment, "cpu", (*TINY, f"trainer.log_every={waits.EVERY}"))
+def logging(experiment: str) -> Experiment:
+    return Experiment(experiment, "cpu", (*TINY, f"trainer.log_every={waits.EVERY}"))
 
 
 @pytest.mark.slow

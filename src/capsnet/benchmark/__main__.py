@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import Progress
 from torch.profiler import profile
 
-from capsnet.benchmark import growth, loop, paths, rows
-from capsnet.benchmark.about import about
-from capsnet.benchmark.turns import Measured, measured, timing
+from capsnet.benchmark import experiments, growth, implementations, loop
+from capsnet.benchmark.environment import environment
+from capsnet.benchmark.runner import Measured, measured, timing
 from capsnet.compose import names
 from capsnet.errors import exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
@@ -41,11 +41,13 @@ def measure(asked: argparse.Namespace) -> None:
     """Measure what the command line asks for. Raises UserError for overrides that Hydra refuses."""
     torch.set_num_threads(asked.threads)
     for name in names("experiment") if asked.overrides else []:
-        rows.paper_run(name, *asked.overrides)  # bad ones are told before anything is measured
+        experiments.paper_run(
+            name, *asked.overrides
+        )  # bad ones are told before anything is measured
     if asked.trace:
         trace(asked)
         return
-    report = about(asked.device, asked.overrides)
+    report = environment(asked.device, asked.overrides)
     for what in asked.what or MEASURE:
         with Progress(console=Console(stderr=True)) as progress:
             report[what] = MEASURE[what](asked, progress)
@@ -73,17 +75,21 @@ def arguments() -> argparse.Namespace:
         parser.error("--device cuda: there is no CUDA GPU here")
     if unknown := set(asked.what) - set(MEASURE):
         parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(MEASURE)}")
-    if asked.path not in (known := paths.candidates(asked.batch, asked.device)):
+    if asked.path not in (known := implementations.candidates(asked.batch, asked.device)):
         parser.error(f"--path {asked.path}: choose from {', '.join(known)}")
     return asked
 
 
 def measure_paths(asked: argparse.Namespace, progress: Progress) -> object:
     """The MNIST CapsNet in turn by every path, and sgemm."""
-    candidates = paths.candidates(asked.batch, asked.device)
+    candidates = implementations.candidates(asked.batch, asked.device)
     how = asked.rounds, asked.warmup, progress, "paths", asked.device
     found, sgemm = measured(candidates, *how)
-    told = {"batch": asked.batch, "flops": paths.nominal_flops(asked.batch), "sgemm": sgemm}
+    told = {
+        "batch": asked.batch,
+        "flops": implementations.nominal_flops(asked.batch),
+        "sgemm": sgemm,
+    }
     return told | {"measured": as_json(found)}
 
 
@@ -91,7 +97,7 @@ def measure_rows(asked: argparse.Namespace, progress: Progress) -> object:
     """Every experiment by itself: all at once they would not fit into memory."""
     found: dict[str, object] = {}
     for name in names("experiment"):
-        candidates = rows.candidates(name, asked.device, asked.overrides)
+        candidates = experiments.candidates(name, asked.device, asked.overrides)
         how = asked.rounds, asked.warmup, progress, name, asked.device
         found[name] = as_json(measured(candidates, *how)[0])
     return found
@@ -111,8 +117,8 @@ def measure_loop(asked: argparse.Namespace, progress: Progress) -> object:
     """A short training by Lightning; it brings a progress bar of its own."""
     progress.stop()
     keep_memory()
-    row = rows.Row(paths.EXPERIMENT, asked.device, asked.overrides)
-    return asdict(loop.shares(row, STEPS[asked.device]))
+    experiment = experiments.Experiment(implementations.EXPERIMENT, asked.device, asked.overrides)
+    return asdict(loop.shares(experiment, STEPS[asked.device]))
 
 
 MEASURE = {
@@ -130,7 +136,7 @@ def as_json(found: Mapping[str, Measured]) -> dict[str, object]:
 
 def trace(asked: argparse.Namespace) -> None:
     """One step of a path, for chrome://tracing or Perfetto."""
-    bench = paths.candidates(asked.batch, asked.device)[asked.path].make()
+    bench = implementations.candidates(asked.batch, asked.device)[asked.path].make()
     timing(bench)  # compiles, and finds the GPU awake
     with profile() as profiler:
         bench.step()

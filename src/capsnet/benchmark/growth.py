@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from capsnet.benchmark.paths import Implementation
-from capsnet.benchmark.turns import Candidate
+from capsnet.benchmark.implementations import Implementation
+from capsnet.benchmark.runner import Candidate
 
 POINTS = {  # one is varied at a time; the others are the paper's on MNIST
     "batch": (32, 64, 128, 256, 512, 1024),

@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.profilers import Profiler, SimpleProfiler
 
-from capsnet.benchmark.rows import Row
+from capsnet.benchmark.experiments import Experiment
 from capsnet.data.dataset import DataSet, TestSet
 from capsnet.data.loading import dataset_info
 from capsnet.kernels.precision import fp32_arithmetic
@@ -52,32 +52,34 @@ class Clock(Callback):
         self.ends.append(time.perf_counter())
 
 
-def shares(row: Row, steps: int) -> Shares:
-    """Train the row's network for `steps` steps and as many before as WARMUP says."""
+def shares(experiment: Experiment, steps: int) -> Shares:
+    """Train the experiment's network for `steps` steps and as many before as WARMUP says."""
     clock, profiler = Clock(), SimpleProfiler()
-    fit(row, WARMUP + steps, clock, profiler)
+    fit(experiment, WARMUP + steps, clock, profiler)
     parts = {
         part: sum(profiler.recorded_durations[action][-steps:]) for part, action in ACTIONS.items()
     }
     return Shares(steps, clock.ends[-1] - clock.ends[-1 - steps], **parts)
 
 
-def fit(row: Row, steps: int, watch: Callback, profiler: Profiler | None = None) -> None:
-    """Train the row's network on its noise, with CSV files and all callbacks.
+def fit(
+    experiment: Experiment, steps: int, watch: Callback, profiler: Profiler | None = None
+) -> None:
+    """Train the experiment's network on its noise, with CSV files and all callbacks.
 
     `watch` comes after the others, and before the checkpoint of the last step. Nothing is
     validated: the noise has no split for that.
     """
     run = replace(
-        row.run,
-        data=replace(row.run.data, holdout=0.0),
-        schedule=replace(row.run.schedule, steps=steps, stop_at=None, evaluate_below=None),
+        experiment.run,
+        data=replace(experiment.run.data, holdout=0.0),
+        schedule=replace(experiment.run.schedule, steps=steps, stop_at=None, evaluate_below=None),
     )
-    tests = {"test": TestSet(row.data, "noise", len(row.data))}
-    data = DataSet(row.data, None, tests, "", dataset_info(run.data))
+    tests = {"test": TestSet(experiment.data, "noise", len(experiment.data))}
+    data = DataSet(experiment.data, None, tests, "", dataset_info(run.data))
     with fp32_arithmetic(run.precision), TemporaryDirectory() as folder:
         trainer: Any = build_trainer(run, Path(folder), [CSVLogger(folder)])
         trainer.profiler = profiler or trainer.profiler
         trainer.callbacks.insert(-1, watch)
-        trainer.fit(row.module, build_datamodule(run, data))
-    row.module.to(row.device)  # Lightning leaves it on the CPU
+        trainer.fit(experiment.module, build_datamodule(run, data))
+    experiment.module.to(experiment.device)  # Lightning leaves it on the CPU

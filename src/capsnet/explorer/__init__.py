@@ -1,1 +1,1 @@
-"""The capsule explorer: what a trained network makes of a digit, in a browser."""
+"""The capsule explorer: look into a trained network, in a browser."""

@@ -1,4 +1,4 @@
-"""`python -m capsnet.explorer [CHECKPOINT]`: what capsules do, on a page in the browser.
+"""`python -m capsnet.explorer [CHECKPOINT]`: look into a trained CapsNet, on a page in the browser.
 
 CHECKPOINT is the folder of a finished run with a decoder, or its weights.safetensors; without it,
 the one that `make demo` leaves. The page is served to this machine alone, and needs no other.
@@ -24,13 +24,13 @@ def main() -> None:
     parser.add_argument("checkpoint", nargs="?", type=Path, metavar="CHECKPOINT")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: all who reach this machine")
     parser.add_argument("--port", type=int, default=PORT, help=f"({PORT})")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with exit_on_user_error():
-        explore(asked.checkpoint, asked.host, asked.port)
+        explore(arguments.checkpoint, arguments.host, arguments.port)
 
 
 def explore(checkpoint: Path | None, host: str, port: int) -> None:
-    """Raises UserError when the page cannot be served or the checkpoint not be shown."""
+    """Serve the page. Raises UserError when that, or showing the checkpoint, is not possible."""
     if find_spec("nicegui") is None:
         raise UserError("the explorer needs NiceGUI: run `pip install -e '.[explore]'`")
     require_free(host, port)
@@ -42,17 +42,17 @@ def explore(checkpoint: Path | None, host: str, port: int) -> None:
     data = trained_run(checkpoint or DEMO).data
     storage.read_manifest(Path(data.root) / data.source)
 
-    from capsnet.explorer.checkpoint import opened
-    from capsnet.explorer.interface import serve
+    from capsnet.explorer.checkpoint import load_run
+    from capsnet.explorer.page import serve
 
-    subject = opened(checkpoint or DEMO)
+    loaded = load_run(checkpoint or DEMO)
     print(f"Capsule explorer: http://{host}:{port} (Ctrl-C ends it)", flush=True)
     with suppress(KeyboardInterrupt):  # the way to end it
-        serve(subject, host, port)
+        serve(loaded, host, port)
 
 
 def require_free(host: str, port: int) -> None:
-    """Raises UserError when `port` cannot be listened on."""
+    """Raise UserError when `port` cannot be listened on."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

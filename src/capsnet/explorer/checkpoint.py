@@ -4,16 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Int, UInt8
-
 from capsnet import config, paper
 from capsnet.data import expanded, storage
 from capsnet.data.dataset import TestSet
+from capsnet.data.examples import Split
 from capsnet.data.expanded import ExpandedImages
+from capsnet.data.info import DIGITS, DatasetInfo
 from capsnet.data.loading import load_dataset
-from capsnet.data.multimnist import MultiMnist
+from capsnet.data.specification import LabelledImages
 from capsnet.errors import UserError
+from capsnet.explorer.inference import capsule_types
 from capsnet.networks import CapsNet
 from capsnet.records.record import Record, read_record
 from capsnet.records.run_folder import run_folder
@@ -24,24 +24,40 @@ from capsnet.training import fingerprint
 from capsnet.training.factory import build_network
 
 
-class Subject(NamedTuple):
-    """A network and all that the explorer shows it.
+class LoadedRun(NamedTuple):
+    """A trained network and the data that the explorer shows it.
 
-    `tests` are its test sets by name; `digits` [n, 28, 28] and `labels` [n] the single test digits
-    that pairs are laid of; `record` is None where there is none of these weights.
+    `tests` are its test sets by name, and `max_shift` by how many pixels images were shifted in
+    training, on each axis, None where that is not known. `singles` are the images that pairs are
+    made of, None for networks of single objects; `record` is None where there is none of these
+    weights.
     """
 
     run: config.Run
     network: CapsNet
-    side: int  # pixels of its frame
+    info: DatasetInfo
     tests: dict[str, TestSet]
-    digits: UInt8[np.ndarray, "n 28 28"]
-    labels: Int[np.ndarray, "n"]
+    max_shift: int | None
+    singles: LabelledImages | None
     record: Record | None
 
+    @property
+    def dim(self) -> int:
+        """Count the numbers of a class capsule."""
+        return self.network.class_capsules.weight.shape[-1]
 
-def opened(checkpoint: Path) -> Subject:
-    """The weights in a run's folder, on the CPU, with the test data of their run.
+    @property
+    def ink(self) -> bool:
+        """Tell whether pictures are handwriting, white on black, which may be shown inverted."""
+        return self.info.channels == 1 and self.info.class_names == DIGITS
+
+    def names(self, classes: list[int]) -> str:
+        """Join class names: '4', '4 and 7'."""
+        return " and ".join(self.info.class_names[one] for one in classes)
+
+
+def load_run(checkpoint: Path) -> LoadedRun:
+    """Load the weights in a run's folder, on the CPU, with the test data of their run.
 
     Raises UserError when there are none, when they are of a network that has no capsules or no
     decoder, or when their data are not prepared.
@@ -54,26 +70,26 @@ def opened(checkpoint: Path) -> Subject:
             f"{checkpoint} has no decoder, and so no reconstruction that could be shown: "
             "take a run of an experiment that ends with _recon"
         )
-    data, root = load_dataset(run), Path(run.data.root)
+    data = load_dataset(run)
     # The fast paths are made for the batches of training; here single pictures are looked at.
     reference = replace(run, trainer=replace(run.trainer, kernels="reference"))
     network = build_network(reference, data.info)
     assert isinstance(network, CapsNet)
     load_weights(network, weights, data.image)
-    digits = storage.read_images(root / run.data.source)
-    return Subject(
+    pairs = data.info.labels_per_image == 2
+    return LoadedRun(
         run,
         network.eval(),
-        data.image[1],
+        data.info,
         data.tests,
-        np.array(digits.test_images[:, 0]),
-        np.array(digits.test_labels),
-        record(run, run_folder(checkpoint)),
+        max_shift(data.train),
+        storage.read_images(Path(run.data.root) / run.data.source) if pairs else None,
+        find_record(run, run_folder(checkpoint)),
     )
 
 
-def record(run: config.Run, folder: Path) -> Record | None:
-    """The record of the very run, where its folder or the run says it lies."""
+def find_record(run: config.Run, folder: Path) -> Record | None:
+    """Find the record of this very run, in its folder or where the run writes it."""
     places = [folder / "record.json", *([Path(run.record)] if run.record else [])]
     digest = fingerprint.config_digest(run)
     for place in places:
@@ -84,38 +100,45 @@ def record(run: config.Run, folder: Path) -> Record | None:
     return None
 
 
-def marks(subject: Subject) -> list[str]:
-    """Name the caveats: other digits or a narrower network, and fewer steps.
+def max_shift(train: Split) -> int | None:
+    """Return by how many pixels a training split shifts its images; None where it does not say."""
+    if isinstance(train, ExpandedImages):
+        return expanded.MAX_SHIFT
+    return getattr(train, "max_shift", None)
+
+
+def caveats(loaded: LoadedRun) -> list[str]:
+    """Name what limits the results: other data or another width, and fewer steps.
 
     A run that stopped at the accuracy that it was to reach is not a short one.
     """
-    run, record = subject.run, subject.record
-    demo = subject.tests["test"].source != "mnist" or run.model.width != 1
+    run, record = loaded.run, loaded.record
+    demo = loaded.info.stand_in or run.model.width != 1
     planned = run.schedule.name == "paper" and run.schedule.steps >= paper.STEPS
     short = selection.is_short(record) if record else not planned
     return ["demo"] * demo + ["short schedule"] * short
 
 
-def about(subject: Subject) -> list[str]:
+def describe(loaded: LoadedRun) -> list[str]:
     """Describe the weights, one fact in each line."""
-    run, network = subject.run, subject.network
-    source, schedule, width = subject.tests["test"].source, run.schedule, run.model.width
-    types = network.primary.conv.out_channels // network.primary.dim
+    run, network, info = loaded.run, loaded.network, loaded.info
+    source = loaded.tests["test"].source
+    schedule, width = run.schedule, run.model.width
     narrow = f"{width:g} of " if width != 1 else ""
-    planned = "" if subject.record else "planned "  # it may have stopped earlier
+    planned = "" if loaded.record else "planned "  # it may have stopped earlier
     return [
         f"{run.name}, recipe {run.recipe.name}, seed {run.seed}",
-        f"trained on {source}" + ", which are not MNIST" * (source != "mnist"),
-        f"{narrow}the paper's width: {counted(types, 'type')} of primary capsules "
+        f"trained on {info.name}" + f" ({source} in place of the paper's data)" * info.stand_in,
+        f"{narrow}the paper's width: {counted(capsule_types(network), 'type')} of primary capsules "
         f"(the paper: 32), {network.conv1.out_channels} channels (256)",
-        f"{_steps(subject):,} {planned}steps of {schedule.batch} (the paper: {paper.STEPS:,} of "
+        f"{_steps(loaded):,} {planned}steps of {schedule.batch} (the paper: {paper.STEPS:,} of "
         f"{paper.BATCH}), {network.class_capsules.iterations} routing iterations",
-        *([errors(subject.record)] if subject.record else []),
+        *([describe_errors(loaded.record)] if loaded.record else []),
     ]
 
 
-def errors(record: Record) -> str:
-    """On each test set."""
+def describe_errors(record: Record) -> str:
+    """Count the errors on each test set."""
     return "; ".join(
         f"{test.errors:,} errors in {test.total:,} {test.source} test examples "
         f"({test.error_percent:.2f} %)"
@@ -123,16 +146,5 @@ def errors(record: Record) -> str:
     )
 
 
-def trained_shift(subject: Subject) -> int:
-    """By how many pixels digits were moved in training, on each axis."""
-    match subject.tests["test"].split:
-        case MultiMnist(max_shift=max_shift):
-            return max_shift
-        case ExpandedImages():
-            return expanded.MAX_SHIFT
-        case _:
-            return subject.run.data.shift
-
-
-def _steps(subject: Subject) -> int:
-    return subject.record.steps_done if subject.record else subject.run.schedule.steps
+def _steps(loaded: LoadedRun) -> int:
+    return loaded.record.steps_done if loaded.record else loaded.run.schedule.steps

@@ -28,13 +28,15 @@ def digit(strokes: Sequence[Sequence[Point]]) -> UInt8[np.ndarray, "28 28"]:
     return _drawn([line + shift for line in boxed])
 
 
-def framed(picture: UInt8[np.ndarray, "height width"], side: int) -> UInt8[np.ndarray, "side side"]:
-    """The picture in the middle of a frame of `side`, its rim cut off where the frame is smaller.
-
-    The difference is even: 28, 36 and 40 pixels occur.
-    """
-    rim = (side - len(picture)) // 2
-    return np.pad(picture, rim) if rim >= 0 else picture[-rim:rim, -rim:rim]
+def framed(
+    picture: UInt8[np.ndarray, "*channels rows columns"], height: int, width: int
+) -> UInt8[np.ndarray, "*channels height width"]:
+    """Put a picture in the middle of a frame, its rim cut off where the frame is smaller."""
+    more = height - picture.shape[-2], width - picture.shape[-1]
+    rims = [(max(one, 0) // 2, -(-max(one, 0) // 2)) for one in more]
+    padded = np.pad(picture, [(0, 0)] * (picture.ndim - 2) + rims)
+    top, left = (max(-one, 0) // 2 for one in more)
+    return padded[..., top : top + height, left : left + width]
 
 
 def _boxed(strokes: Sequence[Sequence[Point]]) -> list[Float[np.ndarray, "points 2"]]:

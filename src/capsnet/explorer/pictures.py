@@ -1,15 +1,18 @@
 """Arrays as pictures that a page can show: PNG inside the page, and SVG lines.
 
-Ink is white on black, as the network gets it; the page inverts it where paper is white.
+Handwriting is white on black, as the network gets it; a light page inverts it.
 """
 
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
+
+from capsnet.report.figures.reconstruction_figures import overlay
 
 # More than an equal share, less, and just that: the first two are Okabe and Ito's.
 ORANGE, BLUE, EQUAL = (230, 159, 0, 255), (0, 114, 178, 255), (128, 128, 128, 40)
@@ -17,7 +20,7 @@ GAP = 1  # pixels between tiles
 
 
 def png(pixels: UInt8[np.ndarray, "height width *channels"]) -> str:
-    """The picture as a data URI: grey, RGB or RGBA."""
+    """Encode a picture as a data URI: grey, RGB or RGBA."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
@@ -26,7 +29,7 @@ def png(pixels: UInt8[np.ndarray, "height width *channels"]) -> str:
 def shares(
     couplings: Float[np.ndarray, "types rows columns"], low: float, equal: float, high: float
 ) -> UInt8[np.ndarray, "types rows columns 4"]:
-    """Faint grey at the equal share, full orange at `high` and full blue at `low`.
+    """Colour couplings: faint grey at the equal share, orange up to `high`, blue down to `low`.
 
     Colours grow as the root of the difference, since most couplings stay near the equal share.
     """
@@ -56,7 +59,7 @@ def contest(
 def tiled(
     tiles: UInt8[np.ndarray, "types rows columns 4"], across: int
 ) -> UInt8[np.ndarray, "height width 4"]:
-    """The tiles in rows of `across`, clear gaps between them."""
+    """Lay tiles in rows of `across`, with clear gaps between them."""
     count, height, width, _ = tiles.shape
     down = -(-count // across)
     spaced = np.zeros((down * across, height + GAP, width + GAP, 4), np.uint8)
@@ -66,16 +69,26 @@ def tiled(
 
 
 def row(
-    pictures: UInt8[np.ndarray, "n height width"],
-) -> UInt8[np.ndarray, "height n_width"]:
-    """Side by side."""
+    pictures: UInt8[np.ndarray, "n height width *colour"],
+) -> UInt8[np.ndarray, "height n_width *colour"]:
+    """Put pictures side by side."""
     return np.concatenate(list(pictures), axis=1)
+
+
+def combined(
+    first: UInt8[np.ndarray, "height width *colour"],
+    second: UInt8[np.ndarray, "height width *colour"],
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Lay two pictures on top of each other: grey ones in red and green, coloured ones added."""
+    if first.ndim == 2:
+        return overlay(first, second)
+    return np.minimum(first.astype(int) + second, 255).astype(np.uint8)
 
 
 def lines(
     numbers: Float[np.ndarray, "places n"], bottom: float, top: float, marked: Sequence[int]
 ) -> str:
-    """An SVG curve for each column, as wide as its place on the page; `marked` ones on top.
+    """Draw an SVG curve for each column, as wide as its place on the page, `marked` ones on top.
 
     Places are columns of equal width, and a curve has its points in their middles. The first of
     `marked` is of class m0, the second m1 …
@@ -96,11 +109,17 @@ def _curve(heights: Float[np.ndarray, "places"], column: int, name: str) -> str:
     return f'<polyline class="{name}" data-number="{column + 1}" points="{points}"/>'
 
 
-def columns(lengths: Float[np.ndarray, "classes"], colours: Mapping[int, str]) -> str:
-    """Small columns, 1 the full height, each of the class that `colours` names for it."""
+def columns(
+    lengths: Float[np.ndarray, "classes"], colours: Mapping[int, str], names: Sequence[str]
+) -> str:
+    """Draw small columns as SVG, 1 the full height, with class names and lengths as tooltips.
+
+    `colours` names the CSS class of those columns that stand out.
+    """
     bars = "".join(
         f'<rect class="{colours.get(place, "")}" x="{place + 0.1:g}" width="0.8" '
-        f'y="{1 - length:.3f}" height="{length:.3f}"/>'
+        f'y="{1 - length:.3f}" height="{length:.3f}"><title>{escape(names[place])}: {length:.3f}'
+        "</title></rect>"
         for place, length in enumerate(lengths)
     )
     return (

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from capsnet import config, paper
-from capsnet.benchmark.rows import paper_run
+from capsnet.benchmark.experiments import paper_run
 from capsnet.benchmark.settings import Setting, settings
 from capsnet.compose import names
 from capsnet.report.tables.speed import loop_seconds

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from capsnet.benchmark.about import about
+from capsnet.benchmark.environment import environment
+from capsnet.benchmark.runner import MOST
 from capsnet.benchmark.settings import Setting, settings
-from capsnet.benchmark.turns import MOST
 from capsnet.compose import names
 from capsnet.errors import UserError
 from capsnet.gpu_check import tables
@@ -58,7 +58,7 @@ def lacking(requirement: Callable[[], None]) -> str | None:
 
 def carry_out(plan: Plan, output: Path) -> None:
     """Do all parts, show what they found and write it. Raises UserError as `check` does."""
-    told = about(plan.device, [])
+    told = environment(plan.device, [])
     for part in PARTS:
         for shown in part(told, plan):
             write_json(told, output)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from capsnet import functional
-from capsnet.benchmark.turns import Candidate, Worker
+from capsnet.benchmark.runner import Candidate, Worker
 from capsnet.kernels.conv_same import same_convolution
 from capsnet.kernels.convolutions import stacked_convolutions
 from capsnet.kernels.networks import FastCapsNet, FusedCapsNet

@@ -12,10 +12,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from capsnet.benchmark import loop
+from capsnet.benchmark.experiments import Experiment
 from capsnet.benchmark.loop import Shares
-from capsnet.benchmark.rows import Row
-from capsnet.benchmark.settings import Setting
-from capsnet.benchmark.turns import (
+from capsnet.benchmark.runner import (
     Candidate,
     Work,
     Worker,
@@ -26,6 +25,7 @@ from capsnet.benchmark.turns import (
     peak_mib,
     timing,
 )
+from capsnet.benchmark.settings import Setting
 from capsnet.gpu_check.exactness import Sizes
 from capsnet.report.tables.speed import step_seconds
 
@@ -74,7 +74,7 @@ class Trained(NamedTuple):
     def candidate(self, plan: Plan, *more: str) -> Candidate:
         """Return how to make it in a process of its own, with `more` overrides."""
         overrides = (*self.setting.overrides, *plan.overrides, *more)
-        return Candidate(partial(Row, self.experiment, plan.device, overrides))
+        return Candidate(partial(Experiment, self.experiment, plan.device, overrides))
 
 
 def measured(wanted: Mapping[str, Trained], plan: Plan) -> Iterator[dict[str, Told]]:

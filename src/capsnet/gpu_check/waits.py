@@ -14,8 +14,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from capsnet.benchmark.experiments import Experiment
 from capsnet.benchmark.loop import fit
-from capsnet.benchmark.rows import Row
 
 WARNING = "called a synchronizing CUDA operation"
 EVERY = 10  # steps from one that is logged to the next
@@ -40,14 +40,14 @@ class Starts(Callback):
         self.counts.append(len(of_waiting(self.seen)))
 
 
-def waits(row: Row) -> Waits:
+def waits(experiment: Experiment) -> Waits:
     """Train for three logged steps, and count from the first of them on.
 
-    `row` logs every EVERY steps. The very last step is left out, as it writes a checkpoint.
+    `experiment` logs every EVERY steps. The very last step is left out, as it writes a checkpoint.
     """
-    with noticed(row.device.type) as seen:
+    with noticed(experiment.device.type) as seen:
         starts = Starts(seen)
-        fit(row, 3 * EVERY + 1, starts)
+        fit(experiment, 3 * EVERY + 1, starts)
     steps = dict(enumerate(pairwise(starts.counts), 1))
     logged = [steps[2 * EVERY], steps[3 * EVERY]]
     between = [steps[step] for step in steps if step > EVERY and step % EVERY]

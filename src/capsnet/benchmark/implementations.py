@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from capsnet.benchmark.rows import Row
+from capsnet.benchmark.experiments import Experiment
+from capsnet.benchmark.runner import Candidate, Stopwatch
 from capsnet.benchmark.settings import Setting, settings
 from capsnet.benchmark.textbook import TextbookCapsNet
-from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.functional import lengths, margin_loss, reconstruction_loss
 from capsnet.kernels.networks import FastCapsNet
 from capsnet.kernels.precision import fp32_arithmetic
@@ -77,7 +77,7 @@ def candidates(batch: int, device: str = "cpu") -> dict[str, Candidate]:
 
 def on_gpu(batch: int, device: str) -> dict[str, Candidate]:
     """Return the textbook, the reference and every setting, each a step as training takes it."""
-    make = partial(Row, EXPERIMENT, device)
+    make = partial(Experiment, EXPERIMENT, device)
     sized, plain = f"schedule.batch={batch}", Setting("reference").overrides
     theirs = {
         "textbook": partial(make, (sized, *plain), textbook=True),

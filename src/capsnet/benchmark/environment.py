@@ -8,7 +8,7 @@ import torch
 from capsnet.records.provenance import processor, versions
 
 
-def about(device: str, overrides: Sequence[str]) -> dict[str, Any]:
+def environment(device: str, overrides: Sequence[str]) -> dict[str, Any]:
     """Return the machine, what runs on it, and the `overrides` of all experiments."""
     gpu = device == "cuda"
     return {

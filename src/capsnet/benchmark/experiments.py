@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from capsnet import config, registry
+from capsnet.benchmark.runner import Candidate, Stopwatch
 from capsnet.benchmark.textbook import TextbookCapsNet
-from capsnet.benchmark.turns import Candidate, Stopwatch
 from capsnet.compose import composed
 from capsnet.data.datamodule import TrainingSteps
 from capsnet.data.examples import Split, UnshiftedImages
@@ -26,19 +26,19 @@ IMAGES = 10_000  # of noise: a table of indices for more would only take longer 
 ENDLESS = 10**9  # steps
 
 
-class Row:
+class Experiment:
     """An experiment of the paper at its full width, as training takes it or by the textbook."""
 
     def __init__(
         self,
-        experiment: str,
+        name: str,
         device: str = "cpu",
         overrides: Sequence[str] = (),
         textbook: bool = False,
     ) -> None:
         kernels = ["trainer.kernels=reference"] if textbook else []
         accelerator = f"trainer.accelerator={device}"
-        self.run = paper_run(experiment, *overrides, *kernels, accelerator)
+        self.run = paper_run(name, *overrides, *kernels, accelerator)
         self.device, data = torch.device(device), noise(self.run)
         self.data = data.to(self.device)
         batch = self.run.schedule.batch
@@ -93,5 +93,5 @@ def candidates(
     experiment: str, device: str = "cpu", overrides: Sequence[str] = ()
 ) -> dict[str, Candidate]:
     """The experiment as training takes it, and by the textbook: a baseline by PyTorch's layers."""
-    make = partial(Row, experiment, device, tuple(overrides))
+    make = partial(Experiment, experiment, device, tuple(overrides))
     return {"training": Candidate(make), "textbook": Candidate(partial(make, textbook=True))}

@@ -1,0 +1,36 @@
+"""Runs for the explorer to open: weights that nobody has trained, on small data."""
+
+from pathlib import Path
+
+import numpy as np
+
+from capsnet.data.loading import load_dataset
+from capsnet.data.storage import write_images
+from capsnet.records.weights import save_weights
+from capsnet.training.factory import build_network
+from helpers.running import tiny
+
+CLASSES, HEIGHT, WIDTH = 43, 32, 36
+NAMES = ["<speed & limit>", *(f"sign {number}" for number in range(1, CLASSES))]
+SIGNS = ("data.source=signs", "model.decoder=true")
+
+
+def untrained(root: Path, folder: Path, *overrides: str, experiment: str) -> None:
+    """Write untrained weights and their configuration as a finished run leaves them."""
+    run = tiny(root, *overrides, experiment=experiment)
+    save_weights(build_network(run, load_dataset(run).info), run, folder)
+
+
+def prepare_signs(root: Path) -> np.ndarray:
+    """Prepare 43 classes of coloured noise, wider than tall; return the test images."""
+    random = np.random.default_rng(0)
+    labels = np.arange(2 * CLASSES) % CLASSES
+    train, test = random.integers(0, 256, (2, len(labels), 3, HEIGHT, WIDTH), np.uint8)
+    about = {"name": "signs", "source": "signs", "class_names": NAMES}
+    write_images(root / "signs", about, (train, labels), (test, labels))
+    return test
+
+
+def open_signs(root: Path, folder: Path) -> None:
+    """Leave a run on `prepare_signs`."""
+    untrained(root, folder, *SIGNS, experiment="mnist_capsnet_r3_recon")
