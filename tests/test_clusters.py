@@ -6,6 +6,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from capsnet.analysis.paired_tests import mcnemar
 from capsnet.data import dataset
 from capsnet.data.multimnist import MultiMnist
 from capsnet.data.multimnist import pairs as drawn_pairs
@@ -13,7 +14,6 @@ from capsnet.evaluation.outcomes import partners_of
 from capsnet.records.clusters import partner_counts, sums
 from capsnet.records.record import BY_PAIR, outcome_of
 from capsnet.records.statistics import clustered, wilson
-from capsnet.report.analysis.paired_tests import mcnemar
 
 DIGITS, PARTNERS = 400, 100
 HARD = 0.02  # of the variance of an example's score: the part of each of its digits

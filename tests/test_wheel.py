@@ -79,7 +79,7 @@ def test_it_holds_every_file_of_conf(site: Path) -> None:
 def test_it_holds_the_analysis_plan(python: Python, site: Path) -> None:
     plan = (PROJECT / "docs/analysis-plan.md").read_bytes()
     assert (site / "capsnet/analysis-plan.md").read_bytes() == plan
-    code = "from capsnet.report.analysis import plan; print(plan.quoted())"
+    code = "from capsnet.analysis import plan; print(plan.quoted())"
     assert python("-c", code).split() == ["plan", sha256(plan).hexdigest()[:12]]
 
 
