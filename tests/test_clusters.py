@@ -54,7 +54,7 @@ def test_95_percent_of_the_intervals_of_pairs_hold_the_truth() -> None:
     assert 0.70 <= held["base"] / draws <= 0.88
 
 
-def test_pairs_that_have_nothing_in_common_get_wilson_s_interval() -> None:
+def test_pairs_that_have_nothing_in_common_get_wilsons_interval() -> None:
     random = np.random.default_rng(1)
     partner = pairs(random)
     wrong = drawn(random, partner, hard=0)
@@ -76,7 +76,7 @@ def test_the_variance_of_pairs_is_the_sum_over_pairs_of_examples_that_share_a_di
 
 
 @pytest.mark.slow
-def test_mcnemar_s_test_of_pairs_rejects_5_percent_where_two_models_are_alike() -> None:
+def test_mcnemars_test_of_pairs_rejects_5_percent_where_two_models_are_alike() -> None:
     random = np.random.default_rng(3)
     rejected = {"pairs": 0, "base": 0}
     draws = 300
