@@ -252,7 +252,7 @@ def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("share", "message"),
-    [("297", r"data\.holdout = 297\.0 .* below 1"), ("0.9999", "leaves no image of uci-digits")],
+    [("297", r"data\.holdout = 297 .* below 1"), ("0.9999", "leaves no image of uci-digits")],
 )
 def test_more_held_out_than_there_is_gets_a_sentence(
     share: str, message: str, data_root: Path, tmp_path: Path
