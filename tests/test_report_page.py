@@ -22,7 +22,7 @@ from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, read_record, read_records, write_record
 from capsnet.report.figures.draw import draw
 from capsnet.report.figures.style import NAMED, save_figure
-from capsnet.report.figures.training_curves import CHANGE, WORDS
+from capsnet.report.figures.training_curves import CHANGE, titles
 from capsnet.report.runs import RunResult
 from capsnet.report.tables import paper_tables
 from capsnet.report.tables.document import document, tables
@@ -421,7 +421,9 @@ def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:
         with np.load(path) as arrays:
             named = {name.removeprefix("curve."): arrays[name] for name in arrays}
         # What says nothing of training is not shown: speed, and what is known at its end alone.
-        curves = {name: named[name] for name in named if name in WORDS or name.startswith(CHANGE)}
+        curves = {
+            name: named[name] for name in named if name in titles() or name.startswith(CHANGE)
+        }
         if "train/cross_entropy" in curves:  # a baseline's only loss, logged twice
             del curves["train/loss"]
         logged |= {(path.parent.name, name): points for name, points in curves.items()}

@@ -22,21 +22,24 @@ class Metric:
     arrays (those of `evaluation.arrays.record_arrays`), becomes part of the run's summary, and the
     dashboards draw a bar for each run; None leaves it out. `section` is its heading in the
     dashboards: without one it is in the summary alone. `remark` says what to know before comparing.
+    The report's page shows a `share` in percent.
     """
 
     name: str
     title: str
     section: str | None = None
     remark: str = ""
+    share: bool = False
     value: Callable[[Record, Arrays], float | None] | None = None
 
 
+ENTROPY, ERROR = "train/cross_entropy", "validation/error"
 METRICS: list[Metric] = [
-    Metric("train/margin", "margin loss", LOSS, "CapsNets; not comparable with cross-entropy"),
-    Metric("train/cross_entropy", "cross-entropy", LOSS, "baselines; not comparable with margins"),
-    Metric("validation/error", "validation error", LOSS, "on held-out training images"),
-    Metric("train/loss", "training loss", LOSS, "with the reconstruction loss of CapsNets"),
-    Metric("train/reconstruction", "reconstruction loss", LOSS),
+    Metric("train/margin", "CapsNets: margin loss", LOSS, "not comparable with cross-entropy"),
+    Metric(ENTROPY, "baselines: cross-entropy", LOSS, "not comparable with margin loss"),
+    Metric(ERROR, "validation error", LOSS, share=True),
+    Metric("train/loss", "training loss", LOSS),
+    Metric("train/reconstruction", "CapsNets: reconstruction loss", LOSS),
     Metric("learning_rate", "learning rate", LOSS),
     Metric("routing/change_1", "mean |Δb| of iteration 1", ROUTING),
     Metric("routing/change_2", "mean |Δb| of iteration 2", ROUTING),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import altair as alt
@@ -11,18 +12,11 @@ from numpy.typing import NDArray
 from capsnet.report.figures.chart import STEP, Chart, Panel, colours, layers, logarithmic
 from capsnet.report.figures.style import COLOURS, DASHES, SOLID
 from capsnet.report.runs import RunResult, by_dataset, caption, caveats, labels
+from capsnet.tracking import metrics as tracking
+from capsnet.tracking.metrics import ENTROPY, ERROR, THROUGHPUT, Metric
 
-ERROR, LOSS, ENTROPY = "validation/error", "train/loss", "train/cross_entropy"
-METRICS = {  # the rows of the file, and the first choices on the page
-    "train/margin": "CapsNets: margin loss (not comparable with cross-entropy)",
-    ENTROPY: "baselines: cross-entropy (not comparable with margin loss)",
-    ERROR: "validation error, %",
-}
-WORDS = METRICS | {
-    LOSS: "CapsNets: margin + reconstruction loss",
-    "train/reconstruction": "CapsNets: reconstruction loss",
-    "learning_rate": "learning rate",
-}
+LOSS = "train/loss"
+ROWS = ("train/margin", ENTROPY, ERROR)  # of the file
 CHANGE = "routing/change_"
 SMOOTH = 20  # the running mean goes over one in so many of a curve's points
 SMOOTHED = (
@@ -49,18 +43,18 @@ def figure_a2(runs: Sequence[RunResult]) -> Chart | None:
 
 
 def all_curves(runs: Sequence[RunResult]) -> Chart | None:
-    """Draw a row for each of METRICS, and in it a panel for each data set it was logged on.
+    """Draw a row for each of ROWS, and in it a panel for each data set it was logged on.
 
     CapsNets show the margin loss, which they have all in common: some add a reconstruction loss.
     """
-    able = [run for run in runs if logged(run).keys() & METRICS.keys()]
+    able = [run for run in runs if logged(run).keys() & {*ROWS}]
     rows = [
         [
             _panel(name, metric, able)
             for name, group in by_dataset(able).items()
             if _any(group, metric)
         ]
-        for metric in METRICS
+        for metric in ROWS
         if _any(able, metric)
     ]
     return Chart("Training", caption(able, SMOOTHED), caveats(able), rows) if able else None
@@ -73,7 +67,7 @@ def _any(runs: Sequence[RunResult], metric: str) -> bool:
 def _panel(dataset: str, metric: str, runs: Sequence[RunResult]) -> Panel:
     """Draw one metric on one data set."""
     values = [value for value in _values(dataset, runs) if value["metric"] == metric]
-    title, _, remark = WORDS[metric].partition(" (")
+    title, _, remark = titles()[metric].partition(" (")
     chart = _encoded(values, runs, title)
     few = [chart.transform_filter("datum.few").mark_circle(size=25, opacity=1)]
     dots = few if any(value["few"] for value in values) else []
@@ -161,12 +155,27 @@ def series(runs: Sequence[RunResult]) -> dict[str, str]:
     return found
 
 
+@cache
+def known_metrics() -> dict[str, Metric]:
+    """Return the metrics of training by name, without those of routing, which have any number."""
+    every = (one for one in tracking.metrics() if not one.name.startswith(CHANGE))
+    return {one.name: one for one in every if one.value is None and one.section != THROUGHPUT}
+
+
+def titles() -> dict[str, str]:
+    """Name the metrics that are logged while training, with their units and remarks."""
+    return {
+        name: one.title + ", %" * one.share + (f" ({one.remark})" if one.remark else "")
+        for name, one in known_metrics().items()
+    }
+
+
 def metrics(runs: Sequence[RunResult]) -> dict[str, str]:
     """Name the logged metrics in words, by their keys."""
     names = {name for run in runs for name in logged(run)}
     changes = sorted(name for name in names if name.startswith(CHANGE))
     words = {name: f"routing: mean |Δb| of iteration {name[len(CHANGE) :]}" for name in changes}
-    return {name: title for name, title in (WORDS | words).items() if name in names}
+    return {name: title for name, title in (titles() | words).items() if name in names}
 
 
 def called(run: RunResult) -> str:
@@ -180,11 +189,11 @@ def logged(run: RunResult) -> Curves:
     A baseline's only loss is the cross-entropy, which is logged by two names.
     """
     names = (name.removeprefix("curve.") for name in run.arrays if name.startswith("curve."))
-    known = [name for name in names if name in WORDS or name.startswith(CHANGE)]
+    metric = known_metrics()
+    known = [name for name in names if name in metric or name.startswith(CHANGE)]
     twice = {LOSS} if len(run.curve(ENTROPY)) else set[str]()
-    scale = {ERROR: (1, 100)}
     return {
-        name: run.curve(name) * scale.get(name, (1, 1))
+        name: run.curve(name) * (1, 100 if name in metric and metric[name].share else 1)
         for name in known
         if len(run.curve(name)) and name not in twice
     }
