@@ -4,8 +4,7 @@ import re
 from functools import cache
 from hashlib import sha256
 
-from capsnet.training.fingerprint import PACKAGE
-
+PACKAGE = Path(__file__).parents[1]
 PLACES = (PACKAGE / "analysis-plan.md", PACKAGE.parents[1] / "docs" / "analysis-plan.md")
 DIGITS = 12  # of the digest that are quoted
 CODE = "`([0-9a-f]{16})`"  # as fingerprint.code_digest gives it
