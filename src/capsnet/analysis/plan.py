@@ -3,6 +3,7 @@
 import re
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 PLACES = (PACKAGE / "analysis-plan.md", PACKAGE.parents[1] / "docs" / "analysis-plan.md")
