@@ -7,13 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from capsnet import paper
+from capsnet.analysis import numbers, plan
+from capsnet.analysis.equal_error import at_clean_error, points
 from capsnet.records.record import Record, outcome, read_arrays, write_arrays
-from capsnet.report.analysis import numbers, plan
-from capsnet.report.analysis.equal_error import at_clean_error, points
-from capsnet.report.analysis.runs import RunResult
 from capsnet.report.figures.affnist import figure_affnist
 from capsnet.report.figures.chart import save_chart
 from capsnet.report.figures.style import BLACK, VERMILION
+from capsnet.report.runs import RunResult
 from capsnet.report.tables.affnist import equal_error_table
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.document import extra_tables

@@ -15,7 +15,7 @@ ORDER = (  # the packages, and the modules beside them
     *("functional", "metrics", "routing", "layers", "networks", "kernels"),
     *("data", "records", "evaluation", "tracking", "training"),
     *("prepare", "compose", "usage", "train", "evaluate", "pretrained"),
-    *("report", "benchmark", "gpu_check", "parallel_repro", "explorer", "__main__"),
+    *("analysis", "report", "benchmark", "gpu_check", "parallel_repro", "explorer", "__main__"),
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
 CORE = ("functional", "metrics", "routing", "layers", "networks", "kernels")  # the paper, in torch
@@ -96,7 +96,7 @@ def test_entry_points_import_nothing_heavy_at_the_top() -> None:
 
 
 def test_the_report_imports_no_torch_but_to_draw_the_data() -> None:
-    for path in {*(PACKAGE / "report").rglob("*.py")} - {
+    for path in {*(PACKAGE / "report").rglob("*.py"), *(PACKAGE / "analysis").glob("*.py")} - {
         PACKAGE / "report/figures/contact_sheets.py"
     }:
         assert not {m.split(".")[0] for m in imports(path, everywhere=True)} & HEAVY, path

@@ -6,6 +6,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from capsnet.analysis.paired_tests import mcnemar
 from capsnet.data import dataset
 from capsnet.data.multimnist import MultiMnist
 from capsnet.data.multimnist import pairs as drawn_pairs
@@ -13,7 +14,6 @@ from capsnet.evaluation.outcomes import partners_of
 from capsnet.records.clusters import partner_counts, sums
 from capsnet.records.record import BY_PAIR, outcome_of
 from capsnet.records.statistics import clustered, wilson
-from capsnet.report.analysis.paired_tests import mcnemar
 
 DIGITS, PARTNERS = 400, 100
 HARD = 0.02  # of the variance of an example's score: the part of each of its digits
@@ -54,7 +54,7 @@ def test_95_percent_of_the_intervals_of_pairs_hold_the_truth() -> None:
     assert 0.70 <= held["base"] / draws <= 0.88
 
 
-def test_pairs_that_have_nothing_in_common_get_wilson_s_interval() -> None:
+def test_pairs_that_have_nothing_in_common_get_wilsons_interval() -> None:
     random = np.random.default_rng(1)
     partner = pairs(random)
     wrong = drawn(random, partner, hard=0)
@@ -76,7 +76,7 @@ def test_the_variance_of_pairs_is_the_sum_over_pairs_of_examples_that_share_a_di
 
 
 @pytest.mark.slow
-def test_mcnemar_s_test_of_pairs_rejects_5_percent_where_two_models_are_alike() -> None:
+def test_mcnemars_test_of_pairs_rejects_5_percent_where_two_models_are_alike() -> None:
     random = np.random.default_rng(3)
     rejected = {"pairs": 0, "base": 0}
     draws = 300

@@ -127,7 +127,7 @@ def test_the_record_says_what_the_data_are_and_that_no_kernel_routed(
     assert record["tests"]["test"]["total"] == 2 * CLASSES
 
 
-def test_the_trace_is_that_of_the_run_s_own_routing(signs: Path, run: Path) -> None:
+def test_the_trace_is_that_of_the_runs_own_routing(signs: Path, run: Path) -> None:
     code = """
 import sys
 import capsnet, numpy as np, torch
@@ -153,7 +153,7 @@ assert np.allclose(kept, changes, rtol=1e-3), (kept, changes)
     subprocess.run(arguments, cwd=signs, env=variables, check=True)
 
 
-def test_trained_weights_are_evaluated_to_the_record_s_errors(signs: Path, run: Path) -> None:
+def test_trained_weights_are_evaluated_to_the_records_errors(signs: Path, run: Path) -> None:
     errors = json.loads((signs / RECORD).read_text())["tests"]["test"]["errors"]
     assert f"test: {errors} errors in 86 signs" in done(signs, "evaluate", str(run))
 
@@ -214,7 +214,7 @@ def test_unknown_names_are_refused_with_those_there_are(signs: Path) -> None:
         assert (code, message in printed) == (1, True), printed
 
 
-def test_code_of_another_package_decides_a_run_s_fingerprint(signs: Path, run: Path) -> None:
+def test_code_of_another_package_decides_a_runs_fingerprint(signs: Path, run: Path) -> None:
     before = json.loads((run / "identity.json").read_text())["code"]
     module = signs / "sharp.py"
     text = module.read_text()

@@ -19,7 +19,6 @@ from PIL import Image
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, write_arrays, write_record
-from capsnet.report.analysis.runs import RunResult, caption, caveats
 from capsnet.report.figures import draw, reconstruction_figures
 from capsnet.report.figures.chart import DOTS, Chart, save_chart
 from capsnet.report.figures.recipes import figure_recipes
@@ -27,6 +26,7 @@ from capsnet.report.figures.routing_changes import figure_a1
 from capsnet.report.figures.style import BLACK, BLUE, GREEN, VERMILION
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import all_curves, figure_a2, smoothed
+from capsnet.report.runs import RunResult, caption, caveats
 from capsnet.report.tables.sweep import Sweep, sweep_of
 from helpers.drawn import Axes, panels, words
 from helpers.records import record
@@ -301,7 +301,7 @@ def test_caveats_and_caption_are_in_pictures_and_charts(tmp_path: Path) -> None:
         assert not re.search("demo|short", words(tmp_path / f"full-{kind}.svg"))
 
 
-def test_a_chart_s_caveats_are_at_its_top_right_in_both_files(tmp_path: Path) -> None:
+def test_a_charts_caveats_are_at_its_top_right_in_both_files(tmp_path: Path) -> None:
     run = RunResult(record(steps_done=400), trained())
     saved(tmp_path, figure_a1([run]))
     root = ElementTree.parse(tmp_path / "figure.svg").getroot()
@@ -323,7 +323,7 @@ def test_a_chart_s_caveats_are_at_its_top_right_in_both_files(tmp_path: Path) ->
         assert image.width - 14 * DOTS < top[:, 1].max() < image.width - 8 * DOTS
 
 
-def test_a_chart_s_png_has_its_points_where_the_svg_has_them(tmp_path: Path) -> None:
+def test_a_charts_png_has_its_points_where_the_svg_has_them(tmp_path: Path) -> None:
     saved(tmp_path, figure_sweep(sweep_of([swept("0.1", 0, 40), swept("0.2", 0, 80)])))
     pixels = imread(tmp_path / "figure.png")
     root = ElementTree.parse(tmp_path / "figure.svg").getroot()
@@ -531,7 +531,7 @@ def test_figures_without_altair_get_a_sentence_and_tables_need_none(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_sweep_s_numbers(tmp_path: Path) -> None:
+def test_a_sweeps_numbers(tmp_path: Path) -> None:
     for iterations, seed, errors in ((1, 0, 40), (1, 1, 60), (3, 0, 30)):
         model = {"name": "capsnet", "routing_iterations": iterations, "decoder": False}
         tests = {"test": outcome("mnist", errors, 10_000)}

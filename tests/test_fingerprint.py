@@ -37,7 +37,7 @@ def _replace(path: Path, old: str, new: str) -> None:
 def test_comments_docstrings_and_layout_leave_the_digest_alone(package: Path) -> None:
     before = code_digest(package=package)
     functional = package / "functional.py"
-    _replace(functional, '"""The capsules above, v,', '"""Another docstring:')
+    _replace(functional, '"""Route by agreement for', '"""Another docstring:')
     _replace(functional, "# [P] section 3", "# another comment")
     _replace(functional, "    norm = torch", "\n    norm = (\n        torch")
     _replace(functional, "keepdim=True)\n", "keepdim=True)\n    )\n")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from capsnet.benchmark.experiments import Row, noise
+from capsnet.benchmark.experiments import Experiment, noise
 from capsnet.compose import composed, names
 from capsnet.config import Run
 from capsnet.data import mnist
@@ -181,7 +181,7 @@ def test_a_step_never_waits_for_the_device(
     """From indices to the moved weights."""
     run = small(experiment)
     monkeypatch.setattr("capsnet.benchmark.experiments.paper_run", lambda *_: run)
-    row = Row(experiment)
+    row = Experiment(experiment)
     indices = torch.arange(8)
     with NoQuestions():
         examples = row.data.examples(indices, 3)

@@ -18,6 +18,11 @@ from scipy.stats import chi2
 from scipy.stats import t as student
 
 from capsnet import paper
+from capsnet.analysis import plan
+from capsnet.analysis.answers import Answers, in_general
+from capsnet.analysis.paired_tests import mcnemar
+from capsnet.analysis.selection import exclusion_reason, longest, noise
+from capsnet.analysis.verdicts import pooled
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
@@ -33,11 +38,6 @@ from capsnet.records.record import (
     write_record,
 )
 from capsnet.records.statistics import clustered, t_interval, wilson
-from capsnet.report.analysis import plan
-from capsnet.report.analysis.answers import Answers, in_general
-from capsnet.report.analysis.paired_tests import mcnemar
-from capsnet.report.analysis.selection import exclusion_reason, longest, noise
-from capsnet.report.analysis.verdicts import pooled
 from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.tables import terminal
 from capsnet.report.tables.claims import claims_table

@@ -17,13 +17,13 @@ import pytest
 import yaml
 
 from capsnet import paper
+from capsnet.analysis import plan
 from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, read_record, read_records, write_record
-from capsnet.report.analysis import plan
-from capsnet.report.analysis.runs import RunResult
 from capsnet.report.figures.draw import draw
 from capsnet.report.figures.style import NAMED, save_figure
 from capsnet.report.figures.training_curves import CHANGE, WORDS
+from capsnet.report.runs import RunResult
 from capsnet.report.tables import paper_tables
 from capsnet.report.tables.document import document, tables
 from capsnet.report.tables.paper_tables import PaperRow

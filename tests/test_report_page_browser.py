@@ -152,7 +152,7 @@ def test_a_number_tells_its_run_on_hover_and_on_focus(chromium: Browser, url: st
         assert facts(page) == told
 
 
-def test_a_tap_opens_facts_within_a_phone_s_screen(chromium: Browser, url: str) -> None:
+def test_a_tap_opens_facts_within_a_phones_screen(chromium: Browser, url: str) -> None:
     with visit(chromium, url, 360, 780) as visited:
         page = drawn(visited.page)
         page.locator("#runs").get_by_role("button", name=f"{RECORD}, seed 0").click()

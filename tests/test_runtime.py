@@ -164,7 +164,7 @@ def test_a_bf16_network_is_channels_last_and_its_saved_weights_are_contiguous(
         assert torch.equal(part, trained[f"network.{name}"]), name
 
 
-def test_a_baseline_s_convolutions_are_channels_last_in_bf16(data_root: Path) -> None:
+def test_a_baselines_convolutions_are_channels_last_in_bf16(data_root: Path) -> None:
     run = tiny(data_root, "precision=bf16-mixed", experiment="mnist_baseline")
     kernels = [
         layer.weight
@@ -227,7 +227,7 @@ def test_runtime_settings_make_no_other_folder() -> None:
     assert {*excluded} == {"data.root", "record", "trainer", "logger"} | runtime | logger
 
 
-def test_a_machine_s_own_settings_are_part_of_every_run(
+def test_a_machines_own_settings_are_part_of_every_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And without that file, which git ignores, there are none."""

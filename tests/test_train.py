@@ -132,7 +132,7 @@ def test_a_run_is_a_function_of_its_seed(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["config", "data", "code", "seed"])
-def test_another_run_s_checkpoint_is_never_resumed(
+def test_another_runs_checkpoint_is_never_resumed(
     part: str, finished: tuple[Run, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, folder = finished
@@ -154,7 +154,7 @@ def test_another_run_s_checkpoint_is_never_resumed(
     assert {path.name for path in kept.iterdir()} == made
 
 
-def test_what_is_no_run_s_is_not_cleared_away(data_root: Path, tmp_path: Path) -> None:
+def test_what_is_no_runs_is_not_cleared_away(data_root: Path, tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "other_project.ckpt").write_text("precious")
     with pytest.raises(UserError, match="holds checkpoints of something that is no run of capsnet"):
@@ -252,7 +252,7 @@ def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("share", "message"),
-    [("297", r"data\.holdout = 297\.0 .* below 1"), ("0.9999", "leaves no image of uci-digits")],
+    [("297", r"data\.holdout = 297 .* below 1"), ("0.9999", "leaves no image of uci-digits")],
 )
 def test_more_held_out_than_there_is_gets_a_sentence(
     share: str, message: str, data_root: Path, tmp_path: Path
@@ -320,7 +320,7 @@ def test_a_sweep_gives_each_job_a_folder_a_record_and_a_page(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("value", ["trainer.devices=2", "record=one.json"])
-def test_a_sweep_whose_jobs_would_be_in_each_other_s_way_is_refused(
+def test_a_sweep_whose_jobs_would_be_in_each_others_way_is_refused(
     value: str, data_root: Path, tmp_path: Path
 ) -> None:
     code, printed = output(

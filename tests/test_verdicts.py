@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from capsnet import paper
-from capsnet.report.analysis import plan, simulate
-from capsnet.report.analysis.verdicts import (
+from capsnet.analysis import plan
+from capsnet.analysis.verdicts import (
     ALPHA,
     FLOOR,
     LEAST,
@@ -21,6 +21,7 @@ from capsnet.report.analysis.verdicts import (
     pooled,
     row_verdict,
 )
+from capsnet.report.tables import simulate
 from helpers.running import output
 
 DRAWS = 20_000

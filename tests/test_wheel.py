@@ -79,7 +79,7 @@ def test_it_holds_every_file_of_conf(site: Path) -> None:
 def test_it_holds_the_analysis_plan(python: Python, site: Path) -> None:
     plan = (PROJECT / "docs/analysis-plan.md").read_bytes()
     assert (site / "capsnet/analysis-plan.md").read_bytes() == plan
-    code = "from capsnet.report.analysis import plan; print(plan.quoted())"
+    code = "from capsnet.analysis import plan; print(plan.quoted())"
     assert python("-c", code).split() == ["plan", sha256(plan).hexdigest()[:12]]
 
 
@@ -94,7 +94,7 @@ def test_it_composes_trains_and_claims_no_commit(python: Python, folder: Path) -
     assert f"{record['tests']['test']['errors']} errors in 500" in printed
 
 
-def test_the_readme_s_library_use_works(python: Python, folder: Path) -> None:
+def test_the_readmes_library_use_works(python: Python, folder: Path) -> None:
     """On UCI digits, so without a download; of them MNIST's weights take more for others."""
     [code] = re.findall(
         r"<!-- library:.*?```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.S

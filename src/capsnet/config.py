@@ -1,198 +1,154 @@
-"""The typed configuration of a run, checked before torch is imported.
+"""The typed configuration of a run: each field with the values that it may have.
 
-Hydra composes it from `conf/`; `validated` turns what Hydra hands over into frozen dataclasses.
+Hydra composes a run from the defaults here and the files of `conf/`; `validated` checks it before
+torch is imported.
 """
 
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, Literal
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
 from capsnet import registry
-from capsnet.config_errors import in_one_line
+from capsnet.config_errors import first_fault, impossible, in_one_line
 from capsnet.errors import UserError
 
 _PACKAGED = Path(__file__).parent / "conf"  # a wheel has it, a checkout has not
 CONF = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "conf"
 
-
-class SetOnce:
-    """Frozen once built. OmegaConf merges into plain dataclasses, not into `frozen=True` ones."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Raises FrozenInstanceError when the attribute has a value already."""
-        if name in self.__dict__:
-            raise FrozenInstanceError(f"a validated configuration cannot change: {name}")
-        super().__setattr__(name, value)
+CHECKED = ConfigDict(extra="forbid", coerce_numbers_to_str=True)  # wandb's project may be 2026
 
 
-def _require(right: bool, key: str, value: object, rule: str) -> None:
-    if not right:
-        raise UserError(f"{key} = {value} is not possible: it must be {rule}")
+def _registered(group: registry.Group) -> AfterValidator:
+    """Make a check that a name is in a table of the registry or added by an installed package."""
+
+    def check(name: str) -> str:
+        if name in registry.TABLES[group] or name in registry.names(group):
+            return name
+        names = ", ".join(registry.names(group))
+        raise PydanticCustomError("registered", "Input should be one of {names}", {"names": names})
+
+    return AfterValidator(check)
 
 
-def _require_name(group: registry.Group, key: str, name: str) -> None:
-    names = registry.names(group) if name not in registry.TABLES[group] else [name]
-    _require(name in names, key, name, f"one of {', '.join(names)}")
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+OptionalShare = Annotated[float | None, Field(gt=0, le=1)]
 
 
-@dataclass
-class Data(SetOnce):
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
+class Data:
     """Choose what is shown of which images."""
 
-    name: str = MISSING  # a view of registry.py: shifted, multimnist …
-    source: str = MISSING  # the prepared images below root: mnist, digits …
+    name: Annotated[str, _registered("capsnet.views")]  # shifted, multimnist …
+    source: str  # the prepared images below root: mnist, digits …
     root: str = "data"
-    shift: int = 2  # pixels, −shift…shift on both axes; of shifted and enumerated
-    holdout: float = 0.0  # share of the training digits, the first ones, that validate instead
-
-    def __post_init__(self) -> None:
-        """Raises UserError when a value is out of range; so do all parts of a run."""
-        _require_name("capsnet.views", "data.name", self.name)
-        _require(0 <= self.shift <= 14, "data.shift", self.shift, "between 0 and 14 pixels")
-        held = self.holdout
-        share = "at least 0 and below 1: a share of the training digits"
-        _require(0 <= held < 1, "data.holdout", held, share)
+    shift: Annotated[int, Field(ge=0, le=14)] = 2  # pixels, −shift…shift on both axes
+    holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the training images, the first
 
 
-@dataclass
-class Model(SetOnce):
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
+class Model:
     """Settings of all networks: a name, and a width that multiplies their channel counts."""
 
-    name: str = MISSING
-    width: float = 1.0  # 1 is the paper's network
-
-    def __post_init__(self) -> None:
-        _require(0 < self.width <= 8, "model.width", self.width, "above 0 and at most 8")
+    name: str
+    width: Annotated[float, Field(gt=0, le=8)] = 1.0  # 1 is the paper's network
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class CapsNet(Model):
     """The choices of Table 1."""
 
-    routing_iterations: int = 3
+    name: Literal["capsnet"] = "capsnet"
+    routing_iterations: Count = 3
     decoder: bool = True
-    routing: str = "dynamic"  # an algorithm of registry.py
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_name("capsnet.routings", "model.routing", self.routing)
-        iterations = self.routing_iterations
-        _require(iterations >= 1, "model.routing_iterations", iterations, "1 or more")
+    routing: Annotated[str, _registered("capsnet.routings")] = "dynamic"
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class DropoutBaseline(Model):
     """Settings of the baselines with dropout."""
 
-    dropout: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "at least 0 and below 1")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class MnistBaseline(DropoutBaseline):
     """The convolutional baseline of Table 1."""
 
+    name: Literal["mnist_baseline"] = "mnist_baseline"
 
-@dataclass
+
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class MultiMnistBaseline(Model):
     """The convolutional baseline of Table 1's MultiMNIST column."""
 
+    name: Literal["multimnist_baseline"] = "multimnist_baseline"
 
-@dataclass
+
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class AffnistBaseline(DropoutBaseline):
     """The convolutional baseline of the affNIST experiment."""
 
+    name: Literal["affnist_baseline"] = "affnist_baseline"
 
-@dataclass
-class Recipe(SetOnce):
+
+Network = CapsNet | MnistBaseline | MultiMnistBaseline | AffnistBaseline
+
+
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
+class Recipe:
     """The choices in which the released code and the text of the paper differ."""
 
-    name: str = MISSING
-    routing_bias: bool = MISSING
-    primary_coupling: bool = MISSING
-    initialisation: str = MISSING  # released | text
-    balance: str = MISSING  # released | text: the margin loss beside the reconstruction loss
-
-    def __post_init__(self) -> None:
-        for key in ("initialisation", "balance"):
-            value = getattr(self, key)
-            _require(value in ("released", "text"), f"recipe.{key}", value, "released or text")
+    name: str
+    routing_bias: bool
+    primary_coupling: bool
+    initialisation: Literal["released", "text"]
+    balance: Literal["released", "text"]  # the margin loss beside the reconstruction loss
 
 
-@dataclass
-class Schedule(SetOnce):
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
+class Schedule:
     """Adam's steps and the decay of its learning rate: lr · rate^(step / decay_steps) ≥ floor.
 
     With `decay_to`, lr · decay_to^(step / steps) ≥ floor instead: the decay then depends on how
     many steps are planned, and such a run cannot be prolonged.
     """
 
-    name: str = MISSING
-    steps: int = MISSING
-    decay_steps: float = 2000  # [C]
-    decay_stretch: float = 1.0  # times decay_steps; 10 for MultiMNIST [P]
-    decay_rate: float = 0.96
-    decay_to: float | None = None  # share of the learning rate after the last step
-    learning_rate: float = 0.001
+    name: str
+    steps: Count
+    decay_steps: Annotated[float, Field(ge=1)] = 2000.0  # [C]
+    decay_stretch: Annotated[float, Field(ge=1)] = 1.0  # times decay_steps; 10 for MultiMNIST [P]
+    decay_rate: Share = 0.96
+    decay_to: OptionalShare = None  # share of the learning rate after the last step
+    learning_rate: Share = 0.001
     floor: float = 1e-6
-    batch: int = 128  # over all devices together
-    validate_every: int = 500  # steps; only with data.holdout
-    stop_at: float | None = None  # accuracy on validation digits at which training ends
-    evaluate_below: float | None = None  # validation error from which on test errors are counted
-
-    def __post_init__(self) -> None:
-        for key in ("steps", "decay_steps", "decay_stretch", "batch", "validate_every"):
-            value = getattr(self, key)
-            _require(value >= 1, f"schedule.{key}", value, "1 or more")
-        for key in ("learning_rate", "decay_rate"):
-            value = getattr(self, key)
-            _require(0 < value <= 1, f"schedule.{key}", value, "above 0 and at most 1")
-        share = self.decay_to is None or 0 < self.decay_to <= 1
-        _require(share, "schedule.decay_to", self.decay_to, "above 0 and at most 1, or null")
-        stop = self.stop_at
-        accuracy = stop is None or 0 < stop <= 1
-        _require(accuracy, "schedule.stop_at", stop, "an accuracy above 0 and at most 1, or null")
-        below = self.evaluate_below
-        error = below is None or 0 < below <= 1
-        _require(error, "schedule.evaluate_below", below, "above 0 and at most 1, or null")
+    batch: Count = 128  # over all devices together
+    validate_every: Count = 500  # steps; only with data.holdout
+    stop_at: OptionalShare = None  # accuracy on validation images at which training ends
+    evaluate_below: OptionalShare = None  # validation error from which on test errors are counted
 
 
-PRECISIONS = ("32-true", "tf32", "bf16-mixed")
-KERNELS = ("auto", "fast", "reference", "fused")
-CONVOLUTIONS = ("auto", "fourier", "direct")
-
-
-@dataclass
-class Trainer(SetOnce):
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
+class Trainer:
     """Runtime settings. None changes the results beyond rounding."""
 
     accelerator: str = "auto"
-    devices: int = 1  # of a node
-    num_nodes: int = 1
-    kernels: str = "fast"  # auto: fused for CapsNets where a GPU can run it, else fast
-    convolutions: str = "auto"  # in fp32: fourier on CPUs, direct (cuDNN) on GPUs
+    devices: Count = 1  # of a node
+    num_nodes: Count = 1
+    kernels: Literal["auto", "fast", "reference", "fused"] = "fast"  # auto: fused on a GPU
+    convolutions: Literal["auto", "fourier", "direct"] = "auto"  # fp32: fourier on CPUs
     compile: bool = False  # losses and scores, by torch.compile; on CUDA into graphs
     benchmark: bool = False  # let cuDNN time its algorithms and choose
-    checkpoint_every: float = 60  # seconds at least, at the next logged step; 0: each logged step
-    log_every: int = 50  # steps
+    checkpoint_every: Annotated[float, Field(ge=0)] = 60.0  # seconds at least; 0: each logged step
+    log_every: Count = 50  # steps
     progress: bool = True
-
-    def __post_init__(self) -> None:
-        for key, allowed in (("kernels", KERNELS), ("convolutions", CONVOLUTIONS)):
-            value = getattr(self, key)
-            _require(value in allowed, f"trainer.{key}", value, f"one of {', '.join(allowed)}")
-        for key in ("devices", "num_nodes", "log_every"):
-            value = getattr(self, key)
-            _require(value >= 1, f"trainer.{key}", value, "1 or more")
-        seconds = self.checkpoint_every
-        _require(seconds >= 0, "trainer.checkpoint_every", seconds, "0 or more seconds")
 
     @property
     def processes(self) -> int:
@@ -200,49 +156,42 @@ class Trainer(SetOnce):
         return self.devices * self.num_nodes
 
 
-@dataclass
-class Logger(SetOnce):
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
+class Logger:
     """CSV files are always written."""
 
     wandb: bool = True
     project: str = "capsnet"
 
 
-@dataclass
-class Run(SetOnce):
-    """One training run, whole."""
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
+class Run:
+    """One training run."""
 
-    name: str = MISSING  # the experiment
-    seed: int = 0
-    data: Data = MISSING
-    model: Model = MISSING
-    recipe: Recipe = MISSING
-    schedule: Schedule = MISSING
-    trainer: Trainer = MISSING
-    logger: Logger = MISSING
-    precision: str = "32-true"  # tf32, bf16-mixed: what convolutions multiply in; all else is fp32
+    name: str  # the experiment
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    data: Data
+    model: Annotated[Network, Field(discriminator="name")]
+    recipe: Recipe
+    schedule: Schedule
+    trainer: Trainer
+    logger: Logger
+    precision: Literal["32-true", "tf32", "bf16-mixed"] = "32-true"  # of convolutions; else fp32
     record: str | None = None  # where the result goes; by default record.json in the run's folder
     composition: str | None = None  # digest of values and code, in composed configurations
 
     def __post_init__(self) -> None:
+        """Raises UserError when values of different parts do not go together."""
         batch, processes = self.schedule.batch, self.trainer.processes
-        _require(0 <= self.seed < 2**32, "seed", self.seed, "between 0 and 2^32 - 1")
-        _require(
-            batch % processes == 0,
-            "trainer.devices" if self.trainer.num_nodes == 1 else "trainer.devices × num_nodes",
-            processes,
-            f"a divisor of the global batch, schedule.batch = {batch}",
-        )
-        known = self.precision in PRECISIONS
-        _require(known, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
+        if batch % processes:
+            key = "devices" if self.trainer.num_nodes == 1 else "devices × num_nodes"
+            rule = f"a divisor of the global batch, schedule.batch = {batch}"
+            raise UserError(impossible(f"trainer.{key}", processes, rule))
         for key in ("stop_at", "evaluate_below"):
             value = getattr(self.schedule, key)
-            _require(
-                value is None or self.data.holdout > 0,
-                f"schedule.{key}",
-                value,
-                "null without validation digits: data.holdout is 0",
-            )
+            if value is not None and self.data.holdout == 0:
+                rule = "null without validation images: data.holdout is 0"
+                raise UserError(impossible(f"schedule.{key}", value, rule))
 
 
 MODELS = {
@@ -253,25 +202,30 @@ MODELS = {
 }
 
 
-def register() -> None:
-    """Make the schemas known to Hydra."""
-    store = ConfigStore.instance()
-    store.store(name="schema", node=Run)
-    for name, model in MODELS.items():
-        store.store(group="model", name=f"{name}_schema", node=model)
+def defaults(kind: Any) -> dict[str, Any]:
+    """Collect the defaults of a dataclass and of those in it, for Hydra; `???` means none."""
+    values = {one.name: "???" if one.default is MISSING else one.default for one in fields(kind)}
+    return values | {one.name: defaults(one.type) for one in fields(kind) if is_dataclass(one.type)}
+
+
+ConfigStore.instance().store(name="schema", node=defaults(Run))
+for _name, _model in MODELS.items():
+    ConfigStore.instance().store(group="model", name=_name, node=defaults(_model))
 
 
 def validated(cfg: DictConfig) -> Run:
-    """The frozen run that `cfg` describes. Raises UserError with the key at fault.
-
-    Hydra accepts `+foo=1` and reads a composed file without types; merging its plain values into
-    the schema accepts neither.
-    """
+    """Check the run that `cfg` describes. Raises UserError with the key at fault."""
     try:
-        values: Any = OmegaConf.to_container(cfg, resolve=True)
-        name = values["model"]["name"]
-        _require(name in MODELS, "model.name", name, f"one of {', '.join(MODELS)}")
-        model = OmegaConf.structured(MODELS[name])
-        return cast(Run, OmegaConf.to_object(OmegaConf.merge(Run, {"model": model}, values)))
+        name = OmegaConf.select(cfg, "model.name")
+        if name not in MODELS:
+            raise UserError(impossible("model.name", name, f"one of {', '.join(MODELS)}"))
+        schema = OmegaConf.create(defaults(Run) | {"model": defaults(MODELS[name])})
+        OmegaConf.set_struct(schema, True)  # Hydra lets +foo=1 pass; the merge does not
+        merged = OmegaConf.merge(schema, cfg)
+        values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+        return TypeAdapter(Run).validate_python(values)
     except OmegaConfBaseException as error:
         raise UserError(in_one_line(error)) from error
+    except ValidationError as error:
+        parts = {one.name: one.type for one in fields(Run)}
+        raise UserError(first_fault(error, {"": Run} | parts | MODELS)) from error

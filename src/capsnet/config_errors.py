@@ -1,17 +1,21 @@
-"""Errors of Hydra and OmegaConf in one line, which names the nearest key or choice."""
+"""Errors of Hydra, OmegaConf and pydantic in one line: the nearest key, or what is possible."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from capsnet.errors import UserError
 
+BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 FULL = "HYDRA_FULL_ERROR"  # Hydra then raises its errors instead of printing them and exiting
 
 
@@ -68,3 +72,28 @@ def _keys(values: Any) -> Iterator[str]:
             yield key
             if isinstance(value, dict):
                 yield from (f"{key}.{below}" for below in _keys(value))
+
+
+def first_fault(error: ValidationError, kinds: Mapping[str, Any]) -> str:
+    """Describe the first fault that pydantic found in a configuration.
+
+    `kinds` gives the dataclass of each part and of each model by its name, and "" that of a run.
+    """
+    fault = error.errors()[0]
+    path = ["", *map(str, fault["loc"])]
+    key = ".".join([*path[1:2], *path[2:][-1:]])  # a model's name is between the two
+    rule = fault["msg"].removeprefix("Input should be ")
+    if BOUNDS.keys() & fault.get("ctx", {}).keys():
+        rule = _bounds(kinds[path[-2]].__pydantic_fields__[path[-1]])
+    return impossible(key, fault["input"], rule)
+
+
+def _bounds(field: FieldInfo) -> str:
+    """Write all bounds of a field in words, such as "above 0 and at most 1"."""
+    bounds = (bound for one in field.metadata for bound in asdict(one).items())
+    return " and ".join(f"{BOUNDS[name]} {value:,}" for name, value in bounds)
+
+
+def impossible(key: str, value: object, rule: str) -> str:
+    """Write that a value is not possible, and what it must be."""
+    return f"{key} = {value} is not possible: it must be {rule}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from capsnet import config, paper
+from capsnet.analysis import selection
 from capsnet.data import expanded, storage
 from capsnet.data.dataset import TestSet
 from capsnet.data.examples import Split
@@ -18,8 +19,7 @@ from capsnet.networks import CapsNet
 from capsnet.records.record import Record, read_record
 from capsnet.records.run_folder import run_folder
 from capsnet.records.weights import load_weights, read_weights
-from capsnet.report.analysis import selection
-from capsnet.report.analysis.runs import counted
+from capsnet.report.runs import counted
 from capsnet.training import fingerprint
 from capsnet.training.factory import build_network
 

@@ -206,8 +206,9 @@ def read_record(path: Path) -> Record:
             **values,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = " ".join(repr(error).split())
         raise UserError(
-            f"{path} was written by another version; train the run again ({error!r})"
+            f"{path} was written by another version; train the run again ({why})"
         ) from error
 
 

@@ -79,9 +79,9 @@ def table(folder: Path) -> None:
 
 def simulate() -> None:
     """Print how often each verdict comes where the truth is known, from a fixed seed."""
-    from capsnet.report.analysis import plan
-    from capsnet.report.analysis.simulate import DRAWS, simulated
+    from capsnet.analysis import plan
     from capsnet.report.tables.document import sections
+    from capsnet.report.tables.simulate import DRAWS, simulated
 
     print(f"Operating characteristics of the rules ({plan.quoted()}), {DRAWS:,} draws each.\n")
     print(sections(simulated(), "##"))

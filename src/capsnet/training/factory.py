@@ -1,7 +1,5 @@
 """Networks, modules and data modules, built from a configuration."""
 
-from typing import cast
-
 import torch
 from torch import nn
 
@@ -10,7 +8,6 @@ from capsnet.data.datamodule import ImageDataModule
 from capsnet.data.dataset import DataSet
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
-from capsnet.functional import Balance
 from capsnet.kernels.compiled import compiled
 from capsnet.kernels.networks import (
     FastCapsNet,
@@ -56,8 +53,6 @@ def _build_network(run: config.Run, info: DatasetInfo) -> networks.CapsNet | net
             return build_dropout_baseline(
                 networks.AffnistBaseline, (848, 192), run.model, info, conv
             )
-        case _:
-            raise AssertionError(run.model)
 
 
 CAPSNETS = {"fast": FastCapsNet, "fused": FusedCapsNet, "reference": networks.CapsNet}
@@ -108,7 +103,7 @@ def build_capsnet(
         routing=registry.load("capsnet.routings", model.routing),
         routing_bias=recipe.routing_bias,
         primary_coupling=recipe.primary_coupling,
-        initialisation=cast(networks.Initialisation, recipe.initialisation),
+        initialisation=recipe.initialisation,
         channels=scaled(256, model.width),
         types=scaled(32, model.width),
         decoder_hidden=(scaled(512, model.width), scaled(1024, model.width)),
@@ -151,8 +146,7 @@ def build_module(run: config.Run, info: DatasetInfo) -> AnyModule:
 def _build_module(run: config.Run, network: networks.CapsNet | networks.Baseline) -> AnyModule:
     optimisation = adam_settings(run.schedule)
     if isinstance(network, networks.CapsNet):
-        balance = cast(Balance, run.recipe.balance)
-        return CapsNetModule(network, balance, optimisation, run.seed)
+        return CapsNetModule(network, run.recipe.balance, optimisation, run.seed)
     return BaselineModule(network, optimisation, run.seed)
 
 

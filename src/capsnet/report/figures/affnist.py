@@ -6,11 +6,11 @@ from typing import Any
 import altair as alt
 
 from capsnet import paper
-from capsnet.report.analysis.equal_error import at_clean_error, points
-from capsnet.report.analysis.runs import RunResult, caption, caveats, labels
+from capsnet.analysis.equal_error import at_clean_error, points
 from capsnet.report.figures.chart import Chart, Panel, colours, lines, logarithmic
 from capsnet.report.figures.style import BLACK, VERMILION
 from capsnet.report.figures.training_curves import called, series
+from capsnet.report.runs import RunResult, caption, caveats, labels
 
 REMARK = (
     "Both errors on test digits, counted at validations; affNIST on two copies of each digit. "

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from capsnet.errors import UserError
-from capsnet.report.analysis.runs import RunResult, by_dataset, read_runs
 from capsnet.report.figures import reconstruction_figures
 from capsnet.report.figures.affnist import figure_affnist
 from capsnet.report.figures.chart import Chart, save_chart
@@ -16,6 +15,7 @@ from capsnet.report.figures.routing_changes import figure_a1
 from capsnet.report.figures.style import files
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import all_curves, figure_a2
+from capsnet.report.runs import RunResult, by_dataset, read_runs
 from capsnet.report.tables.sweep import sweep_of, write_numbers
 
 PICTURES = {  # what draws each, the array that it takes, and the labels of each image

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from capsnet.report.analysis.runs import RunResult, caption, caveats
 from capsnet.report.figures.chart import STEP, Chart, Panel, colours, lines
 from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.figures.training_curves import ERROR, called, logged
+from capsnet.report.runs import RunResult, caption, caveats
 from capsnet.report.tables.recipes import RELEASED, TEXT
 
 COLOURS = {RELEASED: BLUE, TEXT: VERMILION}

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from capsnet.report.analysis.runs import RunResult, caption, caveats
 from capsnet.report.figures.style import GREY, framed, save_figure
+from capsnet.report.runs import RunResult, caption, caveats
 
 TRUE, PREDICTED, FORCED = range(3)  # the second axis of targets and reconstructions
 RIGHTS, FORCEDS, WRONGS = 4, 2, 2  # examples of each kind in a figure

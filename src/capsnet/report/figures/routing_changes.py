@@ -5,10 +5,10 @@ from itertools import cycle
 
 import altair as alt
 
-from capsnet.report.analysis.runs import RunResult, by_dataset, caption, caveats
 from capsnet.report.figures.chart import STEP, Chart, Panel, colours, lines, logarithmic
 from capsnet.report.figures.style import COLOURS, DASHES
 from capsnet.report.figures.training_curves import CHANGE, SMOOTH, called, smoothed
+from capsnet.report.runs import RunResult, by_dataset, caption, caveats
 
 TITLE = "mean |Δb|"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import altair as alt
 
-from capsnet.report.analysis.runs import RunResult, caption, caveats
 from capsnet.report.figures.chart import Chart, Panel, colours, layers
 from capsnet.report.figures.style import COLOURS
+from capsnet.report.runs import RunResult, caption, caveats
 from capsnet.report.tables.sweep import REMARK, Sweep, final_loss, loss_kind, settings
 
 

@@ -8,9 +8,9 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
-from capsnet.report.analysis.runs import RunResult, by_dataset, caption, caveats, labels
 from capsnet.report.figures.chart import STEP, Chart, Panel, colours, layers, logarithmic
 from capsnet.report.figures.style import COLOURS, DASHES, SOLID
+from capsnet.report.runs import RunResult, by_dataset, caption, caveats, labels
 
 ERROR, LOSS, ENTROPY = "validation/error", "train/loss", "train/cross_entropy"
 METRICS = {  # the rows of the file, and the first choices on the page

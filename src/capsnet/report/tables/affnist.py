@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import mean, stdev
 
 from capsnet import paper
+from capsnet.analysis.equal_error import Estimate, at_clean_error, points
+from capsnet.analysis.numbers import points_of
+from capsnet.analysis.selection import groups
 from capsnet.records.record import read_arrays
-from capsnet.report.analysis.equal_error import Estimate, at_clean_error, points
-from capsnet.report.analysis.numbers import points_of
-from capsnet.report.analysis.runs import RunResult
-from capsnet.report.analysis.selection import groups
+from capsnet.report.runs import RunResult
 from capsnet.report.tables.paper_tables import Runs
 from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Column, Table

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from capsnet import paper
+from capsnet.analysis.selection import Pair, code, exclusion_reason, looked, matched_pairs
+from capsnet.analysis.verdicts import Difference, between, claim_verdicts
 from capsnet.paper import Claim
 from capsnet.records.record import Record
-from capsnet.report.analysis.selection import Pair, code, exclusion_reason, looked, matched_pairs
-from capsnet.report.analysis.verdicts import Difference, between, claim_verdicts
 from capsnet.report.tables.pairs import PairsRow, comparing, errors
 from capsnet.report.tables.paper_tables import Runs, qualified
 from capsnet.report.tables.runs_table import steps

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from capsnet import paper
+from capsnet.analysis.selection import exclude_demo, longest
 from capsnet.errors import UserError
 from capsnet.records.record import read_arrays
-from capsnet.report.analysis.runs import RunResult
-from capsnet.report.analysis.selection import exclude_demo, longest
+from capsnet.report.runs import RunResult
 from capsnet.report.tables.affnist import equal_error_table
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table, used_table

@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from statistics import mean
 
+from capsnet.analysis.answers import Contrast, contrast, in_general
+from capsnet.analysis.numbers import at_equal_error, numbers
+from capsnet.analysis.selection import Pair, noise
+from capsnet.analysis.verdicts import Noise, between
 from capsnet.records.record import Record
-from capsnet.report.analysis.answers import Contrast, contrast, in_general
-from capsnet.report.analysis.numbers import at_equal_error, numbers
-from capsnet.report.analysis.selection import Pair, noise
-from capsnet.report.analysis.verdicts import Noise, between
 from capsnet.report.tables.paper_tables import Runs, signed
 from capsnet.report.tables.table import Column, Result, Row
 

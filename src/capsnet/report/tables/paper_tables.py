@@ -7,13 +7,13 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from capsnet import paper
+from capsnet.analysis import plan
+from capsnet.analysis.answers import answers, in_general
+from capsnet.analysis.numbers import at_equal_error, numbers
+from capsnet.analysis.selection import exclusion_reason, groups, looked, missing, noise
+from capsnet.analysis.verdicts import PRIMARY, SEEDS, Difference, from_paper, row_verdict
 from capsnet.paper import Ablation, PaperResult, PaperTable
 from capsnet.records.record import Record
-from capsnet.report.analysis import plan
-from capsnet.report.analysis.answers import answers, in_general
-from capsnet.report.analysis.numbers import at_equal_error, numbers
-from capsnet.report.analysis.selection import exclusion_reason, groups, looked, missing, noise
-from capsnet.report.analysis.verdicts import PRIMARY, SEEDS, Difference, from_paper, row_verdict
 from capsnet.report.tables.runs_table import percents, steps, steps_done
 from capsnet.report.tables.table import Column, Result, Row, Table
 

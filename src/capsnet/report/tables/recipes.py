@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import groupby
 
+from capsnet.analysis.selection import Pair, matched_pairs
+from capsnet.analysis.verdicts import Noise, pooled
 from capsnet.records.record import Record
-from capsnet.report.analysis.selection import Pair, matched_pairs
-from capsnet.report.analysis.verdicts import Noise, pooled
 from capsnet.report.tables.pairs import PairsRow, comparing, errors
 from capsnet.report.tables.paper_tables import Runs
 from capsnet.report.tables.runs_table import steps

@@ -9,7 +9,7 @@ from statistics import mean, stdev
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import Outcome
-from capsnet.report.analysis.runs import RunResult, caption, caveats
+from capsnet.report.runs import RunResult, caption, caveats
 from capsnet.report.tables.table import Column, Table, markdown
 
 ITERATIONS = "model.routing_iterations"

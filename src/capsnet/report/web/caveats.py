@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from capsnet import paper
+from capsnet.analysis.selection import REASONS, exclusion_reason
 from capsnet.records.record import Record
-from capsnet.report.analysis.runs import counted
-from capsnet.report.analysis.selection import REASONS, exclusion_reason
+from capsnet.report.runs import counted
 from capsnet.report.tables.runs_table import steps_done
 
 FULL = "full schedule"

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from capsnet.report.analysis.runs import RunResult, by_dataset, caption, caveats
 from capsnet.report.figures.style import NAMED
 from capsnet.report.figures.training_curves import called, choices, logged, metrics, series
+from capsnet.report.runs import RunResult, by_dataset, caption, caveats
 from capsnet.report.tables.table import Column, Table
 from capsnet.report.web.charts import Embedded, spec
 from capsnet.report.web.render import slug

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from capsnet.report.analysis.runs import RunResult, caption, caveats
 from capsnet.report.figures.draw import PICTURES
 from capsnet.report.figures.reconstruction_figures import (
     PREDICTED,
@@ -20,6 +19,7 @@ from capsnet.report.figures.reconstruction_figures import (
     overlay,
     visible,
 )
+from capsnet.report.runs import RunResult, caption, caveats
 
 INCH = 96  # of a browser's pixels
 LOSSLESS: dict[str, Any] = {"lossless": True}

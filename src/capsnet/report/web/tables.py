@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from capsnet.records.record import Outcome, Record
-from capsnet.report.analysis.runs import RunResult, caveats
+from capsnet.report.runs import RunResult, caveats
 from capsnet.report.tables.costs import HOUR
 from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Result, Row, Table

@@ -10,11 +10,11 @@ from capsnet import paper
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import Record, read_arrays, read_records
-from capsnet.report.analysis.runs import RunResult, caveats, counted, read_runs
 from capsnet.report.figures.comparison import TITLE, comparison
 from capsnet.report.figures.draw import charts
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import SMOOTHED, metrics
+from capsnet.report.runs import RunResult, caveats, counted, read_runs
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table
 from capsnet.report.tables.document import extra_tables, paper_tables

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsnet import paper
-from capsnet.paper import PaperTable
-from capsnet.report.analysis.verdicts import (
+from capsnet.analysis.verdicts import (
     ALPHA,
     DIRECTION,
     HIGHER,
@@ -29,6 +28,7 @@ from capsnet.report.analysis.verdicts import (
     pooled,
     row_verdict,
 )
+from capsnet.paper import PaperTable
 from capsnet.report.tables.table import Table, text_table
 
 SEED, DRAWS = 0, 20_000

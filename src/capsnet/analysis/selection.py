@@ -5,10 +5,10 @@ from itertools import groupby
 from pathlib import Path
 
 from capsnet import paper
+from capsnet.analysis import plan
+from capsnet.analysis.numbers import numbers
+from capsnet.analysis.verdicts import LOOKS, PRIMARY, SEEDS, Noise, pooled
 from capsnet.records.record import Record
-from capsnet.report.analysis import plan
-from capsnet.report.analysis.numbers import numbers
-from capsnet.report.analysis.verdicts import LOOKS, PRIMARY, SEEDS, Noise, pooled
 
 Pair = tuple[Path, Path]  # two records that are compared
 

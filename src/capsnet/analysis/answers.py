@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from capsnet.analysis.paired_tests import McNemar, chi_square, mcnemar
+from capsnet.analysis.selection import Pair
+from capsnet.analysis.verdicts import Noise
 from capsnet.records.clusters import Sums, sums
 from capsnet.records.record import Record, read_arrays
-from capsnet.report.analysis.paired_tests import McNemar, chi_square, mcnemar
-from capsnet.report.analysis.selection import Pair
-from capsnet.report.analysis.verdicts import Noise
 
 
 class Answers(NamedTuple):

@@ -5,8 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from capsnet import paper
+from capsnet.analysis.equal_error import Points, at_clean_error, points
 from capsnet.records.record import Record, read_arrays
-from capsnet.report.analysis.equal_error import Points, at_clean_error, points
 
 
 def numbers(runs: Mapping[Path, Record], paths: Sequence[Path], test: str) -> list[float]:

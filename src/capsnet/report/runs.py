@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsnet import config
+from capsnet.analysis import selection
 from capsnet.errors import UserError
 from capsnet.records.record import Record, read_arrays, read_records
-from capsnet.report.analysis import selection
 from capsnet.report.figures.style import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILION
 
 COLOURS = {(1, False): SKY, (1, True): BLUE, (3, False): ORANGE, (3, True): VERMILION}
