@@ -17,7 +17,7 @@ from torch import nn
 
 from capsnet.benchmark import __main__ as benchmark
 from capsnet.benchmark import experiments, growth, implementations, loop, runner
-from capsnet.benchmark.runner import Candidate, Stopwatch, measured
+from capsnet.benchmark.runner import Candidate, Stopwatch, measure_all
 from capsnet.benchmark.settings import Setting, settings
 from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.compose import names
@@ -54,7 +54,7 @@ def test_candidates_take_turns_and_warm_up_unseen(tmp_path: Path) -> None:
     file = tmp_path / "notes"
     candidates = {name: Candidate(partial(Noted, file, name), keep=name == "a") for name in "ab"}
     with Progress(console=Console(quiet=True)) as progress:
-        found, sgemm = measured(candidates, 3, 2, progress, "")
+        found, sgemm = measure_all(candidates, 3, 2, progress, "")
     assert file.read_text().split() == [f"{name}{turn}" for turn in range(1, 6) for name in "ab"]
     assert [timing.forward for timing in found["a"].timings] == [3, 4, 5]
     assert len(sgemm) == 3
@@ -72,7 +72,7 @@ class Small:
 def test_a_peak_is_of_the_process_alone() -> None:
     ballast = torch.ones(2**28)  # a GiB here
     with Progress(console=Console(quiet=True)) as progress:
-        found, _ = measured({"small": Candidate(Small)}, 1, 0, progress, "")
+        found, _ = measure_all({"small": Candidate(Small)}, 1, 0, progress, "")
     assert found["small"].peak_mib is not None
     assert found["small"].peak_mib < ballast.nbytes / 2**20
 
@@ -90,7 +90,7 @@ def test_ctrl_c_is_left_to_the_first_process(tmp_path: Path) -> None:
     candidates = {"i": Candidate(partial(Interrupted, tmp_path / "notes", "i"))}
     before = signal.getsignal(signal.SIGINT)
     with Progress(console=Console(quiet=True)) as progress:
-        found, _ = measured(candidates, 2, 0, progress, "")
+        found, _ = measure_all(candidates, 2, 0, progress, "")
     assert len(found["i"].timings) == 2
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -117,7 +117,7 @@ def test_a_process_that_dies_spoils_nothing_but_its_own_numbers(tmp_path: Path) 
         "other": Candidate(partial(Noted, file, "o")),
     }
     with Progress(console=Console(quiet=True)) as progress:
-        found, _ = measured(candidates, 3, 0, progress, "")
+        found, _ = measure_all(candidates, 3, 0, progress, "")
     for name in ("doomed", "unborn"):
         assert (found[name].timings, found[name].peak_mib) == ([], None)
     assert [timing.forward for timing in found["other"].timings] == [1, 2, 3]

@@ -95,7 +95,7 @@ def test_primary_bias_enters_before_the_squash_one_value_per_channel() -> None:
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("iterations", [1, 3])
-def test_digit_capsules_equal_the_oracle_with_the_layer_s_own_parameters(
+def test_class_capsules_equal_the_oracle_with_the_same_parameters(
     iterations: int, bias: bool
 ) -> None:
     layer = ClassCapsules(

@@ -56,11 +56,13 @@ def full_size(**settings: Any) -> CapsNet:
         ({"routing_bias": False, "image": (1, 36, 36)}, 11_361_808),  # the MultiMNIST network
     ],
 )
-def test_capsnet_has_exactly_the_paper_s_parameters(settings: dict[str, Any], count: int) -> None:
+def test_capsnet_has_exactly_the_parameters_of_the_paper(
+    settings: dict[str, Any], count: int
+) -> None:
     assert parameter_count(full_size(**settings)) == count
 
 
-def test_mnist_baseline_has_exactly_the_paper_s_parameters() -> None:
+def test_mnist_baseline_has_exactly_the_parameters_of_the_paper() -> None:
     with torch.device("meta"):
         assert parameter_count(MnistBaseline()) == 35_445_522
 
@@ -201,7 +203,7 @@ def test_released_biases_are_all_a_tenth(released: CapsNet) -> None:
     assert all(bias.eq(0.1).all() for bias in biases.values())
 
 
-def test_text_capsule_biases_are_0_and_the_other_layers_pytorch_s_own() -> None:
+def test_text_capsule_biases_are_0_and_other_layers_start_as_in_pytorch() -> None:
     torch.manual_seed(0)
     network = CapsNet(initialisation="text", decoder=False)
     assert network.class_capsules.bias is not None

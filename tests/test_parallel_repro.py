@@ -345,7 +345,7 @@ def read(terminal: int) -> bytes:
         return b""
 
 
-def test_bad_input_is_told_in_a_sentence(project: Path) -> None:
+def test_bad_input_is_refused_in_a_sentence(project: Path) -> None:
     code, printed = output("parallel_repro", "nowhere/dvc.yaml", cwd=project)
     assert (code, printed) == (1, "error: there is no file nowhere/dvc.yaml\n")
 
@@ -375,7 +375,7 @@ def test_a_bad_file_is_told_in_a_line(project: Path, text: str, message: str) ->
     assert "\n" not in str(told.value)
 
 
-def test_files_that_are_not_dvc_s_are_refused(project: Path, tmp_path_factory) -> None:
+def test_files_that_are_not_of_dvc_are_refused(project: Path, tmp_path_factory) -> None:
     with pytest.raises(UserError, match=r"stage\.py holds no stages"):
         collected(project / "stage.py")
     stray = tmp_path_factory.mktemp("elsewhere") / "dvc.yaml"
@@ -401,13 +401,13 @@ def test_devices_are_the_visible_ones(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("capsnet.parallel_repro.__main__.cores", lambda: 3)
     assert driver.listed(driver.visible()) == ["0", "1", "2"]
-    driver.tell_without_gpu(3)
+    driver.warn_without_gpu(3)
     assert "no NVIDIA GPU found: stages run on the CPU, up to 3" in capsys.readouterr().out
     first, second = "GPU 0: RTX Laptop GPU (UUID: GPU-1)", "GPU 1: H200 (UUID: x)"
     listing = f"{first}\n  MIG 1g Device 0: (UUID: MIG-1)\n{second}"
     stand_in(tmp_path, "nvidia-smi", f"echo '{listing}'")
     assert driver.listed(driver.visible()) == ["0", "1"]
-    driver.tell_without_gpu(3)
+    driver.warn_without_gpu(3)
     assert not capsys.readouterr().out
     with pytest.raises(UserError, match="there are 2 GPUs, from 0; no 2"):
         driver.listed("1,2")

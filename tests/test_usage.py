@@ -29,7 +29,7 @@ def measured_step(benchmark: Any, experiment: str) -> float:
     return median(sum(one[part] for part in parts) for one in rounds)
 
 
-def test_the_paper_s_experiments_were_all_measured() -> None:
+def test_all_experiments_of_the_paper_were_measured() -> None:
     ablations = {one.experiment for one in paper.ABLATIONS}
     assert set(usage.STEP_SGEMM) == set(names("experiment")) - ablations
     assert usage.STEP_SGEMM.keys() == BENCHMARKS[0]["rows"].keys()

@@ -7,7 +7,7 @@ may be set as for training: `rows loop precision=bf16-mixed trainer.compile=true
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from torch.profiler import profile
 
 from capsnet.benchmark import experiments, growth, implementations, loop
 from capsnet.benchmark.environment import environment
-from capsnet.benchmark.runner import Measured, measured, timing
+from capsnet.benchmark.runner import Measured, measure_all, timing
 from capsnet.compose import names
 from capsnet.errors import exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
@@ -32,32 +32,36 @@ FEW = 3  # rounds of each point of growth, and of the warm-up before them 1
 
 def main() -> None:
     """Measure what is asked for, write the JSON after each part, and show the tables."""
-    asked = arguments()
+    options = parse_arguments()
     with exit_on_user_error():
-        measure(asked)
+        measure(options)
 
 
-def measure(asked: argparse.Namespace) -> None:
+def measure(options: argparse.Namespace) -> None:
     """Measure what the command line asks for. Raises UserError for overrides that Hydra refuses."""
-    torch.set_num_threads(asked.threads)
-    for name in names("experiment") if asked.overrides else []:
-        experiments.paper_run(
-            name, *asked.overrides
-        )  # bad ones are told before anything is measured
-    if asked.trace:
-        trace(asked)
+    torch.set_num_threads(options.threads)
+    if options.overrides:
+        refuse_bad(options.overrides)
+    if options.trace:
+        trace(options)
         return
-    report = environment(asked.device, asked.overrides)
-    for what in asked.what or MEASURE:
+    report = environment(options.device, options.overrides)
+    for what in options.what or MEASURE:
         with Progress(console=Console(stderr=True)) as progress:
-            report[what] = MEASURE[what](asked, progress)
-        if asked.output:
-            write_json(report, asked.output)
+            report[what] = MEASURE[what](options, progress)
+        if options.output:
+            write_json(report, options.output)
     show(speed_tables(report))
 
 
-def arguments() -> argparse.Namespace:
-    """The command line."""
+def refuse_bad(overrides: Sequence[str]) -> None:
+    """Raise UserError for overrides that an experiment does not take, before any is measured."""
+    for name in names("experiment"):
+        experiments.paper_run(name, *overrides)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m capsnet.benchmark", description=__doc__)
     parser.add_argument("what", nargs="*", help=f"{', '.join(MEASURE)}, key=value")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -68,57 +72,59 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="every round, as JSON")
     parser.add_argument("--trace", type=Path, help="a folder for a profiler's trace; no table")
     parser.add_argument("--path", default="fast", help='of the trace, as "fused bf16 compiled"')
-    asked = parser.parse_args()
-    asked.overrides = [word for word in asked.what if "=" in word]
-    asked.what = [word for word in asked.what if "=" not in word]
-    if asked.device == "cuda" and not torch.cuda.is_available():
+    options = parser.parse_args()
+    options.overrides = [word for word in options.what if "=" in word]
+    options.what = [word for word in options.what if "=" not in word]
+    if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: there is no CUDA GPU here")
-    if unknown := set(asked.what) - set(MEASURE):
+    if unknown := set(options.what) - set(MEASURE):
         parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(MEASURE)}")
-    if asked.path not in (known := implementations.candidates(asked.batch, asked.device)):
-        parser.error(f"--path {asked.path}: choose from {', '.join(known)}")
-    return asked
+    if options.path not in (known := implementations.candidates(options.batch, options.device)):
+        parser.error(f"--path {options.path}: choose from {', '.join(known)}")
+    return options
 
 
-def measure_paths(asked: argparse.Namespace, progress: Progress) -> object:
-    """The MNIST CapsNet in turn by every path, and sgemm."""
-    candidates = implementations.candidates(asked.batch, asked.device)
-    how = asked.rounds, asked.warmup, progress, "paths", asked.device
-    found, sgemm = measured(candidates, *how)
-    told = {
-        "batch": asked.batch,
-        "flops": implementations.nominal_flops(asked.batch),
+def measure_paths(options: argparse.Namespace, progress: Progress) -> object:
+    """Time every implementation of the MNIST CapsNet in turn, and sgemm."""
+    candidates = implementations.candidates(options.batch, options.device)
+    how = options.rounds, options.warmup, progress, "paths", options.device
+    found, sgemm = measure_all(candidates, *how)
+    result = {
+        "batch": options.batch,
+        "flops": implementations.nominal_flops(options.batch),
         "sgemm": sgemm,
     }
-    return told | {"measured": as_json(found)}
+    return result | {"measured": as_json(found)}
 
 
-def measure_rows(asked: argparse.Namespace, progress: Progress) -> object:
-    """Every experiment by itself: all at once they would not fit into memory."""
+def measure_rows(options: argparse.Namespace, progress: Progress) -> object:
+    """Time every experiment by itself: all at once they would not fit into memory."""
     found: dict[str, object] = {}
     for name in names("experiment"):
-        candidates = experiments.candidates(name, asked.device, asked.overrides)
-        how = asked.rounds, asked.warmup, progress, name, asked.device
-        found[name] = as_json(measured(candidates, *how)[0])
+        candidates = experiments.candidates(name, options.device, options.overrides)
+        how = options.rounds, options.warmup, progress, name, options.device
+        found[name] = as_json(measure_all(candidates, *how)[0])
     return found
 
 
-def measure_growth(asked: argparse.Namespace, progress: Progress) -> object:
-    """Both paths at every point; its processes end before the next point's start."""
+def measure_growth(options: argparse.Namespace, progress: Progress) -> object:
+    """Time two implementations at every point; its processes end before the next ones start."""
     found: list[object] = []
     for varied, value in growth.points():
-        candidates = growth.candidates(varied, value, asked.device)
-        both, _ = measured(candidates, FEW, 1, progress, f"{varied} {value}")
+        candidates = growth.candidates(varied, value, options.device)
+        both, _ = measure_all(candidates, FEW, 1, progress, f"{varied} {value}")
         found.append({"varied": varied, "value": value, "measured": as_json(both)})
     return found
 
 
-def measure_loop(asked: argparse.Namespace, progress: Progress) -> object:
-    """A short training by Lightning; it brings a progress bar of its own."""
+def measure_loop(options: argparse.Namespace, progress: Progress) -> object:
+    """Train for a short time by Lightning, which brings a progress bar of its own."""
     progress.stop()
     keep_memory()
-    experiment = experiments.Experiment(implementations.EXPERIMENT, asked.device, asked.overrides)
-    return asdict(loop.shares(experiment, STEPS[asked.device]))
+    experiment = experiments.Experiment(
+        implementations.EXPERIMENT, options.device, options.overrides
+    )
+    return asdict(loop.shares(experiment, STEPS[options.device]))
 
 
 MEASURE = {
@@ -130,19 +136,19 @@ MEASURE = {
 
 
 def as_json(found: Mapping[str, Measured]) -> dict[str, object]:
-    """Every round of every candidate."""
+    """Turn every round of every candidate into JSON."""
     return {name: asdict(one) for name, one in found.items()}
 
 
-def trace(asked: argparse.Namespace) -> None:
-    """One step of a path, for chrome://tracing or Perfetto."""
-    bench = implementations.candidates(asked.batch, asked.device)[asked.path].make()
+def trace(options: argparse.Namespace) -> None:
+    """Trace one step of an implementation, for chrome://tracing or Perfetto."""
+    bench = implementations.candidates(options.batch, options.device)[options.path].make()
     timing(bench)  # compiles, and finds the GPU awake
     with profile() as profiler:
         bench.step()
-    asked.trace.mkdir(parents=True, exist_ok=True)
-    profiler.export_chrome_trace(str(asked.trace / f"{asked.path}.json"))
-    print(profiler.key_averages().table(sort_by=f"self_{asked.device}_time_total", row_limit=20))
+    options.trace.mkdir(parents=True, exist_ok=True)
+    profiler.export_chrome_trace(str(options.trace / f"{options.path}.json"))
+    print(profiler.key_averages().table(sort_by=f"self_{options.device}_time_total", row_limit=20))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The machine and the versions that a benchmark ran with: the head of its JSON."""
+"""The machine and the versions of a benchmark: the head of its JSON."""
 
 from collections.abc import Sequence
 from typing import Any

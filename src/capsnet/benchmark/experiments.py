@@ -51,7 +51,7 @@ class Experiment:
         self.adam = self.module.configure_optimizers()["optimizer"]
 
     def step(self) -> Stopwatch:
-        """A training step and an evaluation."""
+        """Take a training step and evaluate a batch."""
         with fp32_arithmetic(self.run.precision):
             return self._step()
 
@@ -75,7 +75,7 @@ class Experiment:
 
 
 def paper_run(experiment: str, *overrides: str) -> config.Run:
-    """The experiment as the paper runs it, but for `overrides`. Raises UserError for bad ones."""
+    """Compose the paper's run with `overrides`. Raises UserError for bad ones."""
     return composed(f"experiment={experiment}", "profile=paper", *overrides)
 
 
@@ -92,6 +92,6 @@ def noise(run: config.Run) -> Split:
 def candidates(
     experiment: str, device: str = "cpu", overrides: Sequence[str] = ()
 ) -> dict[str, Candidate]:
-    """The experiment as training takes it, and by the textbook: a baseline by PyTorch's layers."""
+    """Give the experiment as training takes it, and by the textbook: baselines by torch layers."""
     make = partial(Experiment, experiment, device, tuple(overrides))
     return {"training": Candidate(make), "textbook": Candidate(partial(make, textbook=True))}

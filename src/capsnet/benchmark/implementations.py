@@ -41,7 +41,7 @@ class Implementation:
         self.targets = one_hot(torch.randint(10, (batch,)), 10).to(device)
 
     def loss(self) -> Tensor:
-        """Margin and, with a decoder, reconstruction."""
+        """Compute the margin loss and, with a decoder, the reconstruction loss."""
         v = self.network(self.images)
         margin = margin_loss(lengths(v), self.targets)
         if self.network.decoder is None:
@@ -50,7 +50,7 @@ class Implementation:
 
     @fp32_arithmetic("32-true")
     def step(self) -> Stopwatch:
-        """A training step and an evaluation; the batch is there."""
+        """Take a training step and evaluate the batch."""
         watch = Stopwatch(self.device)
         watch.mark()
         self.adam.zero_grad()
@@ -67,7 +67,7 @@ class Implementation:
 
 
 def candidates(batch: int, device: str = "cpu") -> dict[str, Candidate]:
-    """Each path on MNIST: on a CPU without and with memory kept, on a GPU in every setting."""
+    """Give each implementation on MNIST: on a CPU with and without kept memory, else `on_gpu`."""
     if device != "cpu":
         return on_gpu(batch, device)
     made = {path: partial(Implementation, path, batch=batch) for path in NETWORKS}
@@ -88,7 +88,7 @@ def on_gpu(batch: int, device: str) -> dict[str, Candidate]:
 
 
 def nominal_flops(batch: int) -> int:
-    """Floating-point operations of a step of the direct algorithm, counted on one example."""
+    """Count floating-point operations of a step of the direct algorithm, on one example."""
     bench = Implementation("textbook", batch=1)
     with FlopCounterMode(display=False) as counter:
         bench.loss().backward()

@@ -46,7 +46,7 @@ class Stopwatch:
         self.mark()
 
     def mark(self) -> None:
-        """Now; on a GPU as soon as it gets here, which nobody waits for."""
+        """Note the time; on a GPU that of its own work, without waiting for it."""
         if self.device == "cpu":
             self.marks.append(time.perf_counter())
         else:
@@ -66,7 +66,7 @@ class Bench(Protocol):
     """Something that can be timed."""
 
     def step(self) -> Stopwatch:
-        """One training step and one evaluation, a mark after each part; nobody waits for them."""
+        """Take a training step and evaluate, with a mark after each part and without waiting."""
         ...
 
 
@@ -74,7 +74,7 @@ Work = Callable[[Any], Any]  # takes the bench in its process; a worker sends ba
 
 
 def timing(bench: Bench) -> Timing:
-    """One round: on a GPU the last of some steps that follow each other, as in training."""
+    """Time one round: on a GPU the last of some steps that follow each other, as in training."""
     watch = bench.step()
     for _ in range(lead(watch.device)):
         watch = bench.step()
@@ -162,13 +162,13 @@ def serve(pipe: Connection, candidate: Candidate, threads: int) -> None:
             pipe.send(pipe.recv()(bench))
 
 
-def ended(workers: Mapping[str, Worker]) -> None:
-    """End them all."""
+def end_all(workers: Mapping[str, Worker]) -> None:
+    """End all workers."""
     for worker in workers.values():
         worker.end()
 
 
-def started(candidates: Mapping[str, Candidate]) -> dict[str, Worker]:
+def start_all(candidates: Mapping[str, Candidate]) -> dict[str, Worker]:
     """Start a worker for each candidate, all at once, and wait until they are ready or dead."""
     workers = {name: Worker(candidate) for name, candidate in candidates.items()}
     for worker in workers.values():
@@ -189,7 +189,7 @@ def at_once(device: str) -> int:
     return max(1, min(MOST, torch.cuda.get_device_properties(device).total_memory // NEEDED))
 
 
-def measured(
+def measure_all(
     candidates: Mapping[str, Candidate],
     rounds: int,
     warmup: int,
@@ -197,12 +197,12 @@ def measured(
     title: str,
     device: str = "cpu",
 ) -> tuple[dict[str, Measured], list[float]]:
-    """Every candidate in turn, round by round; and in each round sgemm's operations a second."""
+    """Measure every candidate in turn, round by round, and sgemm operations per second."""
     task = progress.add_task(title, total=(rounds + warmup) * len(candidates))
     found: dict[str, Measured] = {}
     sgemm: list[float] = []
     for group in groups(candidates, device):
-        workers = started(group)
+        workers = start_all(group)
         timings: dict[str, list[Timing | None]] = {name: [] for name in workers}
         for turn in range(rounds + warmup):
             rate = sgemm_rate(device)
@@ -214,7 +214,7 @@ def measured(
             name: all_or_nothing(timings[name][warmup:], worker.does(peak_mib))
             for name, worker in workers.items()
         }
-        ended(workers)
+        end_all(workers)
     return found, sgemm
 
 
@@ -226,7 +226,7 @@ def all_or_nothing(timings: list[Timing | None], peak: float | None) -> Measured
 
 
 def peak_mib(_: Any = None) -> float:
-    """The most memory this process has held, MiB, on a GPU if it uses one.
+    """Return the most memory this process has held, MiB, on a GPU if it uses one.
 
     Linux's ru_maxrss begins with that of the process which started this one; VmHWM does not.
     """
@@ -241,7 +241,7 @@ def peak_mib(_: Any = None) -> float:
 
 
 def sgemm_rate(device: str) -> float:
-    """Floating-point operations a second in the product of two square matrices, fp32."""
+    """Return floating-point operations per second in the product of two square matrices, fp32."""
     a = torch.rand(SGEMM, SGEMM, device=device)
     for _ in range(lead(device)):
         torch.mm(a, a)

@@ -17,7 +17,7 @@ class Setting(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Words for what differs from cuDNN's fp32 uncompiled: "fused bf16 compiled"."""
+        """Name what differs from cuDNN's fp32 uncompiled: "fused bf16 compiled"."""
         words = {
             "bf16": self.precision == "bf16-mixed",
             "tf32": self.precision == "tf32",
@@ -46,7 +46,7 @@ ARITHMETIC = (
 
 
 def settings(*kernels: str) -> list[Setting]:
-    """Every setting of a GPU with these kernels, the plainest first.
+    """List every setting of a GPU with these kernels, the plainest first.
 
     Fourier convolutions are not compiled: torch.compile cuts them into several graphs.
     """

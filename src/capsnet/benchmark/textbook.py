@@ -16,7 +16,7 @@ def dynamic_routing(
     iterations: int,
     bias: Float[Tensor, "out out_dim"] | None = None,
 ) -> Float[Tensor, "batch out out_dim"]:
-    """The values of `functional.dynamic_routing`, from û [batch, in, out, out_dim] in memory."""
+    """Compute `functional.dynamic_routing` from û [batch, in, out, out_dim] in memory."""
     votes = torch.matmul(u[:, :, None, None], weight).squeeze(3)
     b = votes.new_zeros(votes.shape[:3])
     for iteration in range(iterations):

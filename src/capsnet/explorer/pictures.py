@@ -12,8 +12,6 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from capsnet.report.figures.reconstruction_figures import overlay
-
 # More than an equal share, less, and just that: the first two are Okabe and Ito's.
 ORANGE, BLUE, EQUAL = (230, 159, 0, 255), (0, 114, 178, 255), (128, 128, 128, 40)
 GAP = 1  # pixels between tiles
@@ -73,16 +71,6 @@ def row(
 ) -> UInt8[np.ndarray, "height n_width *colour"]:
     """Put pictures side by side."""
     return np.concatenate(list(pictures), axis=1)
-
-
-def combined(
-    first: UInt8[np.ndarray, "height width *colour"],
-    second: UInt8[np.ndarray, "height width *colour"],
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Lay two pictures on top of each other: grey ones in red and green, coloured ones added."""
-    if first.ndim == 2:
-        return overlay(first, second)
-    return np.minimum(first.astype(int) + second, 255).astype(np.uint8)
 
 
 def lines(

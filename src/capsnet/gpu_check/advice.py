@@ -20,24 +20,24 @@ LIMIT = 1e-5  # relative error against float64; 1e-7 is fp32's rounding, 3e-4 TF
 CAPSNET, BASELINE = "mnist_capsnet_r3_recon", "mnist_baseline"  # that stand for the others
 HOUR = 3600  # seconds
 
-Told = Mapping[str, Any]  # of JSON
+Report = Mapping[str, Any]  # of JSON
 Seconds = Mapping[Setting, float]  # of a step in the loop
 
 
-def seconds(told: Told) -> dict[str, dict[Setting, float]]:
+def seconds(report: Report) -> dict[str, dict[Setting, float]]:
     """Return the seconds of a step in the loop, by experiment and setting.
 
     Without those that died, and those whose kernels are wrong.
     """
     known = {one.name: one for one in settings("fast", "fused")}
-    bad = {name.split()[0].rstrip(",") for name in wrong(told.get("exactness", {}))}
+    bad = {name.split()[0].rstrip(",") for name in wrong(report.get("exactness", {}))}
     return {
         experiment: {
             known[name]: loop_seconds(one["loop"])
             for name, one in found.items()
             if one["loop"] and not bad & {known[name].kernels, known[name].convolutions}
         }
-        for experiment, found in told.get("settings", {}).items()
+        for experiment, found in report.get("settings", {}).items()
     }
 
 
@@ -112,7 +112,7 @@ def stands_for(experiment: str) -> str:
     return CAPSNET if capsnet else BASELINE
 
 
-def hours(rows: Told) -> dict[str, float]:
+def hours(rows: Report) -> dict[str, float]:
     """Return the hours of the paper's trials of each experiment in `rows`, one after another.
 
     All of the profile's steps, and every test example of the paper once. Validation and checkpoints
@@ -122,7 +122,7 @@ def hours(rows: Told) -> dict[str, float]:
     return {name: paper.TRIALS * _hours(name, rows[name]) for name in timed}
 
 
-def _hours(experiment: str, row: Told) -> float:
+def _hours(experiment: str, row: Report) -> float:
     run = paper_run(experiment)
     table = paper.table_of(experiment)
     tests = sum(table.tested.values()) if table else 0

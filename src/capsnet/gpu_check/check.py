@@ -22,7 +22,7 @@ from capsnet.report.tables.speed import rows_table, settings_table
 from capsnet.report.tables.table import Table
 from capsnet.report.tables.terminal import show
 
-Told = dict[str, Any]  # of JSON
+Report = dict[str, Any]  # of JSON
 Tables = list[Table[Any]]
 
 
@@ -58,59 +58,59 @@ def lacking(requirement: Callable[[], None]) -> str | None:
 
 def carry_out(plan: Plan, output: Path) -> None:
     """Do all parts, show what they found and write it. Raises UserError as `check` does."""
-    told = environment(plan.device, [])
+    report = environment(plan.device, [])
     for part in PARTS:
-        for shown in part(told, plan):
-            write_json(told, output)
-            show(shown)
-    for line in tables.summary(told):
+        for found in part(report, plan):
+            write_json(report, output)
+            show(found)
+    for line in tables.summary(report):
         print(line)
     print(f"written to {output}")
-    if found := tables.faults(told):
-        raise UserError("; ".join(found))
+    if faults := tables.faults(report):
+        raise UserError("; ".join(faults))
 
 
-def machine(told: Told, plan: Plan) -> Iterator[Tables]:
+def machine(report: Report, plan: Plan) -> Iterator[Tables]:
     """See what there is."""
     able = {"fused kernels": lacking(check_fused), "trainer.compile": lacking(check_compiler)}
-    told["machine"] = facts() | {name: lacks or "possible" for name, lacks in able.items()}
-    yield [tables.facts_table(told["machine"])]
+    report["machine"] = facts() | {name: lacks or "possible" for name, lacks in able.items()}
+    yield [tables.facts_table(report["machine"])]
 
 
-def exactness(told: Told, plan: Plan) -> Iterator[Tables]:
+def exactness(report: Report, plan: Plan) -> Iterator[Tables]:
     """Compare compiled kernels with float64."""
     kernels = sorted({one.kernels for one in plan.settings})
-    told["exactness"] = errors(plan.sizes, kernels, plan.device, plan.deadline.left)
-    yield [tables.errors_table(told["exactness"])]
+    report["exactness"] = errors(plan.sizes, kernels, plan.device, plan.deadline.left)
+    yield [tables.errors_table(report["exactness"])]
 
 
-def waiting(told: Told, plan: Plan) -> Iterator[Tables]:
+def waiting(report: Report, plan: Plan) -> Iterator[Tables]:
     """Count what makes a step of the plainest setting wait."""
     trained = Trained(CAPSNET, plan.settings[0])
     worker = ready(trained.candidate(plan, f"trainer.log_every={EVERY}"), plan.deadline.left())
     found = worker.does(waits, plan.deadline.left())
     worker.end()
-    told["waits"] = found and found._asdict()
-    yield [tables.waits_table(told["waits"])]
+    report["waits"] = found and found._asdict()
+    yield [tables.waits_table(report["waits"])]
 
 
-def timing(told: Told, plan: Plan) -> Iterator[Tables]:
+def timing(report: Report, plan: Plan) -> Iterator[Tables]:
     """Time a CapsNet and a baseline by every setting; of a baseline kernels change nothing."""
-    told["settings"] = {}
+    report["settings"] = {}
     of_baseline = [one for one in plan.settings if one.kernels == "fast"]
     for experiment, chosen in ((CAPSNET, plan.settings), (BASELINE, of_baseline)):
-        found = told["settings"][experiment] = {}
+        found = report["settings"][experiment] = {}
         for group in measured({one.name: Trained(experiment, one) for one in chosen}, plan):
             found |= group
             yield []
         yield [settings_table(experiment, found)]
 
 
-def experiments(told: Told, plan: Plan) -> Iterator[Tables]:
+def experiments(report: Report, plan: Plan) -> Iterator[Tables]:
     """Time every experiment by the setting that is recommended for it."""
-    chosen = recommended(seconds(told))
-    rows = told["rows"] = {
-        experiment: row(told["settings"][experiment][one.name])
+    chosen = recommended(seconds(report))
+    rows = report["rows"] = {
+        experiment: row(report["settings"][experiment][one.name])
         for experiment, one in chosen.items()
     }
     wanted = {
@@ -124,17 +124,17 @@ def experiments(told: Told, plan: Plan) -> Iterator[Tables]:
     yield [rows_table(rows, "Every experiment by the recommended settings")]
 
 
-def row(one: Told) -> Told:
+def row(one: Report) -> Report:
     """Return what was measured as the benchmark's rows have it."""
     kept = {key: one[key] for key in ("setting", "overrides", "loop")}
     return {"training": {key: one[key] for key in ("timings", "peak_mib")}, **kept}
 
 
-def jobs(told: Told, plan: Plan) -> Iterator[Tables]:
+def jobs(report: Report, plan: Plan) -> Iterator[Tables]:
     """Time several runs at the same time."""
-    if (setting := recommended(seconds(told)).get(CAPSNET)) and not plan.deadline.near():
-        told["jobs"] = side_by_side(Trained(CAPSNET, setting), plan)
-        yield [tables.jobs_table(told["jobs"])]
+    if (setting := recommended(seconds(report)).get(CAPSNET)) and not plan.deadline.near():
+        report["jobs"] = side_by_side(Trained(CAPSNET, setting), plan)
+        yield [tables.jobs_table(report["jobs"])]
 
 
 PARTS = machine, exactness, waiting, timing, experiments, jobs

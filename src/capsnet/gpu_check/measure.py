@@ -20,7 +20,7 @@ from capsnet.benchmark.runner import (
     Worker,
     all_or_nothing,
     at_once,
-    ended,
+    end_all,
     groups,
     peak_mib,
     timing,
@@ -33,7 +33,7 @@ ROUNDS = 3  # of steps outside of the loop
 SETUP = 10  # steps of a loop in which its own graphs are compiled
 RESERVE = 90  # seconds that a group may take: with fewer left, none is started
 
-Told = dict[str, Any]  # of JSON
+Report = dict[str, Any]  # of JSON
 
 
 class Deadline:
@@ -77,7 +77,7 @@ class Trained(NamedTuple):
         return Candidate(partial(Experiment, self.experiment, plan.device, overrides))
 
 
-def measured(wanted: Mapping[str, Trained], plan: Plan) -> Iterator[dict[str, Told]]:
+def measured(wanted: Mapping[str, Trained], plan: Plan) -> Iterator[dict[str, Report]]:
     """Measure what is wanted, group by group; what there is no time for is left out.
 
     Of each by name: the name and the overrides of its setting, its timings and peak as the
@@ -91,15 +91,15 @@ def measured(wanted: Mapping[str, Trained], plan: Plan) -> Iterator[dict[str, To
         yield {name: named(wanted[name].setting) | one for name, one in found.items()}
 
 
-def named(setting: Setting) -> Told:
+def named(setting: Setting) -> Report:
     """Return what a setting is called, and what `capsnet.train` takes for it."""
     return {"setting": setting.name, "overrides": list(setting.overrides)}
 
 
-def of_group(group: Mapping[str, Candidate], plan: Plan) -> dict[str, Told]:
+def of_group(group: Mapping[str, Candidate], plan: Plan) -> dict[str, Report]:
     """Measure each of a group that fits into memory together."""
     workers = ready(group, plan)
-    found: dict[str, Told] = {}
+    found: dict[str, Report] = {}
     for name, worker in workers.items():
         rounds = [worker.does(timing, plan.deadline.left()) for _ in range(ROUNDS)]
         peak = worker.does(peak_mib, plan.deadline.left())
@@ -108,7 +108,7 @@ def of_group(group: Mapping[str, Candidate], plan: Plan) -> dict[str, Told]:
     for name, worker in workers.items():
         shares = worker.does(in_loop(found[name]["timings"], plan), plan.deadline.left())
         found[name]["loop"] = shares and asdict(shares)
-    ended(workers)
+    end_all(workers)
     return found
 
 
@@ -150,7 +150,7 @@ def side_by_side(one: Trained, plan: Plan) -> dict[str, float]:
         str(count): rate(together(dict(islice(workers.items(), count)), work, plan))
         for count in counts
     }
-    ended(workers)
+    end_all(workers)
     return {count: found for count, found in rates.items() if found is not None}
 
 

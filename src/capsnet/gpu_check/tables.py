@@ -19,7 +19,7 @@ from capsnet.gpu_check.advice import (
 )
 from capsnet.report.tables.table import Table, text_table
 
-Told = Mapping[str, Any]  # of JSON
+Report = Mapping[str, Any]  # of JSON
 
 
 def facts_table(facts: Mapping[str, str]) -> Table[Any]:
@@ -38,7 +38,7 @@ def errors_table(errors: Mapping[str, float | None]) -> Table[Any]:
     return text_table("Kernels against float64, values and gradients", columns, rows)
 
 
-def waits_table(waits: Told | None) -> Table[Any]:
+def waits_table(waits: Report | None) -> Table[Any]:
     """List how often a step waits; `waits` is None when the process died."""
     counts = ("died", "died") if waits is None else (f"{waits['between']}", f"{waits['logged']}")
     places = [] if waits is None else [("where", place) for place in waits["places"]]
@@ -62,17 +62,17 @@ def jobs_table(rates: Mapping[str, float]) -> Table[Any]:
     return text_table("Several runs at a time on this GPU", columns, rows)
 
 
-def summary(told: Told) -> list[str]:
+def summary(report: Report) -> list[str]:
     """Say which settings to train with, what bf16 would gain, and how long the paper takes."""
-    found = seconds(told)
+    found = seconds(report)
     chosen = recommended(found)
     lines = ["", "Recommended on this GPU (the rules are in docs/gpu.md):"]
     for experiment, setting in chosen.items():
         kind = "CapsNets" if experiment == CAPSNET else "baselines"
         lines.append(f"  {kind}: {' '.join(setting.overrides)}")
         lines += bf16(found[experiment], setting)
-    lines += at_a_time(told.get("jobs", {}))
-    return [*lines, *machine_file([*chosen.values()]), *paper_hours(told)]
+    lines += at_a_time(report.get("jobs", {}))
+    return [*lines, *machine_file([*chosen.values()]), *paper_hours(report)]
 
 
 def machine_file(chosen: list[Setting]) -> list[str]:
@@ -111,9 +111,9 @@ def at_a_time(rates: Mapping[str, float]) -> list[str]:
     return [f"  runs at a time: {jobs(rates)}"] if rates else []
 
 
-def paper_hours(told: Told) -> list[str]:
+def paper_hours(report: Report) -> list[str]:
     """Say how long `dvc repro` takes with the recommended settings."""
-    found, rates = hours(told.get("rows", {})), told.get("jobs", {})
+    found, rates = hours(report.get("rows", {})), report.get("jobs", {})
     if not found:
         return ["Hours of `dvc repro`: not known, as no experiment was timed"]
     lines = [f"Hours of `dvc repro`, {paper.TRIALS} seeds each, at most:"]
@@ -133,10 +133,10 @@ def saved(found: Mapping[str, float], gain: float) -> float:
     return capsnets * (1 - 1 / gain)
 
 
-def faults(told: Told) -> list[str]:
+def faults(report: Report) -> list[str]:
     """Say what is wrong on this GPU: kernels, and steps that wait."""
-    found = [f"{name} is wrong here" for name in wrong(told.get("exactness", {}))]
-    waits = told.get("waits")
+    found = [f"{name} is wrong here" for name in wrong(report.get("exactness", {}))]
+    waits = report.get("waits")
     if waits is None or waits["between"]:
         found.append("steps between those that are logged wait for the GPU, or could not be run")
     return found

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from capsnet.errors import INTERRUPTED, UserError, exit_on_user_error
 from capsnet.parallel_repro import mps
-from capsnet.parallel_repro.display import shown
+from capsnet.parallel_repro.display import show_progress
 from capsnet.parallel_repro.jobs import TICK, Pipeline, cores
 from capsnet.parallel_repro.schedule import State
 from capsnet.parallel_repro.stages import collected
@@ -42,16 +42,16 @@ def main() -> None:
     with exit_on_user_error():
         devices = listed(visible() if asked.devices is None else asked.devices)
         stages, needs, root = collected(asked.file)
-        with alone(root):
+        with exclusive(root):
             slots = shared(devices, asked.jobs_per_device)
-            tell_without_gpu(len(slots))
+            warn_without_gpu(len(slots))
             raise SystemExit(run(Pipeline(stages, needs, root, slots), signals))
 
 
 def run(pipeline: Pipeline, signals: list[int]) -> int:
     """Run all stages, or until a signal arrives; the exit code. Raises UserError if some failed."""
     began = time.monotonic()
-    with shown(list(pipeline.stages.values())) as show:
+    with show_progress(list(pipeline.stages.values())) as show:
         while not (signals or pipeline.over()):
             pipeline.step()
             show()
@@ -63,15 +63,15 @@ def run(pipeline: Pipeline, signals: list[int]) -> int:
         names = ", ".join(stage.name for stage in pipeline.named(State.STOPPED))
         print(f"stopped: {names or 'nothing ran'}; the same command carries on")
         return INTERRUPTED
-    tell_failures(pipeline)
+    raise_for_failures(pipeline)
     done = pipeline.named(State.DONE)
     ran = sum(not stage.line for stage in done)
     print(f"{len(done)} stages done, {ran} of them run, in {time.monotonic() - began:.0f} s")
     return 0
 
 
-def tell_failures(pipeline: Pipeline) -> None:
-    """Raises UserError when a stage failed: which, where to look, and what was not run for it."""
+def raise_for_failures(pipeline: Pipeline) -> None:
+    """Raise UserError when a stage failed: which, where to look, and what was not run for it."""
     failed = [
         f"{stage.name} (see {os.path.relpath(stage.log)})" for stage in pipeline.named(State.FAILED)
     ]
@@ -82,7 +82,7 @@ def tell_failures(pipeline: Pipeline) -> None:
 
 
 def watched() -> list[int]:
-    """A list that grows by every Ctrl-C or SIGTERM from now on."""
+    """Return a list that grows by every Ctrl-C or SIGTERM from now on."""
     signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: signals.append(number))
@@ -96,7 +96,7 @@ def visible() -> str:
     return ",".join(str(number) for number in range(gpus() or cores()))
 
 
-def tell_without_gpu(slots: int) -> None:
+def warn_without_gpu(slots: int) -> None:
     """Print that the stages run on the CPU, where there is no GPU."""
     if not gpus():
         print(f"no NVIDIA GPU found: stages run on the CPU, up to {slots} at a time", flush=True)
@@ -105,10 +105,10 @@ def tell_without_gpu(slots: int) -> None:
 def gpus() -> int:
     """Count the machine's GPUs that NVIDIA's driver reports."""
     try:
-        told = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
+        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
     except FileNotFoundError:
         return 0
-    return sum(line.startswith("GPU ") for line in told.splitlines())
+    return sum(line.startswith("GPU ") for line in listing.splitlines())
 
 
 def listed(devices: str) -> list[str]:
@@ -142,8 +142,8 @@ def shared(devices: list[str], jobs: int) -> list[str]:
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Raises UserError when another pipeline runs in the project; a dead one's does not count."""
+def exclusive(root: Path) -> Iterator[None]:
+    """Raise UserError when another pipeline runs in the project; a dead one's does not count."""
     path = root / "runs" / "pipeline" / ".lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

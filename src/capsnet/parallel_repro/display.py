@@ -16,19 +16,19 @@ COLOURS = {State.RUNNING: "cyan", State.DONE: "green", State.WAITING: "dim"}
 
 
 @contextmanager
-def shown(stages: list[Stage]) -> Iterator[Callable[[], None]]:
-    """Gives a function that shows how the stages stand now."""
+def show_progress(stages: list[Stage]) -> Iterator[Callable[[], None]]:
+    """Give a function that shows the present states of the stages."""
     console = Console()
     if console.is_interactive:
         with Live(console=console, auto_refresh=False) as live:
             yield lambda: live.update(table(stages), refresh=True)
     else:
-        told = {stage.name: str(State.WAITING) for stage in stages}
-        yield lambda: tell(stages, told)
+        printed = {stage.name: str(State.WAITING) for stage in stages}
+        yield lambda: print_changes(stages, printed)
 
 
 def table(stages: Iterable[Stage]) -> Table:
-    """A row a stage; what is over comes last, where a low terminal cuts the table off."""
+    """Build a table of stages; those that ended come last, where low terminals cut it off."""
     counts = Counter(stage.state for stage in stages)
     drawn = Table("stage", "device", "state", "seconds", "", title_justify="left")
     drawn.title = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
@@ -44,17 +44,17 @@ def table(stages: Iterable[Stage]) -> Table:
     return drawn
 
 
-def tell(stages: Iterable[Stage], told: dict[str, str]) -> None:
-    """Print what has changed since it was last `told`, and note it there."""
+def print_changes(stages: Iterable[Stage], printed: dict[str, str]) -> None:
+    """Print what has changed since it was last `printed`, and note it there."""
     for stage in stages:
-        now = sentence(stage)
-        if told[stage.name] != now:
+        now = describe(stage)
+        if printed[stage.name] != now:
             print(f"{stage.name}: {now}", flush=True)
-            told[stage.name] = now
+            printed[stage.name] = now
 
 
-def sentence(stage: Stage) -> str:
-    """The stage's state in words that stay the same while the state does."""
+def describe(stage: Stage) -> str:
+    """Describe the stage's state in words that stay the same while the state does."""
     if stage.state == State.RUNNING:
         return f"running on device {stage.device}"
     if stage.state == State.WAITING and not stage.line:

@@ -39,12 +39,12 @@ class Job:
         self.group = int(self.guard.stdout.readline())
 
     def signal(self, number: signal.Signals) -> None:
-        """Send to every process of the stage."""
+        """Send a signal to every process of the stage."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.group, number)
 
     def ended(self) -> int | None:
-        """The exit code, once nothing of the stage is left."""
+        """Return the exit code, once nothing of the stage is left."""
         code = self.guard.poll()
         if code is not None:
             with self.guard:  # closes the pipes
@@ -66,11 +66,11 @@ class Pipeline:
         self.jobs: dict[str, Job] = {}
 
     def named(self, *states: State) -> list[Stage]:
-        """The stages in one of these states."""
+        """Return the stages in one of these states."""
         return [stage for stage in self.stages.values() if stage.state in states]
 
     def over(self) -> bool:
-        """Whether nothing runs or can still run."""
+        """Tell whether nothing runs or can still run."""
         return not self.named(State.RUNNING, State.WAITING)
 
     def step(self) -> None:
@@ -135,7 +135,7 @@ def environment(device: str, places: int) -> dict[str, str]:
 
 
 def cores() -> int:
-    """Those that this process may use, where the system says so."""
+    """Count the cores that this process may use, where the system says so."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

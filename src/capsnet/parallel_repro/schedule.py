@@ -20,7 +20,7 @@ States = Mapping[str, State]
 
 
 def startable(needs: Needs, states: States, places: int, held: Set[str] = frozenset()) -> list[str]:
-    """The waiting stages to start now: those whose needs are done, in order, no `held` ones.
+    """Return the waiting stages to start now: those whose needs are done, in order, no `held` ones.
 
     As many as leave at most `places` running.
     """
@@ -35,7 +35,7 @@ def startable(needs: Needs, states: States, places: int, held: Set[str] = frozen
 
 
 def cut_off(needs: Needs, states: States) -> list[str]:
-    """The waiting stages that cannot run, because something that they depend on failed."""
+    """Return the waiting stages that cannot run, because something that they depend on failed."""
     return [
         stage
         for stage, before in needs.items()

@@ -44,7 +44,7 @@ class Stage:
             self.line = last_line(log.read().decode(errors="replace"))
 
     def end(self, code: int) -> None:
-        """Settle what it came to, from its exit code and its log."""
+        """Set the final state, from its exit code and its log."""
         self.look()
         lines = self.log.read_text(errors="replace").splitlines()
         passing = [line for line in lines if any(reason in line for reason in PASSING)]
@@ -60,18 +60,18 @@ class Stage:
 
 
 def last_line(text: str) -> str:
-    """The last one that is not blank, as a terminal would show it."""
+    """Return the last line that is not blank, as a terminal would show it."""
     lines = (printable(line) for line in reversed(re.split(r"[\r\n]", text)))
     return next(filter(None, lines), "")
 
 
 def printable(line: str) -> str:
-    """The line without what would move a terminal's cursor."""
+    """Remove from a line what would move a terminal's cursor."""
     return "".join(filter(str.isprintable, ESCAPES.sub("", line))).strip()
 
 
 def collected(file: Path) -> tuple[list[Stage], dict[str, set[str]], Path]:
-    """The stages of `file` and those that they need, all needs of each, and the project's folder.
+    """Return the stages of `file` and of its needs, all needs of each, and the project's folder.
 
     Raises UserError when DVC finds something wrong with the file, or is not installed.
     """
@@ -108,5 +108,5 @@ def address(stage: "DvcStage") -> str:
 
 
 def log(name: str, root: Path) -> Path:
-    """Where the stage's output goes: runs/pipeline/mnist.log, runs/pipeline/demo/digits.log."""
+    """Return the log of a stage: runs/pipeline/mnist.log, runs/pipeline/demo/digits.log."""
     return root / "runs" / "pipeline" / f"{name.replace('dvc.yaml:', '')}.log"

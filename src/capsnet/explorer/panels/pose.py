@@ -7,11 +7,12 @@ from nicegui import ui
 from nicegui.element import Element
 
 from capsnet.evaluation.figure_data import OFFSETS
-from capsnet.explorer import inference, pictures
+from capsnet.explorer import inference
 from capsnet.explorer.checkpoint import LoadedRun
 from capsnet.explorer.inference import Pixels
 from capsnet.explorer.session import Recompute, Result, Session
 from capsnet.explorer.widgets import Image, box, panel, signed, slider
+from capsnet.report.figures.reconstruction_figures import overlay
 
 FIGURES = ("reconstruction", "input", "red", "green")
 FURTHEST = round(float(OFFSETS[-1]), 2)  # [P] figure 4: 0.25
@@ -93,7 +94,7 @@ class Pose:
 def captioned_pictures(result: Result, loaded: LoadedRun) -> list[tuple[str, Pixels]]:
     """Return captions and pictures: the reconstruction, the input, and each of two alone."""
     alone = result.reconstructions
-    both = pictures.combined(*alone) if len(alone) > 1 else alone[0]
+    both = overlay(*alone) if len(alone) > 1 else alone[0]
     shown = [
         (f"reconstruction of {loaded.names(result.classes)}", both),
         ("input", inference.pixels(result.activations.picture)),
