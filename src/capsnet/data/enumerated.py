@@ -7,10 +7,11 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from capsnet.config import Data
-from capsnet.data.dataset import DataSet, parts, with_unshifted_tests
+from capsnet.data.dataset import DataSet
 from capsnet.data.examples import Examples, OnDevice, single_label
 from capsnet.data.shifted import noise, shifted
 from capsnet.data.specification import LabelledImages, View
+from capsnet.data.splits import parts, with_unshifted_tests
 
 
 @dataclass(frozen=True)

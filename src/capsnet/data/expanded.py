@@ -18,11 +18,12 @@ from torch.nn.functional import pad
 from capsnet.config import Data
 from capsnet.data import storage
 from capsnet.data.counter_rng import integers
-from capsnet.data.dataset import DataSet, with_tables
+from capsnet.data.dataset import DataSet
 from capsnet.data.examples import Examples, OnDevice, single_label
 from capsnet.data.options import add_seed
 from capsnet.data.shifted import random_offsets, shifted
 from capsnet.data.specification import LabelledImages, View
+from capsnet.data.splits import with_tables
 
 MARGIN = 6  # pixels on each side
 MAX_SHIFT = 6  # pixels: an image never leaves the frame

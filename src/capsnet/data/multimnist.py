@@ -24,11 +24,12 @@ from torch.nn.functional import pad
 from capsnet.config import Data
 from capsnet.data import storage
 from capsnet.data.counter_rng import hash32, integers, permuted
-from capsnet.data.dataset import DataSet, with_tables
+from capsnet.data.dataset import DataSet
 from capsnet.data.examples import Examples, OnDevice
 from capsnet.data.options import add_seed, whole_number
 from capsnet.data.shifted import shifted
 from capsnet.data.specification import LabelledImages, View
+from capsnet.data.splits import with_tables
 from capsnet.errors import UserError
 
 MARGIN = 4  # pixels around the 28×28 digit: 36×36

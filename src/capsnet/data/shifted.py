@@ -9,9 +9,10 @@ from torch.nn.functional import pad
 
 from capsnet.config import Data
 from capsnet.data.counter_rng import integers
-from capsnet.data.dataset import DataSet, parts, with_unshifted_tests
+from capsnet.data.dataset import DataSet
 from capsnet.data.examples import Examples, OnDevice, single_label
 from capsnet.data.specification import LabelledImages, View
+from capsnet.data.splits import parts, with_unshifted_tests
 
 
 def shifted(

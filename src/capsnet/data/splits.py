@@ -1,0 +1,45 @@
+"""Data sets made of the splits of labelled images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from capsnet.data import storage
+from capsnet.data.dataset import DataSet, TestSet
+from capsnet.data.examples import Split, UnshiftedImages
+from capsnet.data.specification import LabelledImages
+
+
+class Tensors(NamedTuple):
+    """Images uint8 [n, channels, height, width] and labels int64 [n]."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+def parts(images: LabelledImages, held: int) -> tuple[Tensors, Tensors, Tensors]:
+    """Split into training, validation and test images; the first `held` training ones validate."""
+    train = torch.from_numpy(images.train_images), torch.from_numpy(images.train_labels)
+    test = torch.from_numpy(images.test_images), torch.from_numpy(images.test_labels)
+    return (
+        Tensors(*(one[held:] for one in train)),
+        Tensors(*(one[:held] for one in train)),
+        Tensors(*test),
+    )
+
+
+def with_unshifted_tests(images: LabelledImages, held: int, train: Split) -> DataSet:
+    """Give a data set that is validated and tested on the images as they are."""
+    _, validation, test = parts(images, held)
+    tests = {"test": TestSet(UnshiftedImages(*test), images.source, len(test.labels))}
+    held_out = UnshiftedImages(*validation) if held else None
+    return DataSet(train, held_out, tests, images.digest, images.info)
+
+
+def with_tables(folder: Path, images: LabelledImages, splits: Mapping[str, Split]) -> DataSet:
+    """Give a data set whose splits are made by the tables in `folder`."""
+    tests = {"test": TestSet(splits["test"], images.source, len(images.test_labels))}
+    digest = storage.digest(folder)
+    return DataSet(splits["train"], splits.get("validation"), tests, digest, images.info)
