@@ -4,7 +4,6 @@ import base64
 import io
 import re
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +20,17 @@ from capsnet.explorer import drawing
 from capsnet.prepare import prepare
 from capsnet.train import train
 from helpers.browser import chromium, visit
-from helpers.explored import HEIGHT, NAMES, WIDTH, open_signs, prepare_signs, untrained
-from helpers.running import command, tiny
+from helpers.explored import (
+    HEIGHT,
+    NAMES,
+    WIDTH,
+    free_port,
+    open_signs,
+    prepare_signs,
+    serving,
+    untrained,
+)
+from helpers.running import tiny
 
 pytestmark = pytest.mark.slow
 
@@ -40,11 +48,6 @@ def place(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def port() -> int:
     return free_port()
@@ -55,28 +58,6 @@ def server(chromium: Browser, place: Path, port: int) -> Iterator[subprocess.Pop
     """Started as a user starts it, without a checkpoint; it has said that it serves."""
     with serving(place, port) as process:
         yield process
-
-
-@contextmanager
-def serving(folder: Path, port: int, *checkpoint: str) -> Iterator[subprocess.Popen[str]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("PYTEST_CURRENT_TEST")  # NiceGUI would take itself for the one tested
-        process = command("explorer", *checkpoint, "--port", str(port), cwd=folder)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line == f"Capsule explorer: http://127.0.0.1:{port} (Ctrl-C ends it)\n"
-        while not answers(port):
-            assert process.poll() is None
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.explored import free_port, serving
 from helpers.offline_wandb import read_runs
 from helpers.running import command, output
 
@@ -202,6 +204,15 @@ def test_a_baseline_learns_the_same_data(signs: Path) -> None:
     done(signs, "train", *values, name, "hydra.run.dir=runs/baseline", "logger=csv")
     record = json.loads((signs / "runs/baseline/record.json").read_text())
     assert record["tests"]["test"]["total"] == 2 * CLASSES
+
+
+def test_the_explorer_opens_it(signs: Path, run: Path) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    with serving(signs, port, str(run), **environment(signs)), urlopen(address, timeout=60) as page:
+        shown = page.read().decode()
+    assert "sign 42" in shown
+    assert "Road signs" in shown
 
 
 def test_unknown_names_are_refused_with_those_there_are(signs: Path) -> None:
