@@ -252,7 +252,7 @@ def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("share", "message"),
-    [("297", r"data\.holdout = 297\.0 .* below 1"), ("0.9999", "leaves no image of uci-digits")],
+    [("297", r"data\.holdout = 297 .* below 1"), ("0.9999", "leaves no image of uci-digits")],
 )
 def test_more_held_out_than_there_is_gets_a_sentence(
     share: str, message: str, data_root: Path, tmp_path: Path
@@ -360,9 +360,9 @@ def test_jobs_that_cannot_run_end_no_other_and_are_all_named(
     assert printed.endswith(
         "error: 2 jobs failed; the others are finished:\n"
         "  model.routing_iterations=0: "
-        "model.routing_iterations = 0 is not possible: it must be 1 or more\n"
+        "model.routing_iterations = 0 is not possible: it must be at least 1\n"
         "  model.routing_iterations=-1: "
-        "model.routing_iterations = -1 is not possible: it must be 1 or more\n"
+        "model.routing_iterations = -1 is not possible: it must be at least 1\n"
     )
     assert "mnist_capsnet_r3_recon model.routing_iterations=1 " in printed  # which job it is
     assert "Traceback" not in printed
