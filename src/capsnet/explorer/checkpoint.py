@@ -31,7 +31,7 @@ class Subject(NamedTuple):
     that pairs are laid of; `record` is None where there is none of these weights.
     """
 
-    run: config.Run
+    run: config.RunConfig
     network: CapsNet
     side: int  # pixels of its frame
     tests: dict[str, TestSet]
@@ -72,7 +72,7 @@ def opened(checkpoint: Path) -> Subject:
     )
 
 
-def record(run: config.Run, folder: Path) -> Record | None:
+def record(run: config.RunConfig, folder: Path) -> Record | None:
     """The record of the very run, where its folder or the run says it lies."""
     places = [folder / "record.json", *([Path(run.record)] if run.record else [])]
     digest = fingerprint.config_digest(run)
