@@ -167,7 +167,7 @@ NETWORKS = {  # routing iterations and decoder: [P] Table 1
 }
 
 
-def choices(run: config.Run) -> tuple[int, bool] | None:
+def choices(run: config.RunConfig) -> tuple[int, bool] | None:
     model = run.model
     return (model.routing_iterations, model.decoder) if isinstance(model, config.CapsNet) else None
 

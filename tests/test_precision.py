@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from capsnet.benchmark.experiments import Experiment, noise
 from capsnet.compose import composed, names
-from capsnet.config import Run
+from capsnet.config import RunConfig
 from capsnet.data import mnist
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
@@ -31,11 +31,11 @@ def bf16() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16)
 
 
-def small(experiment: str, *overrides: str) -> Run:
+def small(experiment: str, *overrides: str) -> RunConfig:
     return composed(f"experiment={experiment}", "model.width=0.03", *overrides)
 
 
-def module(run: Run) -> tuple[Any, Any]:
+def module(run: RunConfig) -> tuple[Any, Any]:
     """The run's module and examples of a step, of noise."""
     examples = noise(run).examples(torch.arange(8), 3)
     channels, height, width = examples.images.shape[1:]

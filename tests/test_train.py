@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock
 from omegaconf import OmegaConf
 
-from capsnet.config import CONF, Run
+from capsnet.config import CONF, RunConfig
 from capsnet.data import mnist, storage
 from capsnet.data.loading import load_dataset
 from capsnet.data.storage import read_images
@@ -60,7 +60,7 @@ def losses(folder: Path) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def finished(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
+def finished(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunConfig, Path]:
     run, folder = tiny(data_root, *SHORT), tmp_path_factory.mktemp("finished")
     train(run, folder)
     return run, folder
@@ -68,7 +68,7 @@ def finished(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 @pytest.mark.slow
 def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
-    finished: tuple[Run, Path], data_root: Path
+    finished: tuple[RunConfig, Path], data_root: Path
 ) -> None:
     run, folder = finished
     record = read_record(folder / "record.json")
@@ -96,14 +96,14 @@ def test_the_record_counts_what_the_last_checkpoint_gets_wrong(
 
 
 @pytest.mark.slow
-def test_the_loss_falls(finished: tuple[Run, Path]) -> None:
+def test_the_loss_falls(finished: tuple[RunConfig, Path]) -> None:
     curve = losses(finished[1])
     assert len(curve) == 6
     assert curve[-1] < 0.8 * curve[0]
 
 
 @pytest.mark.slow
-def test_the_same_command_again_changes_nothing(finished: tuple[Run, Path]) -> None:
+def test_the_same_command_again_changes_nothing(finished: tuple[RunConfig, Path]) -> None:
     run, folder = finished
     before, record = weights(folder), read_record(folder / "record.json")
     elsewhere = replace(record, device="abacus", commit="c" * 40, versions={"torch": "0.1"})
@@ -121,7 +121,7 @@ def test_the_same_command_again_changes_nothing(finished: tuple[Run, Path]) -> N
 
 @pytest.mark.slow
 def test_a_run_is_a_function_of_its_seed(
-    finished: tuple[Run, Path], data_root: Path, tmp_path: Path
+    finished: tuple[RunConfig, Path], data_root: Path, tmp_path: Path
 ) -> None:
     run, folder = finished
     train(run, tmp_path / "again")
@@ -133,7 +133,7 @@ def test_a_run_is_a_function_of_its_seed(
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["config", "data", "code", "seed"])
 def test_another_runs_checkpoint_is_never_resumed(
-    part: str, finished: tuple[Run, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    part: str, finished: tuple[RunConfig, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, folder = finished
     train(run, tmp_path)
@@ -165,7 +165,7 @@ def test_what_is_no_runs_is_not_cleared_away(data_root: Path, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_of_another_run_nothing_is_left_to_be_taken_for_this_one_s(
-    finished: tuple[Run, Path], tmp_path: Path
+    finished: tuple[RunConfig, Path], tmp_path: Path
 ) -> None:
     """Nor is anything lost: its record is copied from where it is, and a killed move goes on."""
     _, folder = finished
@@ -271,7 +271,7 @@ def test_the_other_networks_learn_too(experiment: str, data_root: Path, tmp_path
 
 @pytest.mark.slow
 def test_the_text_recipe_learns_and_is_another_model(
-    finished: tuple[Run, Path], data_root: Path, tmp_path: Path
+    finished: tuple[RunConfig, Path], data_root: Path, tmp_path: Path
 ) -> None:
     train(tiny(data_root, *SHORT, "recipe=text"), tmp_path)
     assert losses(tmp_path)[-1] < losses(tmp_path)[0]
@@ -360,9 +360,9 @@ def test_jobs_that_cannot_run_end_no_other_and_are_all_named(
     assert printed.endswith(
         "error: 2 jobs failed; the others are finished:\n"
         "  model.routing_iterations=0: "
-        "model.routing_iterations = 0 is not possible: it must be 1 or more\n"
+        "model.routing_iterations = 0 is not possible: it must be at least 1\n"
         "  model.routing_iterations=-1: "
-        "model.routing_iterations = -1 is not possible: it must be 1 or more\n"
+        "model.routing_iterations = -1 is not possible: it must be at least 1\n"
     )
     assert "mnist_capsnet_r3_recon model.routing_iterations=1 " in printed  # which job it is
     assert "Traceback" not in printed

@@ -52,7 +52,7 @@ def resolved(profile: str, experiment: str) -> dict[str, Any]:
     return {**asdict(run), "hydra": {"run": {"dir": f"runs/{place}"}, "job": {"chdir": False}}}
 
 
-def composed(*overrides: str) -> config.Run:
+def composed(*overrides: str) -> config.RunConfig:
     """Compose the run that training makes of these overrides. Raises UserError for bad ones."""
     with initialize_config_dir(str(config.CONF), version_base="1.3"):
         try:

@@ -165,7 +165,7 @@ class Logger:
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
-class Run:
+class RunConfig:
     """One training run."""
 
     name: str  # the experiment
@@ -208,24 +208,24 @@ def defaults(kind: Any) -> dict[str, Any]:
     return values | {one.name: defaults(one.type) for one in fields(kind) if is_dataclass(one.type)}
 
 
-ConfigStore.instance().store(name="schema", node=defaults(Run))
+ConfigStore.instance().store(name="schema", node=defaults(RunConfig))
 for _name, _model in MODELS.items():
     ConfigStore.instance().store(group="model", name=_name, node=defaults(_model))
 
 
-def validated(cfg: DictConfig) -> Run:
+def validated(cfg: DictConfig) -> RunConfig:
     """Check the run that `cfg` describes. Raises UserError with the key at fault."""
     try:
         name = OmegaConf.select(cfg, "model.name")
         if name not in MODELS:
             raise UserError(impossible("model.name", name, f"one of {', '.join(MODELS)}"))
-        schema = OmegaConf.create(defaults(Run) | {"model": defaults(MODELS[name])})
+        schema = OmegaConf.create(defaults(RunConfig) | {"model": defaults(MODELS[name])})
         OmegaConf.set_struct(schema, True)  # Hydra lets +foo=1 pass; the merge does not
         merged = OmegaConf.merge(schema, cfg)
         values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
-        return TypeAdapter(Run).validate_python(values)
+        return TypeAdapter(RunConfig).validate_python(values)
     except OmegaConfBaseException as error:
         raise UserError(in_one_line(error)) from error
     except ValidationError as error:
-        parts = {one.name: one.type for one in fields(Run)}
-        raise UserError(first_fault(error, {"": Run} | parts | MODELS)) from error
+        parts = {one.name: one.type for one in fields(RunConfig)}
+        raise UserError(first_fault(error, {"": RunConfig} | parts | MODELS)) from error

@@ -90,7 +90,7 @@ def evaluate(
     return count_outcomes(data, predictions)
 
 
-def anywhere(run: config.Run) -> config.Run:
+def anywhere(run: config.RunConfig) -> config.RunConfig:
     """`run` as any device computes it, to rounding."""
     return replace(run, trainer=replace(run.trainer, kernels="fast", compile=False))
 
@@ -126,7 +126,7 @@ def _device(name: str | None) -> "torch.device":
     return torch.device(name)
 
 
-def with_data(run: config.Run, overrides: list[str]) -> config.Run:
+def with_data(run: config.RunConfig, overrides: list[str]) -> config.RunConfig:
     """`run` on other data, of the same digits unless `data.source` says otherwise.
 
     Raises UserError for whatever is no value of `data`.

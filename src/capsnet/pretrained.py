@@ -32,7 +32,7 @@ def load(folder: str | Path) -> nn.Module:
     return network.eval()
 
 
-def images_of(run: config.Run, weights: dict[str, Tensor]) -> DatasetInfo:
+def images_of(run: config.RunConfig, weights: dict[str, Tensor]) -> DatasetInfo:
     """Find for which square images and how many classes a run's network was built.
 
     A run does not store the side, but only one makes layers of these shapes. Where several do, they
@@ -65,7 +65,7 @@ def _place(name: str) -> int:
     return int(number) if number.isdigit() else -1
 
 
-def _shapes(run: config.Run, info: DatasetInfo) -> dict[str, torch.Size] | None:
+def _shapes(run: config.RunConfig, info: DatasetInfo) -> dict[str, torch.Size] | None:
     """Give the shapes of the weights for such images; None where these are too small."""
     try:
         with torch.device("meta"):  # without memory or values

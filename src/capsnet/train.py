@@ -45,7 +45,7 @@ def main() -> None:
         job()
 
 
-def fit_for_a_sweep(run: config.Run) -> None:
+def fit_for_a_sweep(run: config.RunConfig) -> None:
     """Raise UserError for what several jobs cannot share, or would start the sweep anew."""
     if run.trainer.processes > 1:
         raise UserError(
@@ -67,7 +67,7 @@ def result_overrides(overrides: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(one for key, one in last.items() if key != "data.root"))
 
 
-def train(run: config.Run, folder: Path, overrides: tuple[str, ...] = ()) -> "Record | None":
+def train(run: config.RunConfig, folder: Path, overrides: tuple[str, ...] = ()) -> "Record | None":
     """Train in `folder`, resuming what was begun there, evaluate, and write the record.
 
     `overrides` are the values that were set by hand, for the record. None on every process of a

@@ -17,7 +17,9 @@ TINY = (
 )
 
 
-def tiny(root: Path, *overrides: str, experiment: str = "mnist_capsnet_r3_recon") -> config.Run:
+def tiny(
+    root: Path, *overrides: str, experiment: str = "mnist_capsnet_r3_recon"
+) -> config.RunConfig:
     return composed(f"experiment={experiment}", *TINY, f"data.root={root}", *overrides)
 
 

@@ -74,12 +74,12 @@ class Experiment:
         return watch
 
 
-def paper_run(experiment: str, *overrides: str) -> config.Run:
+def paper_run(experiment: str, *overrides: str) -> config.RunConfig:
     """Compose the paper's run with `overrides`. Raises UserError for bad ones."""
     return composed(f"experiment={experiment}", "profile=paper", *overrides)
 
 
-def noise(run: config.Run) -> Split:
+def noise(run: config.RunConfig) -> Split:
     """Make random images in the shape of the run's source, and show them as its view does."""
     random, view = np.random.default_rng(0), load_view(run.data.name)
     source: DataSpec = registry.load("capsnet.sources", run.data.source)

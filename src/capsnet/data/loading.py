@@ -15,7 +15,7 @@ def load_view(name: str) -> View:
     return registry.load("capsnet.views", name)
 
 
-def load_dataset(run: config.Run) -> DataSet:
+def load_dataset(run: config.RunConfig) -> DataSet:
     """Read and check a run's data.
 
     The first `data.holdout` of the training images validate, as in the released code [C]. Raises

@@ -33,7 +33,7 @@ class LoadedRun(NamedTuple):
     weights.
     """
 
-    run: config.Run
+    run: config.RunConfig
     network: CapsNet
     info: DatasetInfo
     tests: dict[str, TestSet]
@@ -88,7 +88,7 @@ def load_run(checkpoint: Path) -> LoadedRun:
     )
 
 
-def find_record(run: config.Run, folder: Path) -> Record | None:
+def find_record(run: config.RunConfig, folder: Path) -> Record | None:
     """Find the record of this very run, in its folder or where the run writes it."""
     places = [folder / "record.json", *([Path(run.record)] if run.record else [])]
     digest = fingerprint.config_digest(run)

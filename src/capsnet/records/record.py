@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsnet import config
-from capsnet.config import Run
+from capsnet.config import RunConfig
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records import older
@@ -119,7 +119,7 @@ class Record:
     @classmethod
     def of(
         cls,
-        run: Run,
+        run: RunConfig,
         dataset: DatasetInfo,
         provenance: Provenance,
         training: TrainingSummary,

@@ -29,7 +29,7 @@ def run_folder(checkpoint: Path) -> Path:
     return folder
 
 
-def trained_run(checkpoint: Path) -> config.Run:
+def trained_run(checkpoint: Path) -> config.RunConfig:
     """Read the configuration that the weights of `checkpoint` were trained with.
 
     Raises UserError as `run_folder` does, and when the configuration is not that of a run.

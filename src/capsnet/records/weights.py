@@ -10,20 +10,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from capsnet.config import Run
+from capsnet.config import RunConfig
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.run_folder import CONFIG, WEIGHTS, run_folder, trained_run
 
 
-def save_weights(network: nn.Module, run: Run, folder: Path) -> None:
+def save_weights(network: nn.Module, run: RunConfig, folder: Path) -> None:
     """Write the trained weights and, beside them, the run that they came from."""
     write_atomically(folder / CONFIG, OmegaConf.to_yaml(asdict(run)).encode())
     tensors = {name: part.cpu().contiguous() for name, part in network.state_dict().items()}
     write_atomically(folder / WEIGHTS, save(tensors))
 
 
-def read_weights(checkpoint: Path) -> tuple[Run, dict[str, torch.Tensor]]:
+def read_weights(checkpoint: Path) -> tuple[RunConfig, dict[str, torch.Tensor]]:
     """Read the run and the weights in a run's folder, or of its weights file.
 
     No code is unpickled. Weights of earlier versions, whose class capsules had another name, are

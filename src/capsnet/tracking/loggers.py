@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
-from capsnet.config import Run
+from capsnet.config import RunConfig
 from capsnet.records.files import write_atomically
 from capsnet.tracking.credentials import logged_in
 
@@ -34,7 +34,7 @@ def is_first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0 and node == "0"
 
 
-def build_loggers(run: Run, folder: Path, about: dict[str, Any]) -> list[Logger]:
+def build_loggers(run: RunConfig, folder: Path, about: dict[str, Any]) -> list[Logger]:
     """Build the loggers of a run in `folder`; `about` is what W&B shows as its config."""
     if not is_first_process():
         return []
@@ -50,7 +50,7 @@ def build_loggers(run: Run, folder: Path, about: dict[str, Any]) -> list[Logger]
 
 
 def start_wandb(
-    run: Run, folder: Path, job: str, about: dict[str, Any], page_id: str | None = None
+    run: RunConfig, folder: Path, job: str, about: dict[str, Any], page_id: str | None = None
 ) -> "wandb.Run":
     """Start a W&B run in `folder` about `run`, whose `job` is 'train' or 'evaluate'.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import WandbLogger
 
-from capsnet.config import Run
+from capsnet.config import RunConfig
 from capsnet.records.record import Record
 from capsnet.tracking import wandb_summary
 from capsnet.tracking.loggers import build_loggers
@@ -23,7 +23,7 @@ class Tracker:
     but the first there are no loggers.
     """
 
-    def __init__(self, run: Run, folder: Path, config: dict[str, Any]) -> None:
+    def __init__(self, run: RunConfig, folder: Path, config: dict[str, Any]) -> None:
         self.folder = folder
         self.loggers = build_loggers(run, folder, config)
 

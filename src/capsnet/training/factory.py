@@ -20,7 +20,7 @@ from capsnet.kernels.requirements import check_compiler, check_fused
 from capsnet.training.module import AnyModule, BaselineModule, CapsNetModule, Optimisation
 
 
-def build_network(run: config.Run, info: DatasetInfo) -> networks.CapsNet | networks.Baseline:
+def build_network(run: config.RunConfig, info: DatasetInfo) -> networks.CapsNet | networks.Baseline:
     """Build the run's network for the images of `info`, its weights drawn from the run's seed.
 
     Raises UserError when the images are too small for it, or when the run asks for kernels that
@@ -37,7 +37,9 @@ def build_network(run: config.Run, info: DatasetInfo) -> networks.CapsNet | netw
     return built
 
 
-def _build_network(run: config.Run, info: DatasetInfo) -> networks.CapsNet | networks.Baseline:
+def _build_network(
+    run: config.RunConfig, info: DatasetInfo
+) -> networks.CapsNet | networks.Baseline:
     conv = nn.Conv2d if run.trainer.kernels == "reference" else FastConv2d
     match run.model:
         case config.CapsNet():
@@ -130,7 +132,7 @@ def scaled(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def build_module(run: config.Run, info: DatasetInfo) -> AnyModule:
+def build_module(run: config.RunConfig, info: DatasetInfo) -> AnyModule:
     """Build the network together with its loss and optimiser.
 
     Raises UserError when kernels or compilation need what the machine lacks.
@@ -143,7 +145,9 @@ def build_module(run: config.Run, info: DatasetInfo) -> AnyModule:
     return module
 
 
-def _build_module(run: config.Run, network: networks.CapsNet | networks.Baseline) -> AnyModule:
+def _build_module(
+    run: config.RunConfig, network: networks.CapsNet | networks.Baseline
+) -> AnyModule:
     optimisation = adam_settings(run.schedule)
     if isinstance(network, networks.CapsNet):
         return CapsNetModule(network, run.recipe.balance, optimisation, run.seed)
@@ -158,7 +162,7 @@ def adam_settings(schedule: config.Schedule) -> Optimisation:
     return Optimisation(schedule.learning_rate, rate, every, schedule.floor)
 
 
-def check_training(run: config.Run, data: DataSet) -> None:
+def check_training(run: config.RunConfig, data: DataSet) -> None:
     """Raise UserError for what this machine or these data cannot do, before anything is touched."""
     if run.precision == "tf32" and not on_cuda(run.trainer):
         raise UserError("precision = tf32 needs a CUDA GPU, and this run is to train on none")
@@ -170,13 +174,13 @@ def check_training(run: config.Run, data: DataSet) -> None:
         )
 
 
-def build_datamodule(run: config.Run, data: DataSet) -> ImageDataModule:
+def build_datamodule(run: config.RunConfig, data: DataSet) -> ImageDataModule:
     """Make what the trainer trains and validates on."""
     return ImageDataModule(
         data.train, data.validation, run.schedule.batch, run.schedule.steps, run.seed
     )
 
 
-def autocast(run: config.Run, device: torch.device) -> torch.autocast:
+def autocast(run: config.RunConfig, device: torch.device) -> torch.autocast:
     """Return the arithmetic of evaluation: autocast to bf16 if it was trained so, else fp32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16-mixed")

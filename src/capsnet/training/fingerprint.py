@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from capsnet import registry
-from capsnet.config import Run
+from capsnet.config import RunConfig
 
 PACKAGE = Path(__file__).parents[1]
 TRAINING = (  # the code that decides a run's weights: files, and packages with all in them
@@ -53,7 +53,7 @@ def _plain(node: Any) -> Any:
     return [_plain(one) for one in node] if isinstance(node, list) else node
 
 
-def config_digest(run: Run, steps: bool = True) -> str:
+def config_digest(run: RunConfig, steps: bool = True) -> str:
     """Digest the values that decide a run's numbers, without the seed; the steps count if asked.
 
     They stay where the learning rate at a step depends on them: `schedule.decay_to`.
@@ -71,12 +71,12 @@ def config_digest(run: Run, steps: bool = True) -> str:
     return _digest(json.dumps(decides, sort_keys=True))
 
 
-def composition(run: Run) -> str:
+def composition(run: RunConfig) -> str:
     """Digest values and code: what a composed configuration was made from."""
     return _digest(config_digest(run) + training_code(run) + code_digest(EVALUATION))
 
 
-def training_code(run: Run) -> str:
+def training_code(run: RunConfig) -> str:
     """Digest the code that decides a run's weights, with what other packages add to it."""
     chosen: list[tuple[registry.Group, str]] = [
         ("capsnet.sources", run.data.source),
@@ -102,7 +102,7 @@ def _installed_code(group: registry.Group, name: str) -> str:
     )
 
 
-def run_identity(run: Run, data_digest: str) -> dict[str, str]:
+def run_identity(run: RunConfig, data_digest: str) -> dict[str, str]:
     """Digest what makes two runs come out the same, step by step.
 
     How they are judged is no part of it: other figures need no other training.
@@ -115,7 +115,7 @@ def run_identity(run: Run, data_digest: str) -> dict[str, str]:
     }
 
 
-def folder_identity(run: Run, data_digest: str) -> dict[str, str]:
+def folder_identity(run: RunConfig, data_digest: str) -> dict[str, str]:
     """Give the run's identity with its steps and a digest of all other values, for its folder.
 
     Without `schedule.decay_to`, step k does not depend on how many come after it: a run that

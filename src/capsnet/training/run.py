@@ -28,7 +28,9 @@ from capsnet.training.summary import errors_along_training, summarise
 from capsnet.training.trainer import build_trainer
 
 
-def train_and_record(run: config.Run, folder: Path, overrides: tuple[str, ...]) -> Record | None:
+def train_and_record(
+    run: config.RunConfig, folder: Path, overrides: tuple[str, ...]
+) -> Record | None:
     """Train, evaluate and record, alone in `folder`, as `capsnet.train.train` describes."""
     interruption = Interruption()
     with interruption.handled(), fp32_arithmetic(run.precision):
@@ -43,7 +45,7 @@ def train_and_record(run: config.Run, folder: Path, overrides: tuple[str, ...]) 
 
 
 def fit_and_record(
-    run: config.Run,
+    run: config.RunConfig,
     folder: Path,
     data: DataSet,
     module: AnyModule,
@@ -77,7 +79,7 @@ def fit_and_record(
 
 
 def begin(
-    run: config.Run,
+    run: config.RunConfig,
     overrides: tuple[str, ...],
     folder: Path,
     module: AnyModule,

@@ -18,7 +18,7 @@ from capsnet.training.factory import choose_kernels
 SETTINGS = ("convolutions", "compile", "benchmark", "devices", "num_nodes")
 
 
-def summarise(run: config.Run, data: DataSet, trainer: pl.Trainer) -> TrainingSummary:
+def summarise(run: config.RunConfig, data: DataSet, trainer: pl.Trainer) -> TrainingSummary:
     """Summarise a finished training; its seconds count those of resumed runs as well."""
     callbacks = _callbacks(trainer)
     return TrainingSummary(
@@ -32,7 +32,7 @@ def summarise(run: config.Run, data: DataSet, trainer: pl.Trainer) -> TrainingSu
     )
 
 
-def settings(run: config.Run) -> dict[str, Any]:
+def settings(run: config.RunConfig) -> dict[str, Any]:
     """Give the runtime settings that a record keeps: they change speed, and results by rounding."""
     chosen = {name: getattr(run.trainer, name) for name in SETTINGS}
     routing = getattr(run.model, "routing", "dynamic")

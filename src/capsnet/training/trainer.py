@@ -43,7 +43,7 @@ def silence_lightning() -> None:
 COPIES = 2  # of each test digit, at most, are asked while training goes on
 
 
-def _error_curve(run: config.Run, tests: Mapping[str, TestSet]) -> list[Callback]:
+def _error_curve(run: config.RunConfig, tests: Mapping[str, TestSet]) -> list[Callback]:
     """Make what counts test errors along the training, if the run asks for it."""
     below = run.schedule.evaluate_below
     if below is None or not tests:
@@ -56,7 +56,7 @@ def _error_curve(run: config.Run, tests: Mapping[str, TestSet]) -> list[Callback
 
 
 def build_callbacks(
-    run: config.Run,
+    run: config.RunConfig,
     folder: Path,
     log_every: int,
     interruption: Interruption,
@@ -84,7 +84,7 @@ def build_callbacks(
 
 
 def build_trainer(
-    run: config.Run,
+    run: config.RunConfig,
     folder: Path,
     loggers: list[Logger],
     interruption: Interruption | None = None,
