@@ -33,10 +33,10 @@ FIGURE_WORDS = {
     "alone: right answers, classes that are not in the picture, and wrong answers.",
 }
 SHEET_WORDS = {
-    "shifted": "48 training digits, each shifted at random by up to 2 pixels.",
-    "enumerated": "48 training examples of the set that holds every shift of every digit.",
-    "expanded": "48 test digits, each placed at random in a frame of 40 × 40 pixels.",
-    "multimnist": "48 test pairs, each beside its two digits alone.",
+    "shifted": "48 training images, each shifted at random by up to 2 pixels.",
+    "enumerated": "48 training examples of the set that holds every shift of every image.",
+    "expanded": "48 training images, each placed at random in a larger frame.",
+    "multimnist": "48 training pairs, each beside its two images alone.",
     "affnist": "Six digits, a row each, under eight random affine transforms.",
     "affnist-official": "48 examples of the official affNIST file.",
 }
