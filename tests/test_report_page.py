@@ -164,7 +164,7 @@ def test_every_picture_says_what_it_shows(shown: Element) -> None:
     assert plots["figure_a2-0"].startswith("Figure A.2: training loss, 1 and 3 iterations: ")
     assert "500 of 500 steps" in plots["figure_a1-1"]
     [sheet] = by_id(shown, "data").iter("img")
-    assert sheet.get("alt", "").startswith("shifted (mnist). 48 training digits")
+    assert sheet.get("alt", "").startswith("shifted (mnist). 48 training images")
 
 
 @pytest.mark.slow
