@@ -181,7 +181,7 @@ class RunConfig:
     composition: str | None = None  # digest of values and code, in composed configurations
 
     def __post_init__(self) -> None:
-        """Raises UserError when values of different parts do not go together."""
+        """Check values of different parts together. Raises UserError when they do not fit."""
         batch, processes = self.schedule.batch, self.trainer.processes
         if batch % processes:
             key = "devices" if self.trainer.num_nodes == 1 else "devices × num_nodes"

@@ -14,7 +14,7 @@ Pair = tuple[Path, Path]  # two records that are compared
 
 
 def groups(runs: Mapping[Path, Record], experiment: str) -> list[dict[Path, Record]]:
-    """The seeds of `experiment`, those of each recipe and schedule together, the longest last.
+    """Group the seeds of `experiment` by recipe and schedule, the longest schedule last.
 
     Recipes are different models and schedules different trainings: none is ever pooled, nor any two
     runs that differ in another value than the seed, in data, or in code that the plan does not hold
@@ -34,7 +34,7 @@ def looked(group: Mapping[Path, Record]) -> list[Path]:
 
 
 def missing(records: Iterable[Record]) -> list[int]:
-    """Seeds that are not there, though a later one is."""
+    """List the seeds that are missing, though a later one is there."""
     seeds = {one.seed for one in records}
     return [seed for seed in range(max(seeds)) if seed not in seeds]
 
@@ -61,7 +61,7 @@ def noise(runs: Mapping[Path, Record], like: Record, test: str) -> Noise | None:
 
 
 def _counted(group: Mapping[Path, Record]) -> list[Path]:
-    """Those at the plan's look, before it all planned seeds; none where a seed is there twice."""
+    """Select the plan's look, before it all planned seeds; none where a seed is there twice."""
     found = {path: one for path, one in group.items() if one.seed in SEEDS}
     once = len({one.seed for one in found.values()}) == len(found)
     return (looked(found) or [*found]) if once else []
@@ -86,7 +86,7 @@ def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
 
 
 def exclude_demo(runs: Mapping[Path, Record]) -> dict[Path, Record]:
-    """Those on the paper's digits at its width: not the demo's."""
+    """Keep the runs on the paper's data at its width: not the demo's."""
     return {path: record for path, record in runs.items() if not is_demo(record)}
 
 
@@ -103,14 +103,14 @@ def _kind(record: Record) -> tuple[object, ...]:
 
 
 def _noise(record: Record) -> tuple[object, ...]:
-    """All in which rows must agree for their seeds to be equally noisy; not model or recipe."""
+    """Return all in which rows must agree for their seeds to be equally noisy."""
     schedule = record.schedule, record.steps_planned, record.batch, record.training_examples
     values = record.model.width, record.source, record.precision, record.overrides
     return schedule, values, code(record), record.clean is False
 
 
 def pairing_key(record: Record) -> tuple[object, ...]:
-    """All in which two runs must agree, to be compared example by example: not model or recipe."""
+    """Return all in which two runs must agree to be compared: not model or recipe."""
     schedule = record.schedule, record.steps_planned, record.batch, record.training_examples
     same = record.model.width, record.identity["data"], record.overrides
     return record.seed, record.precision, schedule, *same
@@ -119,7 +119,7 @@ def pairing_key(record: Record) -> tuple[object, ...]:
 def matched_pairs(
     runs: Mapping[Path, Record], wanted: Callable[[Record, Record], bool]
 ) -> list[Pair]:
-    """The pairs that agree in their circumstances and are `wanted`, in the order of their seeds."""
+    """Pair the runs that agree in `pairing_key` and are `wanted`, in the order of their seeds."""
     found = [
         (one, other)
         for one, first in runs.items()
@@ -130,7 +130,7 @@ def matched_pairs(
 
 
 def exclusion_reason(records: Sequence[Record]) -> str | None:
-    """Why runs cannot speak for or against the paper, in a few words; None when they can."""
+    """Say in a few words why runs get no verdict; None when they may."""
     for reason, excludes in REASONS.items():
         if any(map(excludes, records)):
             return reason

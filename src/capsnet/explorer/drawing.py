@@ -40,7 +40,7 @@ def framed(
 
 
 def _boxed(strokes: Sequence[Sequence[Point]]) -> list[Float[np.ndarray, "points 2"]]:
-    """The strokes in the middle of the frame, as large as the box lets their lines be."""
+    """Put the strokes in the middle of the frame, as large as the box allows."""
     lines = [np.array(stroke, float) for stroke in strokes if stroke]
     points = np.concatenate(lines)
     low, high = points.min(0), points.max(0)

@@ -112,7 +112,7 @@ def gpus() -> int:
 
 
 def listed(devices: str) -> list[str]:
-    """One name a device.
+    """Name each device.
 
     Raises UserError when there is none, or one twice, or a number that no GPU of the machine has:
     its stages would train on the CPU.

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def table(folder: Path) -> None:
-    """The tables of the records in `folder`. Raises UserError when there are none."""
+    """Print and write the tables of `folder`. Raises UserError when it holds no records."""
     from capsnet.report.tables.document import document, extra_tables, tables
     from capsnet.report.tables.terminal import show
 
@@ -136,7 +136,7 @@ def data(root: Path, source: str, folder: Path) -> None:
 
 
 def figures(folder: Path) -> None:
-    """The paper's figures of the runs in `folder`, as PNG and SVG beside it."""
+    """Draw the paper's figures of the runs in `folder`, as PNG and SVG beside it."""
     with _pipeline_extra():
         from capsnet.report.figures.draw import draw
 
@@ -145,7 +145,7 @@ def figures(folder: Path) -> None:
 
 
 def page(folder: Path, swept: Path | None) -> None:
-    """The report page of the records in `folder`, beside it."""
+    """Write the report page of the records in `folder`, beside it."""
     with _pipeline_extra():
         from capsnet.report.web.write import write
 

@@ -44,25 +44,25 @@ class RunResult(NamedTuple):
 
     @property
     def colour(self) -> str:
-        """The same in every figure: by what kind of network it is."""
+        """Return the colour of its kind of network, the same in every figure."""
         if self.iterations is None:
             return BLACK
         return COLOURS.get((self.iterations, self.decoder), GREEN)
 
     @property
     def kind(self) -> str:
-        """'3 iterations, decoder', say."""
+        """Name the kind of network: '3 iterations, decoder', say."""
         if self.iterations is None:
             return "baseline"
         return counted(self.iterations, "iteration") + (", decoder" if self.decoder else "")
 
     def curve(self, metric: str) -> NDArray[np.float64]:
-        """[points, 2]: step and value; no points where it was not logged."""
+        """Return a curve [points, 2]: step and value; no points where it was not logged."""
         return self.arrays.get(f"curve.{metric}", np.empty((0, 2)))
 
 
 def read_runs(folder: Path, pattern: str = "*/*.json") -> list[RunResult]:
-    """All runs below `folder`, the lowest seeds first. Raises UserError where there is nothing."""
+    """Read all runs below `folder`, the lowest seeds first. Raises UserError if there are none."""
     runs = [
         RunResult(record, read_arrays(path))
         for path, record in read_records(folder, pattern).items()
@@ -133,7 +133,7 @@ def caveats(runs: Iterable[RunResult]) -> list[str]:
 
 
 def counted(number: int, noun: str) -> str:
-    """'1 iteration', '3 iterations'."""
+    """Write a count: '1 iteration', '3 iterations'."""
     return f"{number} {noun}{'s' * (number != 1)}"
 
 

@@ -64,14 +64,14 @@ def figure_5(stem: Path, run: RunResult) -> None:
 
 
 def found(targets: NDArray[np.integer]) -> tuple[list[int], list[int]]:
-    """The examples [n, 3, digits] that were answered rightly, and the others; in any order."""
+    """Split examples [n, 3, labels] into those answered rightly and the others."""
     same = np.sort(targets[:, TRUE]) == np.sort(targets[:, PREDICTED])
     rights = same.all(axis=1)
     return rights.nonzero()[0].tolist(), (~rights).nonzero()[0].tolist()
 
 
 def _absent(right: Sequence[int], wrong: Sequence[int]) -> str:
-    """A sentence for what the test set does not have."""
+    """Say what the test set does not have."""
     said = "" if right else " No answer on the test set is right."
     return said + ("" if wrong else " No answer on the test set is wrong.")
 
@@ -129,12 +129,12 @@ def _framed(picture: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray
 
 
 def visible(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[h, w] -> [h, w, 3], dark on light; a picture in colour, [h, w, 3], as it is."""
+    """Turn [h, w] into [h, w, 3], dark on light; leave a picture in colour, [h, w, 3]."""
     return picture if picture.ndim == 3 else coloured(255 - picture)
 
 
 def coloured(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[h, w] -> [h, w, 3]: a colour map would round some greys by one. Colours stay."""
+    """Turn [h, w] into [h, w, 3]: a colour map would round some greys by one. Colours stay."""
     return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=-1)
 
 
@@ -146,7 +146,7 @@ def _columns(
     groups: dict[str, list[Column]],
     rows: Sequence[str],
 ) -> None:
-    """Groups of columns side by side, a heading over each, the rows named at the left."""
+    """Draw groups of columns side by side, a heading over each, the rows named at the left."""
     groups = {heading: columns for heading, columns in groups.items() if columns}
     count = sum(map(len, groups.values()))
     tall = sum(_heights(groups))
@@ -156,7 +156,7 @@ def _columns(
 
 
 def _fill(figure: Figure, groups: dict[str, list[Column]], rows: Sequence[str]) -> None:
-    """One grid for all, so that all pictures are of one size; empty columns part the groups."""
+    """Fill one grid, so that all pictures are of one size; empty columns part the groups."""
     widths = [width for columns in groups.values() for width in [GAP, *[1.0] * len(columns)]][1:]
     heights = [HEAD, *_heights(groups)]
     grid = figure.add_gridspec(
@@ -225,6 +225,6 @@ def _block(axes: Axes, pictures: NDArray[np.uint8], name: str) -> None:
 
 
 def assembled(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[rows, columns, h, w] -> [rows h, columns w]; a last axis of colours stays."""
+    """Tile [rows, columns, h, w] as [rows h, columns w]; a last axis of colours stays."""
     rows, columns, height, width, *colours = pictures.shape
     return pictures.swapaxes(1, 2).reshape(rows * height, columns * width, *colours)

@@ -87,7 +87,7 @@ def files(stem: Path) -> tuple[Path, Path]:
 
 
 def _folded(caption: str, inches: float) -> str:
-    """Its lines broken where they would leave the figure: about 17 letters stand on an inch."""
+    """Break lines where they would leave the figure: an inch has about 17 letters."""
     lines = (textwrap.fill(line, int(16 * inches)) for line in caption.splitlines())
     return "\n".join(lines)
 
@@ -129,7 +129,7 @@ def _store(figure: Figure, path: Path, texts: Mapping[str, str]) -> None:
 
 
 def framed(axes: Axes) -> None:
-    """For a picture: no ticks, no grid, a hair line around it, as paper is white on white."""
+    """Frame a picture: no ticks, no grid, a hair line around it, as paper is white on white."""
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
     axes.spines[:].set(visible=True, linewidth=0.4, color="#BBBBBB")

@@ -200,7 +200,7 @@ def logged(run: RunResult) -> Curves:
 
 
 def smoothed(curve: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[points, 2]: a running mean, over fewer points at both ends, four points to its width."""
+    """Compute a running mean [points, 2], over fewer points at both ends, four to its width."""
     weights = np.ones(max(1, len(curve) // SMOOTH))
     steps, values = curve.T
     counts = np.convolve(np.ones(len(values)), weights, "same")

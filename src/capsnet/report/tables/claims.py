@@ -38,7 +38,7 @@ class ClaimRow(PairsRow):
 
     @cached_property
     def difference(self) -> Difference | None:
-        """The seeds' difference at the plan's look; None before it, or where pairs cannot speak."""
+        """Return the seeds' difference at the plan's look; None before it or without a verdict."""
         if not self.seen or exclusion_reason(self.records) is not None or self.noise is None:
             return None
         return between(*errors(self.runs, self.seen, self.test), self.noise)
@@ -57,14 +57,14 @@ def claims_table(runs: Runs, claims: Sequence[Claim]) -> Table[ClaimRow]:
 
 
 def by_recipe(claim: Claim, runs: Runs) -> list[list[Pair]]:
-    """The pairs of each recipe; one empty list if there are none."""
+    """Group the pairs by recipe; one empty list if there are none."""
     found = pairs(claim, runs)
     recipes = sorted({runs[better].variant for better, _ in found})
     return [[pair for pair in found if runs[pair[0]].variant == name] for name in recipes] or [[]]
 
 
 def pairs(claim: Claim, runs: Runs) -> list[Pair]:
-    """Runs of both models that differ in nothing but the model, in the order of their seeds.
+    """Pair runs that differ in nothing but the model, in the order of their seeds.
 
     Of several schedules, the longest that both were run with.
     """

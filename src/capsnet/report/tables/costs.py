@@ -64,7 +64,7 @@ def hours_to_test(cost: Cost) -> str:
 
 
 def hours(seconds: float) -> str:
-    """Two digits, or all before the point."""
+    """Write hours with two digits, or all before the point."""
     return f"{seconds / HOUR:.0f}" if seconds >= 10 * HOUR else f"{seconds / HOUR:.2g}"
 
 

@@ -43,7 +43,7 @@ def paper_tables(runs: Runs) -> list[Table[PaperRow]]:
 
 
 def document(runs: Runs, title: str) -> str:
-    """A page of Markdown: the tables, and every run by itself."""
+    """Write a page of Markdown: the tables, and every run by itself."""
     every = [*tables(runs), *extra_tables(runs), runs_table(runs.values())]
     return f"# {title}\n\n" + sections(every, "##")
 

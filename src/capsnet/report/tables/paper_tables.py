@@ -53,7 +53,7 @@ class ExperimentRow(Row):
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """95 %, in percent, for digits in general: of one run its own, else crossed with seeds.
+        """Return the 95 % interval for digits in general: of one run its own, else with seeds.
 
         None where several runs have not kept their answers, and at equal clean error, where the
         errors of single digits are not counted.
@@ -80,7 +80,7 @@ class PaperRow(ExperimentRow):
 
     @cached_property
     def against(self) -> Difference | None:
-        """Ours minus the paper's number; None where that says nothing for or against the paper."""
+        """Subtract the paper's number from ours; None where that says nothing about the paper."""
         seen = looked(self.group)
         if not seen or self.result.condition or exclusion_reason(self.records) is not None:
             return None

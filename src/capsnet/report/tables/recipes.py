@@ -37,7 +37,7 @@ def recipes_table(runs: Runs) -> Table[RecipesRow]:
 
 
 def pairs(runs: Runs) -> list[Pair]:
-    """Runs that differ in nothing but the recipe, `text` first, in the order of their seeds."""
+    """Pair runs that differ in nothing but the recipe, `text` first, by seed."""
 
     def wanted(text: Record, released: Record) -> bool:
         recipes = text.recipe, released.recipe

@@ -70,7 +70,7 @@ def machine(told: Mapping[str, Any]) -> str:
 
 
 def paths_table(told: Mapping[str, Any]) -> Table[Any]:
-    """Ratios are medians of those within a round, with their quartiles."""
+    """Tabulate implementations; ratios are medians of those within a round, with quartiles."""
     rows = [_path(name, told) for name in told["measured"]]
     return text_table("MNIST CapsNet with decoder, training step", PATH_COLUMNS, rows)
 
@@ -187,7 +187,7 @@ def milliseconds(seconds: float) -> str:
 
 
 def seconds(rounds: Rounds, part: str) -> float:
-    """The median of a part."""
+    """Return the median of a part."""
     return median(one[part] for one in rounds)
 
 
@@ -197,7 +197,7 @@ def steps_seconds(rounds: Rounds) -> list[float]:
 
 
 def step_seconds(rounds: Rounds) -> float:
-    """The median of the training step."""
+    """Return the median of the training step."""
     return median(steps_seconds(rounds))
 
 

@@ -30,12 +30,12 @@ class Sweep:
 
     @property
     def label(self) -> str:
-        """The swept key, in words where there are some."""
+        """Name the swept key, in words where there are some."""
         return LABELS.get(self.key, self.key)
 
     @property
     def values(self) -> list[str]:
-        """All values that were swept, sorted as numbers where they are."""
+        """List all values that were swept, sorted as numbers where they are."""
         found = {settings(run)[self.key] for run in self.runs}
         return sorted(found, key=lambda value: (_number(value) is None, _number(value) or 0, value))
 
@@ -80,7 +80,7 @@ def sweep_of(runs: Sequence[RunResult]) -> Sweep:
 
 
 def settings(run: RunResult) -> dict[str, str]:
-    """The values that were set by hand, and the routing iterations, by key."""
+    """Return the overrides and the routing iterations by key."""
     pairs = (one.partition("=") for one in run.record.overrides)
     routed = {} if run.iterations is None else {ITERATIONS: str(run.iterations)}
     return {key: value for key, _, value in pairs} | routed
@@ -113,7 +113,7 @@ def loss_kind(run: RunResult) -> str:
 
 
 def final_loss(run: RunResult) -> float | None:
-    """None where no curve was kept."""
+    """Average the end of the training loss; None where no curve was kept."""
     values = run.curve("train/loss")[:, 1]
     return float(values[-max(1, round(LAST * len(values))) :].mean()) if len(values) else None
 
@@ -124,7 +124,7 @@ def error(run: RunResult) -> float:
 
 
 def mean_loss(runs: Sequence[RunResult]) -> float | None:
-    """None where no curve was kept."""
+    """Average the end of the training loss; None where no curve was kept."""
     losses = [loss for loss in map(final_loss, runs) if loss is not None]
     return mean(losses) if losses else None
 

@@ -59,7 +59,7 @@ def figures(folder: Path) -> list[Picture]:
 
 
 def sheets(folder: Path) -> list[Picture]:
-    """The contact sheets in `folder`."""
+    """Show the contact sheets in `folder`."""
     return [_file(path, SHEET_WORDS, LOSSLESS) for path in sorted(folder.glob("*.png"))]
 
 
@@ -80,7 +80,7 @@ def _sentences(texts: Iterable[str | None]) -> str:
 
 
 def data_uri(image: Image.Image, how: Mapping[str, Any] = LOSSLESS) -> str:
-    """The picture itself in place of an address."""
+    """Encode the picture itself in place of an address."""
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", **how)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
@@ -138,7 +138,7 @@ def _failure(run: RunResult, one: int) -> Failure:
 
 
 def _drawn(alone: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[labels, h, w] -> [h, w, 3], dark on light; two in red and green, as in figure 5."""
+    """Draw [labels, h, w] as [h, w, 3], dark on light; two in red and green, as in figure 5."""
     return visible(alone[0]) if len(alone) == 1 else overlay(*alone)
 
 

@@ -29,5 +29,5 @@ def slug(words: str) -> str:
 
 
 def breakable(words: str) -> Markup:
-    """An experiment's name, which may break where a narrow screen needs it."""
+    """Let an experiment's name break where a narrow screen needs it."""
     return escape(words).replace("_", Markup("_<wbr>"))

@@ -87,7 +87,7 @@ def facts(found: Sequence[Result]) -> list[Fact]:
 
 
 def hours(seconds: float) -> str:
-    """'0.13 h', '270 h': two digits that count."""
+    """Write hours by two significant digits: '0.13 h', '270 h'."""
     return f"{float(f'{seconds / HOUR:.2g}'):,g} h"
 
 
@@ -97,7 +97,7 @@ def overrides(record: Record) -> str:
 
 
 def commit(record: Record) -> str:
-    """And whether src/ and conf/ were the commit's."""
+    """Name the commit, and whether src/ and conf/ were the commit's."""
     if record.commit is None:
         return "not known"
     states = {True: "clean", False: "changed", None: "not known whether clean"}

@@ -48,7 +48,7 @@ SECTIONS = {
 
 
 def write(folder: Path, path: Path, swept: Path | None = None) -> None:
-    """The page of the records in `folder`, and of the sweep in `swept`, as one file at `path`.
+    """Write the page of the records in `folder` and of the sweep in `swept` to `path`.
 
     Figures, contact sheets and benchmarks are those beside `folder`; the page says which it lacks.
     Raises UserError when there are no records, or no sweep where one is named.
@@ -100,7 +100,7 @@ def took(records: Sequence[Record]) -> str:
 
 
 def results(records: Mapping[Path, Record]) -> dict[str, Any]:
-    """The tables, the paper's each with a chart where anything was run."""
+    """Return the tables, the paper's each with a chart where anything was run."""
     return {
         "tables": [(page_table(one), compared(one)) for one in paper_tables(records)],
         "claims": page_table(claims_table(records, paper.CLAIMS)),
@@ -135,7 +135,7 @@ def training(runs: Sequence[RunResult]) -> dict[str, Any]:
 
 
 def sweep_section(sweep: Sweep) -> dict[str, Any]:
-    """Its charts and its numbers."""
+    """Return a sweep's charts and numbers."""
     return {
         "charts": embedded("sweep", figure_sweep(sweep)),
         "caveats": caveats(sweep.runs),
