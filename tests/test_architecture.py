@@ -217,3 +217,17 @@ def test_no_docstring_is_a_fragment_that_continues_a_name(path: Path) -> None:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
     }
     assert not first & FRAGMENTS
+
+
+NOUNS = {"The", "A", "An", "All", "Every", "Each", "One", "Two", "Both", "Its", "Those", "Raises"}
+CLAUSES = {"Where", "Whether", "Which", "Whose", "Why", "None", "Only", "So", "Also", "For", "From"}
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_docstrings_of_functions_are_imperative(path: Path) -> None:
+    first = {
+        (ast.get_docstring(node) or "-").split()[0].strip("`,.:;")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert not first & (NOUNS | CLAUSES)

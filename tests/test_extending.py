@@ -218,7 +218,7 @@ def test_the_explorer_opens_it(signs: Path, run: Path) -> None:
 def test_unknown_names_are_refused_with_those_there_are(signs: Path) -> None:
     for wrong, message in (
         ("model.routing=shrap", "model.routing = shrap is not possible: it must be one of dynamic"),
-        ("data.name=shfted", "data.name = shfted is not possible: it must be one of shifted"),
+        ("data.name=moved", "data.name = moved is not possible: it must be one of shifted"),
         ("trainer.kernels=fused", "trainer.kernels=fused computes dynamic routing alone"),
     ):
         code, printed = output("train", *TRAIN, wrong, cwd=signs, **environment(signs))
