@@ -78,6 +78,7 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
         ("precision=16-mixed", "must be '32-true', 'tf32' or 'bf16-mixed'\n"),
         ("trainer.num_nodes=3", "trainer.devices × num_nodes = 3 is not possible"),
         ("trainer.devices=3", "a divisor of the global batch, schedule.batch = 128"),
+        ("schedule=null", "the command line is not possible: Config group override must be a"),
         ("seed=-1", "seed = -1 is not possible: it must be at least 0 and below 4,294,967,296\n"),
     ],
 )
@@ -89,7 +90,7 @@ def test_a_wrong_override_ends_with_one_message(override: str, told: str, tmp_pa
     assert printed.count("\n") == 1
 
 
-def test_hydra_s_own_report_can_be_had(tmp_path: Path) -> None:
+def test_hydras_own_report_can_be_had(tmp_path: Path) -> None:
     arguments = ("train", EXPERIMENT, "sed=1")
     code, printed = output(*arguments, cwd=tmp_path, HYDRA_FULL_ERROR="1")
     assert code == 1
@@ -195,7 +196,7 @@ def test_multimnist_decays_ten_times_slower(row: paper.PaperResult) -> None:
     ("experiment", "accuracy"),
     [("affnist_capsnet", 0.9923), ("affnist_baseline", 0.9922), ("affnist_capsnet_r1", 0.9923)],
 )
-def test_affnist_s_networks_stop_at_the_paper_s_accuracy(experiment: str, accuracy: float) -> None:
+def test_affnists_networks_stop_at_the_papers_accuracy(experiment: str, accuracy: float) -> None:
     run = composed(f"experiment={experiment}", "profile=paper")
     assert (run.data.name, run.data.source) == ("affnist", "mnist")
     assert round(run.data.holdout * 60_000) == 10_000  # [C]
@@ -235,7 +236,7 @@ def test_multimnist_decays_a_tenth_as_far_but_where_a_schedule_names_its_end(nam
 
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", names("experiment"))
-def test_the_demo_s_baselines_with_dropout_have_a_rate_of_their_own(experiment: str) -> None:
+def test_the_demos_baselines_with_dropout_have_a_rate_of_their_own(experiment: str) -> None:
     """A larger one leaves them guessing: docs/demo.md."""
     demo = composed(f"experiment={experiment}", "profile=demo")
     dropout = isinstance(demo.model, config.DropoutBaseline)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from difflib import get_close_matches
+from traceback import walk_tb
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException
@@ -33,8 +34,19 @@ def hydra_errors_raised() -> Iterator[None]:
         yield
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(in_one_line(error)) from error
+    except (ValueError, TypeError) as error:
+        if not _raised_in_hydra(error):
+            raise
+        message = f"the command line is not possible: {error} (a group is chosen by group=NAME)"
+        raise UserError(message) from error
     finally:
         del os.environ[FULL]
+
+
+def _raised_in_hydra(error: Exception) -> bool:
+    """Tell whether Hydra itself failed on an override, as it does on `schedule=null`."""
+    *_, (last, _) = walk_tb(error.__traceback__)
+    return last.f_globals.get("__name__", "").startswith("hydra.")
 
 
 def in_one_line(error: Exception) -> str:
