@@ -54,50 +54,50 @@ GROWTH_COLUMNS = (
 )
 
 
-def speed_tables(told: Mapping[str, Any]) -> list[Table[Any]]:
-    """Make the tables of whatever `told`, a benchmark's JSON, holds."""
+def speed_tables(benchmark: Mapping[str, Any]) -> list[Table[Any]]:
+    """Make the tables of whatever `benchmark`, a benchmark's JSON, holds."""
     makers = {"paths": paths_table, "rows": rows_table, "loop": loop_table, "growth": growth_table}
-    tables = [makers[part](told[part]) for part in makers if part in told]
-    tables += [settings_table(*one) for one in told.get("settings", {}).items()]
-    where = machine(told)
+    tables = [makers[part](benchmark[part]) for part in makers if part in benchmark]
+    tables += [settings_table(*one) for one in benchmark.get("settings", {}).items()]
+    where = machine(benchmark)
     return [replace(table, title=f"{table.title} ({where})") for table in tables]
 
 
-def machine(told: Mapping[str, Any]) -> str:
+def machine(benchmark: Mapping[str, Any]) -> str:
     """Describe the machine, and the settings of the experiments."""
-    cpu = [threads(told["threads"]), "fp32"] if told.get("device", "cpu") == "cpu" else []
-    return ", ".join([told["processor"], *cpu, *told.get("overrides", [])])
+    cpu = [threads(benchmark["threads"]), "fp32"] if benchmark.get("device", "cpu") == "cpu" else []
+    return ", ".join([benchmark["processor"], *cpu, *benchmark.get("overrides", [])])
 
 
-def paths_table(told: Mapping[str, Any]) -> Table[Any]:
+def paths_table(benchmark: Mapping[str, Any]) -> Table[Any]:
     """Tabulate implementations; ratios are medians of those within a round, with quartiles."""
-    rows = [_path(name, told) for name in told["measured"]]
+    rows = [_path(name, benchmark) for name in benchmark["measured"]]
     return text_table("MNIST CapsNet with decoder, training step", PATH_COLUMNS, rows)
 
 
-def _path(name: str, told: Mapping[str, Any]) -> Cells:
-    measured = told["measured"]
+def _path(name: str, benchmark: Mapping[str, Any]) -> Cells:
+    measured = benchmark["measured"]
     some, peak = measured[name]["timings"], measured[name]["peak_mib"]
     if peak is None:
         return name, DIED, *("–",) * (len(PATH_COLUMNS) - 2)
     return (
         name,
         milliseconds(step_seconds(some)),
-        f"{told['batch'] / step_seconds(some):.0f}",
+        f"{benchmark['batch'] / step_seconds(some):.0f}",
         times(measured["textbook"], some),
         times(measured.get("textbook + keep"), some),
-        f"{told['flops'] / step_seconds(some) / median(told['sgemm']):.1f}",
+        f"{benchmark['flops'] / step_seconds(some) / median(benchmark['sgemm']):.1f}",
         shares(some, PARTS[1:]),
-        f"{told['batch'] / seconds(some, 'evaluation'):.0f}",
+        f"{benchmark['batch'] / seconds(some, 'evaluation'):.0f}",
         f"{peak:.0f}",
     )
 
 
 def rows_table(
-    told: Mapping[str, Any], title: str = "Every experiment, as training takes it"
+    benchmark: Mapping[str, Any], title: str = "Every experiment, as training takes it"
 ) -> Table[Any]:
     """Tabulate each experiment at the paper's batch."""
-    return text_table(title, ROW_COLUMNS, [_row(name, paths) for name, paths in told.items()])
+    return text_table(title, ROW_COLUMNS, [_row(name, paths) for name, paths in benchmark.items()])
 
 
 def _row(experiment: str, paths: Mapping[str, Any]) -> Cells:
@@ -121,10 +121,10 @@ def setting(paths: Mapping[str, Any]) -> list[str]:
     return [paths["setting"]] if "setting" in paths else []
 
 
-def settings_table(experiment: str, told: Mapping[str, Any]) -> Table[Any]:
+def settings_table(experiment: str, benchmark: Mapping[str, Any]) -> Table[Any]:
     """List the settings of an experiment that a GPU was timed with, the plainest first."""
-    first = next((loop_seconds(one["loop"]) for one in told.values() if one["loop"]), 0.0)
-    rows = [_setting(name, one, first) for name, one in told.items()]
+    first = next((loop_seconds(one["loop"]) for one in benchmark.values() if one["loop"]), 0.0)
+    rows = [_setting(name, one, first) for name, one in benchmark.items()]
     return text_table(f"{experiment} by every setting", SETTING_COLUMNS, rows)
 
 
@@ -147,28 +147,28 @@ def loop_seconds(loop: Mapping[str, float]) -> float:
     return loop["seconds"] / loop["steps"]
 
 
-def loop_table(told: Mapping[str, float]) -> Table[Any]:
+def loop_table(benchmark: Mapping[str, float]) -> Table[Any]:
     """Tabulate the shares of the bare step and of its data in the loop's time."""
     row = (
-        f"{told['steps']:.0f}",
-        f"{told['steps'] * BATCH / told['seconds']:.0f}",
-        f"{100 * told['step'] / told['seconds']:.1f}",
-        f"{100 * told['data'] / told['seconds']:.2f}",
+        f"{benchmark['steps']:.0f}",
+        f"{benchmark['steps'] * BATCH / benchmark['seconds']:.0f}",
+        f"{100 * benchmark['step'] / benchmark['seconds']:.1f}",
+        f"{100 * benchmark['data'] / benchmark['seconds']:.2f}",
     )
     return text_table("MNIST CapsNet with decoder, in Lightning's loop", LOOP_COLUMNS, [row])
 
 
-def growth_table(told: Sequence[Mapping[str, Any]]) -> Table[Any]:
+def growth_table(benchmark: Sequence[Mapping[str, Any]]) -> Table[Any]:
     """Tabulate each point: one of batch, side and iterations is not the paper's."""
-    rows = [_point(point, point["measured"]) for point in told]
+    rows = [_point(point, point["measured"]) for point in benchmark]
     return text_table("Growth, without decoder", GROWTH_COLUMNS, rows)
 
 
 def _point(point: Mapping[str, Any], measured: Mapping[str, Any]) -> Cells:
     called, paths = f"{point['varied']} {point['value']}", [measured[path] for path in PATHS]
     if any(path["peak_mib"] is None for path in paths):
-        told = [_alone(path) for path in paths]
-        return called, told[0][0], told[1][0], "–", told[0][1], told[1][1]
+        alone = [_alone(path) for path in paths]
+        return called, alone[0][0], alone[1][0], "–", alone[0][1], alone[1][1]
     slow, quick = (step_seconds(path["timings"]) for path in paths)
     peaks = (f"{path['peak_mib']:.0f}" for path in paths)
     return called, milliseconds(slow), milliseconds(quick), f"{slow / quick:.1f}", *peaks

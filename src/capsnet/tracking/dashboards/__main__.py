@@ -52,8 +52,8 @@ def write(entity: str | None, project: str, schedule: str, path: Path) -> None:
     """Write what would be uploaded to `path`."""
     from capsnet.tracking.dashboards.definition import Place, definition
 
-    told = definition(Place(entity or "ENTITY", project, schedule))
-    write_json(told, path)
+    found = definition(Place(entity or "ENTITY", project, schedule))
+    write_json(found, path)
     print(
         f"No account on {host()} is known, so nothing was uploaded: the definition is in {path}, "
         "and after `wandb login` the same command uploads it"
