@@ -4,17 +4,26 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import tomllib
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import capsnet
+from capsnet import registry
+from capsnet.data.storage import read_images
+from capsnet.evaluate import evaluate
+from capsnet.functional import routing_trace
+from capsnet.report.__main__ import figures, table
+from capsnet.report.figures import contact_sheets
 from helpers.explored import free_port, serving
 from helpers.offline_wandb import read_runs
 from helpers.running import command, output
@@ -24,7 +33,7 @@ PAGE = PROJECT / "docs/extending.md"
 CLASSES, SIDE = 43, 32
 TRAIN = (
     *("--config-dir", "conf", "experiment=signs_capsnet", "profile=demo", "model.width=0.03"),
-    *("data.source=signs", "schedule.steps=60", "schedule.batch=16", "trainer.log_every=5"),
+    *("data.source=signs", "schedule.steps=40", "schedule.batch=16", "trainer.log_every=5"),
     *("trainer.progress=false", "trainer.checkpoint_every=0", "model.routing=sharp"),
 )
 RECORD = "results/mine/signs_capsnet/seed0.json"
@@ -129,52 +138,55 @@ def test_the_record_says_what_the_data_are_and_that_no_kernel_routed(
     assert record["tests"]["test"]["total"] == 2 * CLASSES
 
 
+@pytest.fixture
+def imported(signs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install the package for this process as well, and work in its folder."""
+    monkeypatch.syspath_prepend(signs)
+    monkeypatch.chdir(signs)
+    registry.installed.cache_clear()
+    yield
+    registry.installed.cache_clear()
+
+
+@pytest.mark.usefixtures("imported")
 def test_the_trace_is_that_of_the_runs_own_routing(signs: Path, run: Path) -> None:
-    code = """
-import sys
-import capsnet, numpy as np, torch
-from capsnet.data.storage import read_images
-from capsnet.functional import routing_trace
-from pathlib import Path
-
-network = capsnet.load(sys.argv[1])
-images = torch.from_numpy(read_images(Path("data/signs")).test_images[:128]).float() / 255
-with torch.no_grad():
-    u, layer = network.primary_capsules(images), network.class_capsules
-    other = routing_trace(u, layer.weight, 11, layer.bias)
-    own = network.routing.trace(u, layer.weight, 11, layer.bias)
-    assert torch.allclose(network(images), own[2].v, atol=1e-6)
-    assert not torch.allclose(network(images), other[2].v, atol=1e-4)
-kept = np.load(sys.argv[2])["routing_changes"]
-changes = [(b.logits - a.logits).abs().mean().item() for a, b in zip(own, own[1:])]
-assert np.allclose(kept, changes, rtol=1e-3), (kept, changes)
-"""
-    arrays = (signs / RECORD).with_suffix(".npz")
-    variables = os.environ | environment(signs)
-    arguments = [sys.executable, "-c", code, str(run), str(arrays)]
-    subprocess.run(arguments, cwd=signs, env=variables, check=True)
+    network: Any = capsnet.load(run)
+    images = torch.from_numpy(read_images(Path("data/signs")).test_images).float() / 255
+    with torch.no_grad():
+        u, layer = network.primary_capsules(images), network.class_capsules
+        own = network.routing.trace(u, layer.weight, 11, layer.bias)
+        other = routing_trace(u, layer.weight, 11, layer.bias)
+        assert torch.allclose(network(images), own[2].v, atol=1e-6)
+        assert not torch.allclose(network(images), other[2].v, atol=1e-4)
+    changes = [(b.logits - a.logits).abs().mean().item() for a, b in pairwise(own)]
+    kept = np.load((signs / RECORD).with_suffix(".npz"))["routing_changes"]
+    assert kept == pytest.approx(changes, rel=1e-3)
 
 
+@pytest.mark.usefixtures("imported")
 def test_trained_weights_are_evaluated_to_the_records_errors(signs: Path, run: Path) -> None:
     errors = json.loads((signs / RECORD).read_text())["tests"]["test"]["errors"]
-    assert f"test: {errors} errors in 86 signs" in done(signs, "evaluate", str(run))
+    test = evaluate(run, [])["test"]
+    assert (test.errors, test.total, test.source) == (errors, 2 * CLASSES, "signs")
 
 
-def test_the_report_shows_it_without_a_verdict_or_a_caveat(signs: Path, run: Path) -> None:
-    printed = done(signs, "report", "table", "--profile", "mine")
-    assert "demo" not in printed
-    page = (signs / "results/mine.md").read_text()
-    line = next(line for line in page.splitlines() if line.startswith("| signs_capsnet"))
+@pytest.mark.usefixtures("imported")
+def test_the_report_shows_it_without_a_verdict(signs: Path, run: Path) -> None:
+    folder = Path("results/mine")
+    table(folder)
+    lines = Path("results/mine.md").read_text().splitlines()
+    line = next(line for line in lines if line.startswith("| signs_capsnet"))
     assert "reproduced" not in line
-    done(signs, "report", "figures", "--profile", "mine")
-    drawn = {path.name for path in (signs / "results/mine-figures").glob("*.png")}
+    figures(folder)
+    drawn = {path.name for path in Path("results/mine-figures").glob("*.png")}
     assert {"figure_3.png", "figure_4.png"} <= drawn, drawn
     done(signs, "report", "page", "--profile", "mine")
-    assert "Road signs" in (signs / "results/mine.html").read_text()
+    assert "Road signs" in Path("results/mine.html").read_text()
 
 
+@pytest.mark.usefixtures("imported")
 def test_its_contact_sheets_are_in_colour(signs: Path) -> None:
-    done(signs, "report", "data", "--source", "signs", "--profile", "mine")
+    assert list(contact_sheets.draw(Path("data"), "signs", Path("results/mine-data")))
     with Image.open(signs / "results/mine-data/shifted.png") as drawn:
         pixels = np.asarray(drawn.convert("RGB")).astype(int)
     assert (np.ptp(pixels, axis=2) > 80).mean() > 0.1
