@@ -328,7 +328,8 @@ def test_neither_a_bad_key_nor_a_dead_server_costs_a_run(
 ) -> None:
     quick = (f"experiment={BASELINE}", *TINY, "schedule.steps=2", f"data.root={data_root}")
     with serving() as server:
-        environment = server_environment(server, tmp_path) | wrong
+        waiting = {"WANDB_INIT_TIMEOUT": "6"}
+        environment = server_environment(server, tmp_path) | waiting | wrong
         done = subprocess.run(
             [sys.executable, "-m", "capsnet.train", *quick, "hydra.run.dir=run"],
             cwd=tmp_path,

@@ -74,7 +74,11 @@ def start_wandb(
         resume="allow" if page_id else None,
         dir=folder,
         config=about,
-        settings=wandb.Settings(console="off", init_timeout=WAIT, finish_timeout=UPLOAD),
+        settings=wandb.Settings(
+            console="off",
+            init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", WAIT)),
+            finish_timeout=UPLOAD,
+        ),
     )
     try:
         return begin()
