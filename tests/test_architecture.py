@@ -202,7 +202,7 @@ def test_nothing_is_built_by_name_from_strings_and_no_drawer_is_called_utils() -
         assert "utils" not in path.stem
 
 
-FRAGMENTS = {"Of", "In", "As", "With", "Than", "What", "Who", "How"}
+FRAGMENTS = {"Of", "In", "As", "With", "Than", "What", "Who", "How", "Where", "Whether", "Which"}
 
 
 @pytest.mark.parametrize(

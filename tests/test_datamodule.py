@@ -1,4 +1,4 @@
-"""Which examples a step sees: of (seed, step), shared out among processes, none lost or twice."""
+"""The examples of a step: by (seed, step), shared out among processes, none lost or twice."""
 
 from pathlib import Path
 

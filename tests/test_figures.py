@@ -226,7 +226,7 @@ def test_figure_3_shows_colours_as_they_are_and_names_classes(tmp_path: Path) ->
 
 def test_figure_4_has_a_block_for_each_class_in_its_array(tmp_path: Path) -> None:
     run = signs()
-    short = run.record.dataset._replace(class_names=tuple(f"sign {i}" for i in range(43)))
+    short = replace(run.record.dataset, class_names=tuple(f"sign {i}" for i in range(43)))
     named = RunResult(replace(run.record, dataset=short), run.arrays)
     reconstruction_figures.figure_4(tmp_path / "figure", named)
     texts = words(tmp_path / "figure.svg")
@@ -335,7 +335,7 @@ def test_a_charts_png_has_its_points_where_the_svg_has_them(tmp_path: Path) -> N
 
 
 def dots(one: ElementTree.Element, x: float = 0, y: float = 0) -> Iterator[tuple[float, float]]:
-    """Where the circles of an SVG are on its page."""
+    """Locate the circles of an SVG on its page."""
     x, y = x + float(one.get("x", 0)), y + float(one.get("y", 0))
     for right, down in re.findall(r"translate\((.+),(.+)\)", one.get("transform", "")):
         x, y = x + float(right), y + float(down)

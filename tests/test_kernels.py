@@ -362,7 +362,7 @@ def test_convolutions_are_exact_either_way() -> None:
 
 
 def test_small_transforms_go_at_once_and_large_ones_in_turn() -> None:
-    """Where memory counts a step gains by one matrix, where multiplications do by two."""
+    """A step where memory counts gains by one matrix, where multiplications do by two."""
     small, large = Tile((6, 6), (5, 5)), Tile((28, 14), (5, 5))
     assert [len(tiling.of_map(small, grid)) for grid in (small.sides, small.taps)] == [1, 1]
     assert [len(tiling.of_map(large, grid)) > 1 for grid in (large.sides, large.taps)] == [

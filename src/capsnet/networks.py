@@ -52,7 +52,7 @@ class CapsNet(nn.Module):
     ) -> None:
         super().__init__()
         _require_side(image, 17)
-        height, width = ((side - 8 - 8 + 1) // 2 for side in image[1:])
+        height, width = self.grid = tuple((side - 8 - 8 + 1) // 2 for side in image[1:])
         self.conv1 = nn.Conv2d(image[0], channels, 9)
         self.primary = PrimaryCapsules(channels, types, coupled=primary_coupling)
         self.routing = routing

@@ -33,16 +33,22 @@ def main() -> None:
     """Build the named data set; a failed build leaves nothing behind."""
     socket.setdefaulttimeout(PATIENCE)
     with exit_on_user_error():
-        found = preparations()
+        found = preparations(*sys.argv[1:2])
         options = vars(_parser(found).parse_args())
         name, root = options.pop("name"), options.pop("root")
         prepare(name, root / name, **options)
 
 
-def preparations() -> dict[str, Preparation]:
-    """List who prepares what, by the names of the folders: sources, and the tables of views."""
+def preparations(wanted: str = "") -> dict[str, Preparation]:
+    """List who prepares what, by the names of the folders: sources, and the tables of views.
+
+    Only the source that is `wanted`, if it is one: the views import torch, which takes seconds.
+    """
     sources = registry.names("capsnet.sources")
-    found = {name: Preparation(registry.load("capsnet.sources", name), None) for name in sources}
+    listed = [wanted] if wanted in sources else sources
+    found = {name: Preparation(registry.load("capsnet.sources", name), None) for name in listed}
+    if wanted in found:
+        return found
     for name in registry.names("capsnet.views"):
         view: View = registry.load("capsnet.views", name)
         for source in sources if view.prepare else []:
@@ -70,7 +76,7 @@ def prepare(name: str, folder: Path, **options: Any) -> None:
     """
     from capsnet.data import storage
 
-    found = preparations()
+    found = preparations(name)
     if name not in found:
         raise UserError(f"there is no data set {name}; there are {', '.join(found)}")
     preparation = found[name]

@@ -53,9 +53,9 @@ def entry(group: Group, name: str) -> EntryPoint:
 def load(group: Group, name: str) -> Any:
     """Import the object of a name. Raises UserError where an installed package's fails to."""
     found = entry(group, name)
-    if name in TABLES[group]:
-        return found.load()
     try:
         return found.load()
     except (ImportError, AttributeError) as error:
+        if name in TABLES[group]:
+            raise
         raise UserError(f"{name} of {group} cannot be imported: {found.value}: {error}") from error

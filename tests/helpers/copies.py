@@ -25,7 +25,7 @@ EXPERIMENTS = ("affnist_capsnet", "mnist_baseline", "mnist_capsnet_r1", "multimn
 
 
 def _dropped(line: str) -> bool:
-    """Whether a line of the pipeline names an experiment that the copy leaves out."""
+    """Tell whether a line of the pipeline names an experiment that the copy leaves out."""
     name = line.removeprefix("      - ").strip()
     return name in names("experiment") and name not in EXPERIMENTS
 

@@ -1,6 +1,7 @@
 """A record as a run of the whole paper would leave it, and any part of it changed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def record(errors: int = 25, total: int = 10_000, **changes: Any) -> Record:
     known = DATASETS[values["experiment"].split("_")[0]] if "dataset" not in values else None
     if known is not None:
         stand_in = values["tests"]["test"].source != "mnist"
-        values["dataset"] = known._replace(stand_in=stand_in)
+        values["dataset"] = replace(known, stand_in=stand_in)
     return Record(**values)
 
 

@@ -27,7 +27,7 @@ def digest(split: Split, step: int | None = None) -> str:
 
 
 def evenly(values: NDArray[np.integer], low: int, high: int) -> bool:
-    """Whether integers in [low, high), or tuples of them, look uniform: chi-square, p > 0.001."""
+    """Tell whether integers in [low, high), or tuples, look uniform: chi-square, p > 0.001."""
     values = values.reshape(len(values), -1).astype(np.int64) - low
     assert values.min() >= 0
     assert values.max() < high - low

@@ -1,4 +1,4 @@
-"""Which runs belong together: the seeds of one experiment under one recipe and schedule."""
+"""Select the runs that belong together: the seeds of an experiment by recipe and schedule."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby

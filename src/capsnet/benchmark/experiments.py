@@ -83,7 +83,7 @@ def noise(run: config.RunConfig) -> Split:
     """Make random images in the shape of the run's source, and show them as its view does."""
     random, view = np.random.default_rng(0), load_view(run.data.name)
     source: DataSpec = registry.load("capsnet.sources", run.data.source)
-    shape = (IMAGES, *(source.shape if view.noise else dataset_info(run.data).image))
+    shape = (IMAGES, *(source.info.image if view.noise else dataset_info(run.data).image))
     images = torch.from_numpy(random.integers(0, 256, shape, np.uint8))
     labels = torch.arange(IMAGES) % len(source.class_names)
     return (view.noise or UnshiftedImages)(images, labels)

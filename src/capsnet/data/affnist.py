@@ -9,7 +9,7 @@ the documentation of affNIST gives the ranges, not the order [?].
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from capsnet.data.counter_rng import uniform
 from capsnet.data.dataset import DataSet, TestSet
 from capsnet.data.examples import Examples, OnDevice, single_label
 from capsnet.data.options import add_seed, whole_number
-from capsnet.data.specification import LabelledImages, View
+from capsnet.data.specification import LabelledImages
 from capsnet.errors import UserError
 
 FRAME = 40
@@ -208,7 +208,7 @@ def _grey_digits(images: LabelledImages) -> UInt8[np.ndarray, "n 28 28"]:
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
     """Give expanded digits, tested on affine copies of the test digits as well."""
-    folder = Path(data.root) / f"affnist-{data.source}"
+    folder = SPEC.folder(data)
     test = TestSet(read(folder, images), "affnist-generated", len(images.test_labels))
     return with_affnist(expanded.load(data, images, seed, held), test, folder)
 
@@ -225,13 +225,12 @@ def add_options(parser: ArgumentParser) -> None:
     add_seed(parser)
 
 
-SPEC = View(
+SPEC = replace(
+    expanded.SPEC,
     name="affnist",
     title="affNIST",
     load=load,
-    margin=expanded.MARGIN,
-    folders=("expanded-{source}", "affnist-{source}"),
+    folders=(*expanded.SPEC.folders, "affnist-{source}"),
     prepare=prepare,
     add_options=add_options,
-    noise=expanded.noise,
 )

@@ -5,6 +5,7 @@ import zipfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,12 +17,12 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from capsnet.config import Data
-from capsnet.data import expanded, storage
+from capsnet.data import affnist, expanded, storage
 from capsnet.data.affnist import FRAME, with_affnist
 from capsnet.data.dataset import DataSet, TestSet
 from capsnet.data.download import UnavailableError, fetch
 from capsnet.data.examples import UnshiftedImages
-from capsnet.data.specification import LabelledImages, View
+from capsnet.data.specification import LabelledImages
 from capsnet.errors import UserError
 
 PIXELS = ("columns", "rows")
@@ -160,7 +161,7 @@ def _fetch(folder: Path) -> Path:
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
     """Give expanded digits, tested on the official affNIST as well."""
-    folder = Path(data.root) / "affnist-official"
+    folder = SPEC.folder(data)
     # that each batch of the file has MNIST's order is nowhere stated [?]
     test = TestSet(read(folder), "affnist-official", len(images.test_labels))
     return with_affnist(expanded.load(data, images, seed, held), test, folder)
@@ -172,13 +173,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--pixels", choices=PIXELS, help="their order (columns)")
 
 
-SPEC = View(
+SPEC = replace(
+    affnist.SPEC,
     name="affnist_official",
-    title="affNIST",
     load=load,
-    margin=expanded.MARGIN,
-    folders=("expanded-{source}", "affnist-official"),
+    folders=(*expanded.SPEC.folders, "affnist-official"),
     prepare=prepare,
     add_options=add_options,
-    noise=expanded.noise,
 )

@@ -32,14 +32,9 @@ def prepare(folder: Path) -> None:
     train, test = train_test_split(
         np.arange(len(labels)), test_size=TEST, stratify=labels, random_state=0
     )
-    arrays = {
-        "train_images": images[train],
-        "train_labels": labels[train].astype(np.int64),
-        "test_images": images[test],
-        "test_labels": labels[test].astype(np.int64),
-    }
-    with storage.building(folder) as scratch:
-        storage.write(scratch, ABOUT, arrays)
+    labels = labels.astype(np.int64)
+    parts = ((images[part], labels[part]) for part in (train, test))
+    storage.write_images(folder, ABOUT, *parts)
 
 
 def _enlarged(digit: NDArray[np.float64]) -> NDArray[np.uint8]:

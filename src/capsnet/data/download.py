@@ -5,8 +5,6 @@ import shutil
 from pathlib import Path
 from urllib.error import URLError
 
-from torchvision.datasets.utils import check_integrity, download_url
-
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -20,6 +18,8 @@ def fetch(mirror: str, name: str, folder: Path, md5: str | None = None) -> Path:
     Raises UnavailableError when the mirror does not give it, OSError when this disk does not
     take it.
     """
+    from torchvision.datasets.utils import check_integrity, download_url  # imports torch
+
     origin, path = f"{mirror.rstrip('/')}/{name}", folder / name
     folder.mkdir(exist_ok=True)
     try:

@@ -5,9 +5,9 @@ In training an image moves anew at each step, as in shifted MNIST; the released 
 a table puts it, once and for all. MNIST becomes 40×40.
 """
 
-from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -44,6 +44,7 @@ class ExpandedImages(OnDevice):
     labels: Int[Tensor, "n"]
     shifts: Int8[Tensor, "n 2"]
     seed: int
+    max_shift: ClassVar = MAX_SHIFT
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -100,7 +101,7 @@ def read(
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
     """Give a run's splits. Raises UserError as `read` does."""
-    folder = Path(data.root) / f"expanded-{data.source}"
+    folder = SPEC.folder(data)
     return with_tables(folder, images, read(folder, images, seed, held))
 
 
@@ -109,17 +110,12 @@ def noise(images: Tensor, labels: Tensor) -> ExpandedImages:
     return ExpandedImages(images, labels, torch.zeros(len(labels), 2, dtype=torch.int8), 0)
 
 
-def add_options(parser: ArgumentParser) -> None:
-    """Declare the options of `prepare`."""
-    add_seed(parser)
-
-
 SPEC = View(
     name="expanded",
     load=load,
     margin=MARGIN,
     folders=("expanded-{source}",),
     prepare=prepare,
-    add_options=add_options,
+    add_options=add_seed,
     noise=noise,
 )

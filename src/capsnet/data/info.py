@@ -1,11 +1,13 @@
 """The facts of a data set that networks, records, figures and tracking read."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 DIGITS = tuple("0123456789")
 
 
-class DatasetInfo(NamedTuple):
+@dataclass(frozen=True)
+class DatasetInfo:
     """Describe the images that a network is trained and tested on.
 
     `name` is that in tables and figures. Class i of `class_names` is labelled i. `stand_in` marks

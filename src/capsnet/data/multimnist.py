@@ -39,7 +39,7 @@ PARTNER, PARTNER_SHIFT, BASE_SHIFT = range(3)  # what a random number is for, as
 
 
 class Pairs(NamedTuple):
-    """Which digits lie on which, and where; shifts as (down, right) in pixels."""
+    """Pair each digit with its partners and their places; shifts as (down, right) in pixels."""
 
     base_shift: Int8[np.ndarray, "n 2"]
     partner: UInt16[np.ndarray, "count n"]
@@ -239,7 +239,7 @@ def _singles(images: LabelledImages, holdout: int) -> dict[str, _Singles]:
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
     """Give a run's splits. Raises UserError as `read` does."""
-    folder = Path(data.root) / f"multimnist-{data.source}"
+    folder = SPEC.folder(data)
     return with_tables(folder, images, read(folder, images, held))
 
 

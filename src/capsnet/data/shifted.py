@@ -1,6 +1,7 @@
 """Shifted images: each moved by up to two pixels on each axis in training [P]."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Int, UInt8
@@ -12,7 +13,7 @@ from capsnet.data.counter_rng import integers
 from capsnet.data.dataset import DataSet
 from capsnet.data.examples import Examples, OnDevice, single_label
 from capsnet.data.specification import LabelledImages, View
-from capsnet.data.splits import parts, with_unshifted_tests
+from capsnet.data.splits import with_unshifted_tests
 
 
 def shifted(
@@ -64,8 +65,8 @@ class ShiftedImages(OnDevice):
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
     """Give a run's splits; `seed` moves the training images."""
-    train, *_ = parts(images, held)
-    return with_unshifted_tests(images, held, ShiftedImages(*train, data.shift, seed))
+    show = partial(ShiftedImages, max_shift=data.shift, seed=seed)
+    return with_unshifted_tests(images, held, show)
 
 
 def noise(images: Tensor, labels: Tensor) -> ShiftedImages:

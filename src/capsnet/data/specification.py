@@ -2,7 +2,8 @@
 
 from argparse import ArgumentParser
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,14 +61,10 @@ class DataSpec:
     add_options: Callable[[ArgumentParser], None] = no_options
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Return channels, height and width."""
-        return self.channels, self.height, self.width
-
-    @property
     def info(self) -> DatasetInfo:
         """Describe the images as they are."""
-        return DatasetInfo(self.title, *self.shape, self.class_names, stand_in=self.stand_in)
+        shape = self.channels, self.height, self.width
+        return DatasetInfo(self.title, *shape, self.class_names, stand_in=self.stand_in)
 
     @property
     def manifest(self) -> dict[str, object]:
@@ -105,7 +102,8 @@ class View:
 
     def info(self, images: DatasetInfo) -> DatasetInfo:
         """Describe what a network is shown of `images`."""
-        return images._replace(
+        return replace(
+            images,
             name=self.title or images.name,
             height=images.height + 2 * self.margin,
             width=images.width + 2 * self.margin,
@@ -115,3 +113,7 @@ class View:
     def prepared(self, source: str) -> list[str]:
         """Name the prepared folders that a run on `source` reads beside the images."""
         return [folder.format(source=source) for folder in self.folders]
+
+    def folder(self, data: "Data") -> Path:
+        """Return the path of the last of them, which `prepare` makes."""
+        return Path(data.root) / self.prepared(data.source)[-1]

@@ -1,6 +1,6 @@
 """Data sets made of the splits of labelled images."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,12 +30,17 @@ def parts(images: LabelledImages, held: int) -> tuple[Tensors, Tensors, Tensors]
     )
 
 
-def with_unshifted_tests(images: LabelledImages, held: int, train: Split) -> DataSet:
-    """Give a data set that is validated and tested on the images as they are."""
-    _, validation, test = parts(images, held)
+def with_unshifted_tests(
+    images: LabelledImages, held: int, show: Callable[[torch.Tensor, torch.Tensor], Split]
+) -> DataSet:
+    """Give a data set that is validated and tested on the images as they are.
+
+    `show` makes the training split of images and labels.
+    """
+    train, validation, test = parts(images, held)
     tests = {"test": TestSet(UnshiftedImages(*test), images.source, len(test.labels))}
     held_out = UnshiftedImages(*validation) if held else None
-    return DataSet(train, held_out, tests, images.digest, images.info)
+    return DataSet(show(*train), held_out, tests, images.digest, images.info)
 
 
 def with_tables(folder: Path, images: LabelledImages, splits: Mapping[str, Split]) -> DataSet:

@@ -14,7 +14,7 @@ from capsnet.networks import Baseline, CapsNet
 
 
 class Predictions(NamedTuple):
-    """Which examples of a test set a network got wrong, on the CPU.
+    """Mark the examples of a test set that a network got wrong, on the CPU.
 
     wrong [n], true for each example that is answered wrongly; confusion float64 [classes, classes]
     as `metrics.confusion` counts.

@@ -6,10 +6,8 @@ from typing import NamedTuple
 
 from capsnet import config, paper
 from capsnet.analysis import selection
-from capsnet.data import expanded, storage
+from capsnet.data import storage
 from capsnet.data.dataset import TestSet
-from capsnet.data.examples import Split
-from capsnet.data.expanded import ExpandedImages
 from capsnet.data.info import DIGITS, DatasetInfo
 from capsnet.data.loading import load_dataset
 from capsnet.data.specification import LabelledImages
@@ -82,7 +80,7 @@ def load_run(checkpoint: Path) -> LoadedRun:
         network.eval(),
         data.info,
         data.tests,
-        max_shift(data.train),
+        getattr(data.train, "max_shift", None),
         storage.read_images(Path(run.data.root) / run.data.source) if pairs else None,
         find_record(run, run_folder(checkpoint)),
     )
@@ -98,13 +96,6 @@ def find_record(run: config.RunConfig, folder: Path) -> Record | None:
             if (found.seed, found.identity.get("config")) == (run.seed, digest):
                 return found
     return None
-
-
-def max_shift(train: Split) -> int | None:
-    """Return by how many pixels a training split shifts its images; None where it does not say."""
-    if isinstance(train, ExpandedImages):
-        return expanded.MAX_SHIFT
-    return getattr(train, "max_shift", None)
 
 
 def caveats(loaded: LoadedRun) -> list[str]:

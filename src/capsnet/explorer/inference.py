@@ -70,19 +70,13 @@ def run_network(network: CapsNet, picture: Picture) -> Activations:
         picture,
         steps[-1].v[0],
         torch.stack([lengths(step.v[0]) for step in steps]).numpy(),
-        couplings.unflatten(1, (capsule_types(network), *capsule_grid(picture.shape))).numpy(),
+        couplings.unflatten(1, (capsule_types(network), *network.grid)).numpy(),
     )
 
 
 def capsule_types(network: CapsNet) -> int:
     """Count the types of primary capsules."""
     return network.primary.conv.out_channels // network.primary.dim
-
-
-def capsule_grid(image: tuple[int, ...]) -> tuple[int, int]:
-    """Return rows and columns of the primary capsules of each type for images of that shape."""
-    height, width = image[-2:]
-    return (height - 15) // 2, (width - 15) // 2
 
 
 def longest(scores: Float[np.ndarray, "classes"], count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Which settings to train with on a card, by rules, and the hours that the paper takes with them.
+"""Recommend settings for a card by rules, and give the hours that the paper takes with them.
 
 From what `measure` found in Lightning's loop, as JSON; docs/gpu.md states the same rules.
 """

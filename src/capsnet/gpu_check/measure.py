@@ -53,7 +53,7 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where, how, how long and how large; the defaults are those of a check."""
+    """Set device, overrides, steps and size of a training; the defaults are those of a check."""
 
     deadline: Deadline
     settings: tuple[Setting, ...]

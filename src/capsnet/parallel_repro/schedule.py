@@ -1,4 +1,4 @@
-"""Which stages may start: decided from what depends on what, and how far each one is."""
+"""Decide which stages may start, from what depends on what, and how far each one is."""
 
 from collections.abc import Mapping, Set
 from enum import StrEnum

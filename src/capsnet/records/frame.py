@@ -36,8 +36,8 @@ def _fields(record: Record, test: str) -> dict[str, Any]:
         "interval_low": low,
         "interval_high": high,
     }
-    rest = asdict(record) | {"dataset": record.dataset._asdict()}
-    return named | outcome | interval | {k: v for k, v in rest.items() if k != "tests"}
+    rest = {name: value for name, value in asdict(record).items() if name != "tests"}
+    return named | outcome | interval | rest
 
 
 def _flat(values: Mapping[str, Any], outer: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,5 +1,6 @@
 """Records of earlier schemas, brought up to date when they are read; their numbers stay."""
 
+from dataclasses import asdict, replace
 from typing import Any
 
 from capsnet.data.info import DatasetInfo
@@ -33,7 +34,7 @@ def _from_1(values: dict[str, Any]) -> dict[str, Any]:
     values["device"] = values["device"].replace(", 1 threads", ", 1 thread")
     info = DATASETS.get(values["experiment"].split("_")[0], DATASETS["mnist"])
     stand_in = values["tests"]["test"]["source"] != "mnist"
-    values["dataset"] = info._replace(stand_in=stand_in)._asdict()
+    values["dataset"] = asdict(replace(info, stand_in=stand_in))
     return values | {"schema": SCHEMA}
 
 

@@ -186,7 +186,7 @@ def record_path(folder: Path, record: str | None) -> Path:
 
 def write_record(record: Record, path: Path) -> None:
     """Write the record atomically."""
-    write_json(asdict(record) | {"dataset": record.dataset._asdict()}, path)
+    write_json(asdict(record), path)
 
 
 def read_record(path: Path) -> Record:

@@ -1,4 +1,4 @@
-"""Whether W&B has a key to the server that is asked for."""
+"""Find out whether W&B has a key to its server."""
 
 import netrc
 import os

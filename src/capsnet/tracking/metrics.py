@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from capsnet import registry
 from capsnet.records.record import Record
 
+CHANGE = "routing/change_"  # before the number of the iteration
 Arrays = Mapping[str, NDArray[Any]]
 LOSS, ROUTING, THROUGHPUT = "Loss and error", "Routing", "Throughput"  # sections of dashboards
 
@@ -33,6 +34,11 @@ class Metric:
     value: Callable[[Record, Arrays], float | None] | None = None
 
 
+def routing_change(iteration: int) -> Metric:
+    """Describe by how much a routing iteration changes the logits: [P] figure A.1."""
+    return Metric(f"{CHANGE}{iteration}", f"mean |Δb| of iteration {iteration}", ROUTING)
+
+
 ENTROPY, ERROR = "train/cross_entropy", "validation/error"
 METRICS: list[Metric] = [
     Metric("train/margin", "CapsNets: margin loss", LOSS, "not comparable with cross-entropy"),
@@ -41,9 +47,7 @@ METRICS: list[Metric] = [
     Metric("train/loss", "training loss", LOSS),
     Metric("train/reconstruction", "CapsNets: reconstruction loss", LOSS),
     Metric("learning_rate", "learning rate", LOSS),
-    Metric("routing/change_1", "mean |Δb| of iteration 1", ROUTING),
-    Metric("routing/change_2", "mean |Δb| of iteration 2", ROUTING),
-    Metric("routing/change_3", "mean |Δb| of iteration 3", ROUTING),
+    *map(routing_change, (1, 2, 3)),
     Metric("train/images_per_second", "images per second", THROUGHPUT),
     Metric(
         "images_per_second",

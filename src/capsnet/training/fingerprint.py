@@ -95,11 +95,7 @@ def _installed_code(group: registry.Group, name: str) -> str:
     if found is None or found.origin is None:
         return ""
     path = Path(found.origin)
-    return (
-        code_digest([path.name], path.parent)
-        if path.stem != "__init__"
-        else code_digest(["."], path.parent)
-    )
+    return code_digest(["." if path.stem == "__init__" else path.name], path.parent)
 
 
 def run_identity(run: RunConfig, data_digest: str) -> dict[str, str]:

@@ -175,7 +175,7 @@ def overlay_pair(
 
 
 class Input:
-    """Where the picture comes from, and the picture as the network gets it."""
+    """Choose a picture, and show it as the network gets it."""
 
     def __init__(self, session: Session, loaded: LoadedRun) -> None:
         self.loaded = loaded

@@ -9,7 +9,6 @@ from nicegui import ui
 
 from capsnet.explorer import pictures
 from capsnet.explorer.checkpoint import LoadedRun
-from capsnet.explorer.inference import capsule_grid
 from capsnet.explorer.session import Result
 from capsnet.explorer.widgets import Image, box, colours, html, panel
 
@@ -17,11 +16,11 @@ FEWEST, ACROSS = 4, 8  # places for tiles in a row: a single tile would fill the
 
 
 class Routing:
-    """Where the votes of the primary capsules go, iteration by iteration."""
+    """Show where the votes of the primary capsules go, iteration by iteration."""
 
     def __init__(self, loaded: LoadedRun) -> None:
         self.names = loaded.info.class_names
-        rows, columns = capsule_grid(loaded.info.image)
+        rows, columns = loaded.network.grid
         line = (
             f"A tile is a type of primary capsule on its {rows}×{columns} grid over the picture, a "
             "square a coupling c<sub>ij</sub>: which share of its vote goes to the capsule looked "

@@ -46,7 +46,7 @@ def _view(name: str, images: LabelledImages, data: Data, folder: Path) -> Path:
     if not other:
         _examples(path, f"{name} ({images.source})", found.train, 0, names)
     elif name == "affnist":
-        _affine(path, Path(data.root) / f"affnist-{data.source}", found, names)
+        _affine(path, load_view(name).folder(data), found, names)
     else:
         test = found.tests[other[0]]
         _examples(path, f"{other[0]} ({test.source})", test.split, None, names)

@@ -13,11 +13,10 @@ from capsnet.report.figures.chart import STEP, Chart, Panel, colours, layers, lo
 from capsnet.report.figures.style import COLOURS, DASHES, SOLID
 from capsnet.report.runs import RunResult, by_dataset, caption, caveats, labels
 from capsnet.tracking import metrics as tracking
-from capsnet.tracking.metrics import ENTROPY, ERROR, THROUGHPUT, Metric
+from capsnet.tracking.metrics import CHANGE, ENTROPY, ERROR, THROUGHPUT, Metric, routing_change
 
 LOSS = "train/loss"
 ROWS = ("train/margin", ENTROPY, ERROR)  # of the file
-CHANGE = "routing/change_"
 SMOOTH = 20  # the running mean goes over one in so many of a curve's points
 SMOOTHED = (
     f"Running means over 1/{SMOOTH} of the logged points, on a logarithmic scale; zeros are left "
@@ -66,12 +65,12 @@ def _any(runs: Sequence[RunResult], metric: str) -> bool:
 
 def _panel(dataset: str, metric: str, runs: Sequence[RunResult]) -> Panel:
     """Draw one metric on one data set."""
-    values = [value for value in _values(dataset, runs) if value["metric"] == metric]
-    title, _, remark = titles()[metric].partition(" (")
-    chart = _encoded(values, runs, title)
+    values = _values(dataset, runs, metric)
+    about = known_metrics()[metric]
+    chart = _encoded(values, runs, _with_unit(about))
     few = [chart.transform_filter("datum.few").mark_circle(size=25, opacity=1)]
     dots = few if any(value["few"] for value in values) else []
-    heading = f"{dataset} ({remark}" if remark else dataset
+    heading = f"{dataset} ({about.remark})" if about.remark else dataset
     return Panel(heading, layers(chart.mark_line(strokeWidth=1.5), *dots))
 
 
@@ -122,8 +121,13 @@ def _encoded(
     )
 
 
-def _values(dataset: str, runs: Sequence[RunResult]) -> list[dict[str, Any]]:
-    """List all curves on one data set, thinned and rounded to what a screen can show."""
+def _values(
+    dataset: str, runs: Sequence[RunResult], only: str | None = None
+) -> list[dict[str, Any]]:
+    """List the curves on one data set, thinned and rounded to what a screen can show.
+
+    Those of all metrics, or `only` of one.
+    """
     return [
         {
             "run": called(run),
@@ -132,12 +136,14 @@ def _values(dataset: str, runs: Sequence[RunResult]) -> list[dict[str, Any]]:
             "recipe": replace(run.record, overrides=()).variant,
             "metric": metric,
             "few": len(curve) < FEW,
-            "step": [int(place) for place in smoothed(curve)[:, 0]],
-            "value": [float(f"{value:.4g}") for value in smoothed(curve)[:, 1]],
+            "step": [int(place) for place in places],
+            "value": [float(f"{value:.4g}") for value in values],
         }
         for run, label in zip(runs, labels(runs), strict=True)
         if run.dataset == dataset
         for metric, curve in logged(run).items()
+        if only in (None, metric)
+        for places, values in [smoothed(curve).T]
     ]
 
 
@@ -162,10 +168,14 @@ def known_metrics() -> dict[str, Metric]:
     return {one.name: one for one in every if one.value is None and one.section != THROUGHPUT}
 
 
+def _with_unit(metric: Metric) -> str:
+    return metric.title + ", %" * metric.share
+
+
 def titles() -> dict[str, str]:
     """Name the metrics that are logged while training, with their units and remarks."""
     return {
-        name: one.title + ", %" * one.share + (f" ({one.remark})" if one.remark else "")
+        name: _with_unit(one) + (f" ({one.remark})" if one.remark else "")
         for name, one in known_metrics().items()
     }
 
@@ -174,7 +184,9 @@ def metrics(runs: Sequence[RunResult]) -> dict[str, str]:
     """Name the logged metrics in words, by their keys."""
     names = {name for run in runs for name in logged(run)}
     changes = sorted(name for name in names if name.startswith(CHANGE))
-    words = {name: f"routing: mean |Δb| of iteration {name[len(CHANGE) :]}" for name in changes}
+    words = {
+        name: f"routing: {routing_change(int(name.removeprefix(CHANGE))).title}" for name in changes
+    }
     return {name: title for name, title in (titles() | words).items() if name in names}
 
 

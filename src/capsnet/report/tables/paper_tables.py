@@ -14,7 +14,7 @@ from capsnet.analysis.selection import exclusion_reason, groups, looked, missing
 from capsnet.analysis.verdicts import PRIMARY, SEEDS, Difference, from_paper, row_verdict
 from capsnet.paper import Ablation, PaperResult, PaperTable
 from capsnet.records.record import Record
-from capsnet.report.tables.runs_table import percents, steps, steps_done
+from capsnet.report.tables.runs_table import error_counts, percents, steps, steps_done
 from capsnet.report.tables.table import Column, Result, Row, Table
 
 Runs = Mapping[Path, Record]
@@ -119,9 +119,8 @@ def ours(row: ExperimentRow) -> str:
 
 def counts(row: ExperimentRow) -> str:
     """Return the errors of each run, of how many examples."""
-    errors = ", ".join(f"{test.errors:,}" for _, test in row.results)
-    stop = " at the stop" if row.at_equal_error else ""
-    return f"{errors} / {row.results[0][1].total:,}{stop}"
+    errors = error_counts([test for _, test in row.results])
+    return errors + " at the stop" * row.at_equal_error
 
 
 def signed(found: Difference | None) -> str:

@@ -9,7 +9,7 @@ from capsnet.analysis.verdicts import Noise, pooled
 from capsnet.records.record import Record
 from capsnet.report.tables.pairs import PairsRow, comparing, errors
 from capsnet.report.tables.paper_tables import Runs
-from capsnet.report.tables.runs_table import steps
+from capsnet.report.tables.runs_table import error_counts, steps
 from capsnet.report.tables.table import Column, Table
 
 RELEASED, TEXT = "released", "text"
@@ -47,9 +47,8 @@ def pairs(runs: Runs) -> list[Pair]:
 
 
 def counts(records: Sequence[Record]) -> str:
-    """Return the errors of each run, of how many examples."""
-    tests = [record.tests["test"] for record in records]
-    return ", ".join(f"{test.errors:,}" for test in tests) + f" / {tests[0].total:,}"
+    """Return the errors of each run on its own test set, of how many examples."""
+    return error_counts([record.tests["test"] for record in records])
 
 
 def trained_on(record: Record) -> str:

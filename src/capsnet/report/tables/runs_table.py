@@ -21,6 +21,11 @@ def steps_done(records: Sequence[Record]) -> str:
     return "–".join(f"{count:,}" for count in (done[0], done[-1])[: len(done)])
 
 
+def error_counts(tests: Sequence[Outcome]) -> str:
+    """Return the errors of each test, of how many examples."""
+    return ", ".join(f"{test.errors:,}" for test in tests) + f" / {tests[0].total:,}"
+
+
 def percents(interval: tuple[float, float] | None) -> str:
     """Return '0.17–0.37', or '–' without an interval."""
     return "–" if interval is None else "{:.2f}–{:.2f}".format(*interval)

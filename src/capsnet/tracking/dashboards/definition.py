@@ -16,7 +16,7 @@ KIND = ("recipe.name", "identity.config")  # where these agree, so do all values
 
 @dataclass(frozen=True)
 class Place:
-    """Where it goes, and of which schedule the runs are that it shows."""
+    """Name the account and project of a dashboard, and the schedule of the runs that it shows."""
 
     entity: str
     project: str
