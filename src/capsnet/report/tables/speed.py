@@ -58,7 +58,8 @@ def speed_tables(benchmark: Mapping[str, Any]) -> list[Table[Any]]:
     """Make the tables of whatever `benchmark`, a benchmark's JSON, holds."""
     makers = {"paths": paths_table, "rows": rows_table, "loop": loop_table, "growth": growth_table}
     tables = [makers[part](benchmark[part]) for part in makers if part in benchmark]
-    tables += [settings_table(*one) for one in benchmark.get("settings", {}).items()]
+    timed = benchmark.get("settings", {}).items()
+    tables += [settings_table(name, found) for name, found in timed if found]
     where = machine(benchmark)
     return [replace(table, title=f"{table.title} ({where})") for table in tables]
 
