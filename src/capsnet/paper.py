@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 URL = "https://arxiv.org/abs/1710.09829"
-STEPS = 300_000  # [C]: 640 epochs of 60,000
+STEPS = 300_000  # [C]: 640 epochs of 60,000; CIFAR-10 has its own
 BATCH = 128  # [C]
 TRIALS = 3  # [P] Table 1
 CLEAN = 0.775  # percent: between the clean errors at which the paper compares its two on affNIST
@@ -15,7 +15,8 @@ class PaperResult:
 
     `sd` over three trials, where given. `public` is the best error that a public implementation
     states for itself, and whose it is; often that of its best epoch on the test set. `condition`:
-    the number is where training was stopped, no result.
+    the number is where training was stopped, no result. `ensemble` counts the networks whose
+    answers are summed for the number.
     """
 
     experiment: str
@@ -25,6 +26,7 @@ class PaperResult:
     public: str | None = None
     test: str = "test"
     condition: bool = False
+    ensemble: int = 1
 
 
 MNIST = (  # [P] Table 1
@@ -53,6 +55,13 @@ AFFNIST = (  # [P] section 5.2, as accuracies
         "affnist_capsnet", "CapsNet, on affNIST", 21, public="24.1 shinseung428", test="affnist"
     ),
 )
+CIFAR10 = (  # [P] section 7; the error of a single network is not stated [?]
+    PaperResult(
+        "cifar10_capsnet", "7 CapsNets together", 10.6, public="27.4 ethanleet, one", ensemble=7
+    ),
+)
+SMALLNORB = (PaperResult("smallnorb_capsnet", "CapsNet", 2.7, public="3.77 Efficient-CapsNet"),)
+SVHN = (PaperResult("svhn_capsnet", "smaller CapsNet", 4.3, public="7.6 felixmichels"),)
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,8 @@ class Ablation:
     test: str = "test"
 
 
-ABLATIONS = (
+CIFAR10_ABLATIONS = (Ablation("cifar10_capsnet_r1", "CapsNet, 1 routing"),)  # [P] figure A.2
+AFFNIST_ABLATIONS = (
     Ablation("affnist_capsnet_r1", "CapsNet, 1 routing, on expanded MNIST"),
     Ablation("affnist_capsnet_r1", "CapsNet, 1 routing, on affNIST", test="affnist"),
 )
@@ -76,6 +86,8 @@ class PaperTable:
 
     `trained` and `tested` count the paper's examples, the latter by test set. `margin` is in
     percentage points: the analysis plan takes a number that is closer than that for the same.
+    `steps` are those of a training that does not stop early, and `trials` those whose mean each
+    number is.
     """
 
     title: str
@@ -84,6 +96,8 @@ class PaperTable:
     tested: dict[str, int]
     margin: float
     ablations: tuple[Ablation, ...] = ()
+    steps: int = STEPS
+    trials: int = TRIALS
 
     @property
     def stops_early(self) -> bool:
@@ -94,8 +108,19 @@ class PaperTable:
 TABLES = (  # examples [P], except those that affNIST's networks are trained on: [D]
     PaperTable("MNIST", MNIST, 60_000, {"test": 10_000}, margin=0.06),
     PaperTable("MultiMNIST", MULTIMNIST, 60_000_000, {"test": 10_000_000}, margin=0.6),
-    PaperTable("affNIST", AFFNIST, 50_000, {"test": 10_000, "affnist": 320_000}, 3.0, ABLATIONS),
+    PaperTable(
+        "affNIST", AFFNIST, 50_000, {"test": 10_000, "affnist": 320_000}, 3.0, AFFNIST_ABLATIONS
+    ),
+    PaperTable(
+        *("CIFAR-10", CIFAR10, 50_000, {"test": 10_000}, 1.0, CIFAR10_ABLATIONS),
+        steps=600_000,  # [C]
+        trials=1,
+    ),
+    PaperTable("smallNORB", SMALLNORB, 24_300, {"test": 24_300}, 0.5, trials=1),  # trials: [?]
+    PaperTable("SVHN", SVHN, 73_257, {"test": 26_032}, 0.5, trials=1),
 )
+
+ABLATIONS = tuple(one for table in TABLES for one in table.ablations)
 
 
 def table_of(experiment: str) -> PaperTable | None:
@@ -104,6 +129,19 @@ def table_of(experiment: str) -> PaperTable | None:
         if experiment in {one.experiment for one in (*table.rows, *table.ablations)}:
             return table
     return None
+
+
+def steps(experiment: str) -> int:
+    """Return the paper's steps of an experiment: STEPS of those that are not in it."""
+    table = table_of(experiment)
+    return table.steps if table else STEPS
+
+
+def seeds(experiment: str) -> int:
+    """Return how many seeds of an experiment `dvc repro` trains: three, or the paper's ensemble."""
+    table = table_of(experiment)
+    rows = [row for row in table.rows if row.experiment == experiment] if table else []
+    return max([TRIALS, *(row.ensemble for row in rows)])
 
 
 def reported(experiment: str) -> bool:

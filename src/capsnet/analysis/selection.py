@@ -142,7 +142,7 @@ def exclusion_reason(records: Sequence[Record]) -> str | None:
 
 def is_short(record: Record) -> bool:
     """Tell whether it had fewer steps than the paper's and did not stop where the paper did."""
-    ended = record.steps_done >= paper.STEPS or record.stopped
+    ended = record.steps_done >= paper.steps(record.experiment) or record.stopped
     return record.schedule != "paper" or not ended
 
 

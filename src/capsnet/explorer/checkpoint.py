@@ -105,7 +105,7 @@ def caveats(loaded: LoadedRun) -> list[str]:
     """
     run, record = loaded.run, loaded.record
     demo = loaded.info.stand_in or run.model.width != 1
-    planned = run.schedule.name == "paper" and run.schedule.steps >= paper.STEPS
+    planned = run.schedule.name == "paper" and run.schedule.steps >= paper.steps(run.name)
     short = selection.is_short(record) if record else not planned
     return ["demo"] * demo + ["short schedule"] * short
 
@@ -122,8 +122,9 @@ def describe(loaded: LoadedRun) -> list[str]:
         f"trained on {info.name}" + f" ({source} in place of the paper's data)" * info.stand_in,
         f"{narrow}the paper's width: {counted(capsule_types(network), 'type')} of primary capsules "
         f"(the paper: 32), {network.conv1.out_channels} channels (256)",
-        f"{_steps(loaded):,} {planned}steps of {schedule.batch} (the paper: {paper.STEPS:,} of "
-        f"{paper.BATCH}), {network.class_capsules.iterations} routing iterations",
+        f"{_steps(loaded):,} {planned}steps of {schedule.batch} (the paper: "
+        f"{paper.steps(run.name):,} of {paper.BATCH}), "
+        f"{network.class_capsules.iterations} routing iterations",
         *([describe_errors(loaded.record)] if loaded.record else []),
     ]
 

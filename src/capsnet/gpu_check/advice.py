@@ -119,7 +119,7 @@ def hours(rows: Report) -> dict[str, float]:
     are left out; affNIST's experiments stop earlier.
     """
     timed = [name for name in names("experiment") if name in rows and rows[name]["loop"]]
-    return {name: paper.TRIALS * _hours(name, rows[name]) for name in timed}
+    return {name: paper.seeds(name) * _hours(name, rows[name]) for name in timed}
 
 
 def _hours(experiment: str, row: Report) -> float:

@@ -116,7 +116,7 @@ def paper_hours(report: Report) -> list[str]:
     found, rates = hours(report.get("rows", {})), report.get("jobs", {})
     if not found:
         return ["Hours of `dvc repro`: not known, as no experiment was timed"]
-    lines = [f"Hours of `dvc repro`, {paper.TRIALS} seeds each, at most:"]
+    lines = [f"Hours of `dvc repro`, {paper.TRIALS} seeds each (CIFAR-10: 7), at most:"]
     lines += [f"  {name}: {one:.2f}" for name, one in found.items()]
     lines.append(f"  together: {sum(found.values()):.1f}, one run after another")
     if "1" in rates and (count := jobs(rates)) > 1:

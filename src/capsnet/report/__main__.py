@@ -3,11 +3,12 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from capsnet import registry
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.files import write_atomically
 from capsnet.records.record import read_records
@@ -22,7 +23,7 @@ def main() -> None:
                 table(Path("results") / arguments.profile)
             case "data":
                 folder = Path("results") / f"{arguments.profile}-data"
-                data(arguments.root, arguments.source, folder)
+                data(arguments.root, arguments.source, folder, arguments.view)
             case "figures":
                 figures(Path("results") / arguments.profile)
             case "page":
@@ -50,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     web.add_argument("--sweep", type=Path, help="above the folders of a sweep's runs, to show too")
     sheets = commands.add_parser("data", parents=[profile], help="contact sheets of the data")
     sheets.add_argument("--source", default="mnist", help="of the images: mnist, digits …")
+    views = registry.names("capsnet.views")
+    named = "draw it in SOURCE-VIEW.png; may be given again; else all that crop nothing"
+    sheets.add_argument("--view", action="append", choices=views, help=named)
     sheets.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
     commands.add_parser("simulate", help="how often the rules for verdicts are right")
     commands.add_parser("readme", help="bring README.md, docs/ and results/records.csv up to date")
@@ -127,11 +131,11 @@ def readme(project: Path, results: Path) -> None:
         print(f"Written to {path}")
 
 
-def data(root: Path, source: str, folder: Path) -> None:
-    """Contact sheets of every set made of the digits of `source`."""
+def data(root: Path, source: str, folder: Path, views: Sequence[str] | None) -> None:
+    """Draw contact sheets of the images of `source`, as some views or every one shows them."""
     from capsnet.report.figures import contact_sheets
 
-    for path in contact_sheets.draw(root, source, folder):
+    for path in contact_sheets.draw(root, source, folder, views):
         print(f"Drawn: {path}")
 
 

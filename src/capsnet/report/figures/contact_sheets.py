@@ -23,25 +23,29 @@ from capsnet.report.figures.contact import COLUMNS, ROWS, sheet
 CELLS = ROWS * COLUMNS
 
 
-def draw(root: Path, source: str, folder: Path) -> Iterator[Path]:
+def draw(
+    root: Path, source: str, folder: Path, views: Sequence[str] | None = None
+) -> Iterator[Path]:
     """Draw a PNG for each view of `source` in `folder`, and give its path.
 
-    Views whose tables are not prepared are left out, and named. Raises UserError when the images
-    themselves are not prepared.
+    Of the `views`, SOURCE-VIEW.png; without them VIEW.png of all but those that crop. Views whose
+    tables are not prepared are left out, and named. Raises UserError when the images themselves are
+    not prepared, or too small for a view.
     """
-    images = storage.read_images(root / source)
-    for name in registry.names("capsnet.views"):
+    images, every = storage.read_images(root / source), registry.names("capsnet.views")
+    for name in views or [one for one in every if load_view(one).margin >= 0]:
         missing = [one for one in load_view(name).prepared(source) if not (root / one).is_dir()]
         if missing:
             print(f"Left out: {name}, as {' and '.join(missing)} in {root} is not prepared")
             continue
-        yield _view(name, images, Data(name=name, source=source, root=str(root)), folder)
+        path = folder / f"{f'{source}-{name}' if views else name}.png".replace("_", "-")
+        yield _view(path, images, Data(name=name, source=source, root=str(root)))
 
 
-def _view(name: str, images: LabelledImages, data: Data, folder: Path) -> Path:
+def _view(path: Path, images: LabelledImages, data: Data) -> Path:
     """Draw the training set as step 0 sees it, or the test set that only this view has."""
+    name, names = data.name, images.info.class_names
     found = load_view(name).load(data, images, 0, 0)
-    path, names = folder / f"{name.replace('_', '-')}.png", images.info.class_names
     other = [one for one in found.tests if one != "test"]
     if not other:
         _examples(path, f"{name} ({images.source})", found.train, 0, names)

@@ -33,7 +33,7 @@ class Cost:
 
 
 def costs_table(files: Iterable[Path]) -> Table[Cost]:
-    """Tabulate each experiment of each of the benchmark's `files`: at most 300,000 steps.
+    """Tabulate each experiment of each of the benchmark's `files`: at most the paper's steps.
 
     affNIST's experiments stop earlier, at their accuracy: their hours are an upper bound.
     """
@@ -50,7 +50,7 @@ def costs_table(files: Iterable[Path]) -> Table[Cost]:
 
 def hours_to_train(cost: Cost) -> str:
     """Return the hours of the paper's steps: 'at most 70 (ends early)', where training may stop."""
-    needed, table = hours(paper.STEPS * cost.step), paper.table_of(cost.experiment)
+    needed, table = hours(paper.steps(cost.experiment) * cost.step), paper.table_of(cost.experiment)
     return f"at most {needed}{EARLY}" if table and table.stops_early else needed
 
 

@@ -86,7 +86,9 @@ class PaperRow(ExperimentRow):
             return None
         spread = noise(self.runs, self.runs[seen[0]], self.result.test)
         ours = numbers(self.runs, seen, self.result.test)
-        return None if spread is None else from_paper(ours, self.result.error_percent, spread)
+        if spread is None:
+            return None
+        return from_paper(ours, self.result.error_percent, spread, self.table.trials)
 
 
 def paper_rows(runs: Runs, table: PaperTable) -> list[PaperRow]:

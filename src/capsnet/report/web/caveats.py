@@ -53,6 +53,7 @@ def facts(records: Sequence[Record]) -> dict[str, str]:
     commits = (f"commit {one.commit[:7]}" if one.commit else "the commit" for one in records)
     return {
         "steps": f"{steps_done(records).replace('–', ' to ')} steps",
+        "paper_steps": _each(f"{paper.steps(one.experiment):,}" for one in records),
         "sources": _each(one.source for one in records),
         "widths": _each(f"{one.model.width:g}" for one in records),
         "experiments": _each(one.experiment for one in records),
