@@ -143,13 +143,13 @@ def test_a_disk_that_is_full_is_not_a_mirror_that_is_away(small_disk: Path, mirr
     assert list((small_disk / "data").iterdir()) == []
 
 
-def test_an_error_of_this_disk_is_found_behind_that_of_a_second_attempt() -> None:
-    """Torchvision asks http after https has failed, for whatever reason."""
-    full, refused = OSError(errno.ENOSPC, "No space left on device"), URLError("refused")
-    refused.__context__ = full
-    assert download._of_this_disk(refused) is full
-    assert download._of_this_disk(URLError("refused")) is None
-    assert download._of_this_disk(ConnectionResetError(errno.ECONNRESET, "reset")) is None
+def test_an_error_of_this_disk_is_none_of_the_mirror() -> None:
+    path = Path("data/file")
+    assert download._of_this_disk(OSError(errno.ENOSPC, "No space left on device"), path)
+    assert download._of_this_disk(PermissionError(errno.EACCES, "denied", str(path)), path)
+    assert not download._of_this_disk(PermissionError(errno.EACCES, "denied", "mirror/file"), path)
+    assert not download._of_this_disk(URLError("refused"), path)
+    assert not download._of_this_disk(ConnectionResetError(errno.ECONNRESET, "reset"), path)
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""`python -m capsnet.prepare NAME`: build a data set in `data/NAME`."""
+"""`python -m capsnet.prepare NAME`: build a data set in `data/NAME`.
+
+A set that is made of MNIST's images (-mnist) can be made of any other: expanded-digits.
+"""
 
 import argparse
 import socket
@@ -13,6 +16,7 @@ from capsnet.errors import UserError, exit_on_user_error
 if TYPE_CHECKING:
     from capsnet.data.specification import DataSpec, View
 
+LISTED = (None, "mnist")  # sources whose tables the help lists; those of others are made alike
 PATIENCE = 60  # seconds without a byte before a mirror counts as unreachable
 
 
@@ -63,7 +67,8 @@ def _parser(found: dict[str, Preparation]) -> argparse.ArgumentParser:
     names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
     for name, preparation in found.items():
         about = (sys.modules[preparation.function.__module__].__doc__ or name).splitlines()[0]
-        added = names.add_parser(name, help=about, argument_default=argparse.SUPPRESS)
+        listed: dict[str, Any] = {"help": about} if preparation.source in LISTED else {}
+        added = names.add_parser(name, argument_default=argparse.SUPPRESS, **listed)
         added.add_argument("--root", type=Path, default=Path("data"))
         preparation.spec.add_options(added)
     return parser

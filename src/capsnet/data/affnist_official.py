@@ -1,6 +1,5 @@
 """affNIST as its author published it: 10,000 MNIST test digits under 32 affine maps each."""
 
-import os
 import zipfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from capsnet.config import Data
 from capsnet.data import affnist, expanded, storage
 from capsnet.data.affnist import FRAME, with_affnist
 from capsnet.data.dataset import DataSet, TestSet
-from capsnet.data.download import UnavailableError, fetch
+from capsnet.data.download import fetch_from
 from capsnet.data.examples import UnshiftedImages
 from capsnet.data.specification import LabelledImages
 from capsnet.errors import UserError
@@ -29,6 +28,7 @@ PIXELS = ("columns", "rows")
 MIRROR = "CAPSNET_AFFNIST_MIRROR"
 PAGE = "https://www.cs.toronto.edu/~tijmen/affNIST/32x/transformed"
 FILE = "test.mat.zip"
+WHERE = "it, or name a file with --file"
 COUNT = 320_000
 ABOUT = {
     "name": "affnist",
@@ -47,7 +47,7 @@ def prepare(
     be; see `read_mat`.
     """
     with storage.building(folder) as scratch:
-        found = file or _fetch(scratch)
+        found = file or fetch_from(MIRROR, [PAGE], FILE, scratch, None, WHERE)
         if not found.is_file():
             raise UserError(f"{found} does not exist: it should be affNIST's {FILE}")
         digest = storage.md5(found)
@@ -147,16 +147,6 @@ def _require_first_seen(folder: Path, digest: str) -> None:
             f"the file's md5 is {digest}, but {folder} was made from one with {known}: "
             f"delete {folder} to trust the new one"
         )
-
-
-def _fetch(folder: Path) -> Path:
-    try:
-        return fetch(os.environ.get(MIRROR, PAGE), FILE, folder)
-    except UnavailableError as problem:
-        raise UserError(
-            f"could not get {FILE}: {problem}. Set {MIRROR} to a URL or a folder that holds it, "
-            "or name a file with --file."
-        ) from problem
 
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:

@@ -1,18 +1,14 @@
 """MNIST: 60,000 training and 10,000 test digits, from torchvision's mirrors or one of yours."""
 
 import gzip
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from capsnet.data import storage
-from capsnet.data.download import UnavailableError, fetch
+from capsnet.data.download import fetch_from
 from capsnet.data.specification import DataSpec
-from capsnet.errors import UserError
 
 MIRROR = "CAPSNET_MNIST_MIRROR"
 ABOUT = {
@@ -32,8 +28,8 @@ def prepare(folder: Path) -> None:
     with storage.building(folder) as scratch:
         raw = scratch / "raw"
         files = {
-            name: _fetch(name, digest, raw, MNIST.mirrors)
-            for name, digest in track(MNIST.resources, description="MNIST")
+            name: fetch_from(MIRROR, MNIST.mirrors, name, raw, digest, "MNIST's four gzip files")
+            for name, digest in MNIST.resources
         }
         arrays = {
             "train_images": _images(files["train-images-idx3-ubyte.gz"]),
@@ -45,20 +41,6 @@ def prepare(folder: Path) -> None:
             file.unlink()
         raw.rmdir()
         storage.write(scratch, ABOUT, arrays)
-
-
-def _fetch(name: str, digest: str, folder: Path, mirrors: Sequence[str]) -> Path:
-    mirror = os.environ.get(MIRROR)
-    problems: list[str] = []
-    for origin in [mirror] if mirror else mirrors:
-        try:
-            return fetch(origin, name, folder, digest)
-        except UnavailableError as problem:
-            problems.append(str(problem))
-    raise UserError(
-        f"could not get {name}: {'; '.join(problems)}. "
-        f"Set {MIRROR} to a URL or a folder that holds MNIST's four gzip files."
-    )
 
 
 def _images(path: Path) -> NDArray[np.uint8]:
