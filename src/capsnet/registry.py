@@ -16,6 +16,8 @@ TABLES: dict[Group, dict[str, str]] = {
     "capsnet.sources": {  # data.source: a `data.specification.DataSpec`, labelled images
         "mnist": "capsnet.data.mnist:SPEC",
         "digits": "capsnet.data.digits:SPEC",
+        "photodigits": "capsnet.data.photodigits:SPEC",
+        "stereodigits": "capsnet.data.stereodigits:SPEC",
     },
     "capsnet.views": {  # data.name: a `data.specification.View`, what is shown of them
         "shifted": "capsnet.data.shifted:SPEC",
