@@ -17,8 +17,8 @@ from capsnet.data.specification import DataSpec
 
 COPIES = 4  # of each training digit, on other patches
 ABOUT = (
-    "UCI optical digits (Alpaydin, Kaynak), the 1,797 of scikit-learn, 20x20 in the middle of 32x32 "
-    "RGB patches of its two photographs: |patch - ink|; not CIFAR-10 and not SVHN; "
+    "UCI optical digits (Alpaydin, Kaynak), the 1,797 of scikit-learn, 20x20, in the middle of RGB "
+    "patches of its two photographs, 32x32: |patch - ink|; not CIFAR-10 and not SVHN; "
     f"{photographs.CREDITS}"
 )
 

@@ -54,16 +54,16 @@ def pairs(
 ) -> UInt8[np.ndarray, "n 2 48 48"]:
     """Lay each digit in one grey over a patch; pair i is a function of the digit and (keys, i).
 
-    Channel 0 is the left eye. Both see enough contrast.
+    Channel 0 is the left eye. The contrast reaches `photographs.FLOOR` in both.
     """
-    seen = both_eyes(ink, random_shifts(*keys, np.arange(len(ink))))
+    shifted = both_eyes(ink, random_shifts(*keys, np.arange(len(ink))))
 
     def draw(indices: np.ndarray, attempt: int) -> tuple[np.ndarray, Float[np.ndarray, "n"]]:
-        key, opacity = (*keys, indices, attempt), seen[indices].astype(np.int32)
+        key, opacity = (*keys, indices, attempt), shifted[indices].astype(np.int32)
         patches = photographs.random_patches(photos, 96, *key)[..., ::2, ::2]
         level = integers(0, 256, *key, 3)[:, None, None, None]
         images = ((patches * (255 - opacity) + level * opacity + 127) // 255).astype(np.uint8)
-        return images, photographs.contrast(images, patches, seen[indices]).min(1)
+        return images, photographs.contrast(images, patches, opacity).min(1)
 
     return photographs.legible(draw, len(ink))
 
@@ -78,7 +78,8 @@ def both_eyes(
 ) -> UInt8[np.ndarray, "n 2 48 48"]:
     """Shift each digit in 96×96, to the right in the left eye, and keep every second pixel.
 
-    In 48×48, the right eye shows it `shifts` pixels further left: positive is before the patch.
+    In 48×48, the right eye shows it `shifts` pixels to the left of where the left eye does: a
+    positive shift places the digit before the background, a negative one behind it.
     """
     framed = np.pad(ink[:, ::2], ((0, 0), (13, 13), (32, 32)))  # 6 more to shift by
     eyes = np.stack([shifts, -shifts], axis=1)[:, :, None]

@@ -118,7 +118,7 @@ def repair(folder: Path) -> str:
     """Say which command prepares `folder`; data of other sources are prepared by their owner."""
     sources = registry.names("capsnet.sources")
     if folder.name.split("-")[-1] not in (*sources, "official"):
-        choices = f"data.source must be {' or '.join(sources)}, or data that you have put there"
+        choices = f"data.source must be {', '.join(sources)}, or data that you have put there"
         return "prepare it again" if folder.is_dir() else choices
     root = "" if folder.parent == Path("data") else f" --root {folder.parent}"
     return f"run `python -m capsnet.prepare {folder.name}{root}`"
