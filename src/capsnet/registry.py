@@ -18,6 +18,8 @@ TABLES: dict[Group, dict[str, str]] = {
         "digits": "capsnet.data.digits:SPEC",
         "cifar10": "capsnet.data.cifar10:SPEC",
         "svhn": "capsnet.data.svhn:SPEC",
+        "photodigits": "capsnet.data.photodigits:SPEC",
+        "stereodigits": "capsnet.data.stereodigits:SPEC",
     },
     "capsnet.views": {  # data.name: a `data.specification.View`, what is shown of them
         "shifted": "capsnet.data.shifted:SPEC",

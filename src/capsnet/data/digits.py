@@ -11,6 +11,7 @@ from PIL import Image
 
 from capsnet.data import storage
 from capsnet.data.specification import DataSpec
+from capsnet.data.storage import Images, Labels
 
 TEST = 500
 ABOUT = {
@@ -23,25 +24,33 @@ ABOUT = {
 
 
 def prepare(folder: Path) -> None:
-    """Enlarge, split and store the digits in `folder`."""
+    """Enlarge, split and store the digits in `folder`, in a 20×20 box of 28×28, as MNIST's are."""
+    border = (0, 0), (4, 4), (4, 4)
+    parts = ((np.pad(images, border), labels) for images, labels in splits(20))
+    storage.write_images(folder, ABOUT, *parts)
+
+
+def splits(side: int) -> list[tuple[Images, Labels]]:
+    """Give training and test digits, enlarged to uint8 [n, side, side], and labels int64 [n].
+
+    Ink is 255. The split is the same for every size: no digit is in both.
+    """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
     raw, labels = load_digits(return_X_y=True)
-    images = np.stack([_enlarged(digit) for digit in raw.reshape(-1, 8, 8)])
+    images = np.stack([_enlarged(digit, side) for digit in raw.reshape(-1, 8, 8)])
     train, test = train_test_split(
         np.arange(len(labels)), test_size=TEST, stratify=labels, random_state=0
     )
     labels = labels.astype(np.int64)
-    parts = ((images[part], labels[part]) for part in (train, test))
-    storage.write_images(folder, ABOUT, *parts)
+    return [(images[part], labels[part]) for part in (train, test)]
 
 
-def _enlarged(digit: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Enlarge 8×8 in 0…16 to 28×28 in 0…255: a 20×20 box in the middle, as MNIST has it."""
+def _enlarged(digit: NDArray[np.float64], side: int) -> Images:
+    """Enlarge 8×8 in 0…16 to side×side in 0…255."""
     grey = Image.fromarray(np.round(digit * (255 / 16)).astype(np.uint8))
-    box = np.asarray(grey.resize((20, 20), Image.Resampling.BICUBIC))
-    return np.pad(box, 4)
+    return np.asarray(grey.resize((side, side), Image.Resampling.BICUBIC))
 
 
 SPEC = DataSpec(
