@@ -172,7 +172,7 @@ def test_nothing_prepared_names_the_folder_and_what_can_be(
     expected = f"{tmp_path}/data/digits holds no prepared data: run `python -m capsnet.prepare dig"
     with pytest.raises(UserError, match=re.escape(expected)):
         storage.read(Path("data/digits"))
-    with pytest.raises(UserError, match=r"data\.source must be mnist or digits, or data that you"):
+    with pytest.raises(UserError, match=r"data\.source must be one of mnist, digits, .*, or data"):
         storage.read(Path("data/mine"))
 
 

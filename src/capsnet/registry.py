@@ -16,6 +16,7 @@ TABLES: dict[Group, dict[str, str]] = {
     "capsnet.sources": {  # data.source: a `data.specification.DataSpec`, labelled images
         "mnist": "capsnet.data.mnist:SPEC",
         "digits": "capsnet.data.digits:SPEC",
+        "smallnorb": "capsnet.data.smallnorb:SPEC",
     },
     "capsnet.views": {  # data.name: a `data.specification.View`, what is shown of them
         "shifted": "capsnet.data.shifted:SPEC",
@@ -24,6 +25,8 @@ TABLES: dict[Group, dict[str, str]] = {
         "expanded": "capsnet.data.expanded:SPEC",
         "affnist": "capsnet.data.affnist:SPEC",
         "affnist_official": "capsnet.data.affnist_official:SPEC",
+        "smallnorb_azimuth": "capsnet.data.viewpoints:AZIMUTH",
+        "smallnorb_elevation": "capsnet.data.viewpoints:ELEVATION",
     },
     "capsnet.routings": {  # model.routing: a `routing.Routing`
         "dynamic": "capsnet.routing:DYNAMIC",

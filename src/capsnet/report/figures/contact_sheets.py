@@ -17,6 +17,7 @@ from capsnet.data.dataset import DataSet
 from capsnet.data.examples import Split
 from capsnet.data.loading import load_view
 from capsnet.data.specification import LabelledImages
+from capsnet.errors import UserError
 from capsnet.evaluation.figure_data import to_uint8
 from capsnet.report.figures.contact import COLUMNS, ROWS, sheet
 
@@ -26,8 +27,8 @@ CELLS = ROWS * COLUMNS
 def draw(root: Path, source: str, folder: Path) -> Iterator[Path]:
     """Draw a PNG for each view of `source` in `folder`, and give its path.
 
-    Views whose tables are not prepared are left out, and named. Raises UserError when the images
-    themselves are not prepared.
+    Views whose tables are not prepared, or that are made of other images, are left out, and named.
+    Raises UserError when the images themselves are not prepared.
     """
     images = storage.read_images(root / source)
     for name in registry.names("capsnet.views"):
@@ -35,7 +36,10 @@ def draw(root: Path, source: str, folder: Path) -> Iterator[Path]:
         if missing:
             print(f"Left out: {name}, as {' and '.join(missing)} in {root} is not prepared")
             continue
-        yield _view(name, images, Data(name=name, source=source, root=str(root)), folder)
+        try:
+            yield _view(name, images, Data(name=name, source=source, root=str(root)), folder)
+        except UserError as error:
+            print(f"Left out: {name}. {error}")
 
 
 def _view(name: str, images: LabelledImages, data: Data, folder: Path) -> Path:
