@@ -113,10 +113,12 @@ def test_a_run_on_pairs_keeps_the_errors_of_each_digit_as_partner() -> None:
 TOYS = 25
 
 
-def of_toys(random: np.random.Generator, toys: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Wrong answers at the rate ERROR over all toys, some of which are hard."""
+def of_toys(
+    random: np.random.Generator, toys: NDArray[np.integer], error: float = ERROR
+) -> NDArray[np.bool_]:
+    """Wrong answers at the rate `error` over all toys, some of which are hard."""
     hardness = 0.3**0.5 * random.standard_normal(TOYS)
-    return hardness[toys] + 0.7**0.5 * random.standard_normal(len(toys)) > norm.ppf(1 - ERROR)
+    return hardness[toys] + 0.7**0.5 * random.standard_normal(len(toys)) > norm.ppf(1 - error)
 
 
 def test_the_variance_by_group_is_the_sum_over_pairs_of_examples_of_one_group() -> None:
@@ -128,19 +130,23 @@ def test_the_variance_by_group_is_the_sum_over_pairs_of_examples_of_one_group() 
     assert sums(wrong, 4, groups=toys).variance() == pytest.approx(4 / 3 * total / 20**2)
 
 
-def test_95_percent_of_the_intervals_by_toy_hold_the_truth() -> None:
+# Where few hard toys make most of the errors the toys' shares are skewed, so that fewer hold it.
+@pytest.mark.parametrize(("error", "least", "most"), [(0.5, 0.92, 0.98), (ERROR, 0.87, 0.95)])
+def test_95_percent_of_the_intervals_by_toy_hold_the_truth(
+    error: float, least: float, most: float
+) -> None:
     random = np.random.default_rng(6)
     toys = random.permutation(np.repeat(np.arange(TOYS), 40))
     held = {"by toy": 0, "wilson": 0}
-    draws = 2000
+    draws = 600
     for _ in range(draws):
-        wrong = of_toys(random, toys)
+        wrong = of_toys(random, toys, error)
         for kind, groups in (("by toy", Groups("toy", toys)), ("wilson", None)):
             one = outcome_of("smallnorb", wrong, len(wrong), groups=groups)
             assert one.interval_kind == kind
-            held[kind] += one.interval_percent[0] <= 100 * ERROR <= one.interval_percent[1]
-    # Few hard toys make most of the errors, which is skewed: Student's 95 % are 90 to 95 % here.
-    assert 0.89 <= held["by toy"] / draws <= 0.97
+            held[kind] += one.interval_percent[0] <= 100 * error <= one.interval_percent[1]
+    # A share of 600 draws has a standard error of 1 %.
+    assert least <= held["by toy"] / draws <= most
     assert held["wilson"] / draws <= 0.65
 
 
@@ -158,12 +164,12 @@ def test_mcnemars_test_of_toys_rejects_5_percent_where_two_models_are_alike() ->
     random = np.random.default_rng(7)
     toys = random.permutation(np.repeat(np.arange(TOYS), 41))
     rejected = {"by toy": 0, "exact": 0}
-    draws = 1000
+    draws = 500
     for _ in range(draws):
         one, other = (np.packbits(of_toys(random, toys)) for _ in range(2))
         rejected["by toy"] += mcnemar(one, other, TOYS, groups=toys).p < 0.05
         rejected["exact"] += mcnemar(one, other).p < 0.05
-    assert rejected["by toy"] / draws <= 0.07
+    assert rejected["by toy"] / draws <= 0.08
     assert rejected["exact"] / draws >= 0.3
 
 

@@ -33,7 +33,7 @@ def prepare_from(
 def test_the_labels_have_the_published_md5_and_are_read(tmp_path: Path) -> None:
     labels = (np.arange(24_300) % 5).astype("<i4")
     content = norb.matrix(labels)
-    # torchvision-style readers publish this sum of the unpacked file, for both splits.
+    # Public readers of smallNORB expect this sum of both unpacked files (ethanleet/CapsNet).
     assert hashlib.md5(content).hexdigest() == "fd5120d3f770ad57ebe620eb61a0b633"
     (tmp_path / "cat.mat.gz").write_bytes(gzip.compress(content))
     found = smallnorb.read_matrix(tmp_path / "cat.mat.gz", "<i4", (24_300,))

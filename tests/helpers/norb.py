@@ -39,7 +39,7 @@ def pictures(count: int, split: str) -> NDArray[np.uint8]:
 def arrays(
     elevations: tuple[int, ...] = (0, 2, 3, 8), azimuths: tuple[int, ...] = (0, 4, 6, 28, 30)
 ) -> dict[str, np.ndarray]:
-    """What the six files hold, by split and part."""
+    """Give the contents of the six files, by split and part."""
     found: dict[str, np.ndarray] = {}
     for split in INSTANCES:
         table = info(split, elevations, azimuths)

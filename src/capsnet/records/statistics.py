@@ -33,11 +33,12 @@ def clustered(
     With `groups` [n] of range(digits), such as smallNORB's 25 toys, the groups take the place of
     the digits, and may differ in size. The variance of the mean is G / (G − 1) · Σ (a group's
     errors − what the overall rate makes of its examples)² / n², the cluster-robust estimate for G
-    groups; it is judged from so few that Student's t with G − 1 degrees of freedom is needed
-    instead of the normal law: 2.06 deviations for 25 toys, not 1.96. The groups count as drawn from
-    all classes together; that a test set has as many toys of each class makes this cautious.
-    Where all or no answers are wrong the groups do not differ, and the interval is Wilson's of one
-    answer a group.
+    groups. It is judged from so few that Student's t with G − 1 degrees of freedom is needed, not
+    the normal law: 2.06 deviations for 25 toys instead of 1.96. The groups count as drawn from all
+    classes together; that a test set has as many toys of each class makes this cautious. It is
+    still somewhat narrow where few hard toys make most of the errors: in simulations with 25 toys
+    and 6 % errors it held the truth in 91 %, Wilson's in 60 %. Where all or no answers are wrong
+    the groups do not differ, and the interval is Wilson's of one answer a group.
     """
     from scipy.stats import t
 
