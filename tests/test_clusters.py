@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from capsnet.analysis.answers import answers, contrast
+from capsnet.analysis.answers import answers, contrast, in_general
 from capsnet.analysis.paired_tests import mcnemar
 from capsnet.data import dataset
 from capsnet.data.groups import Groups
@@ -190,6 +190,10 @@ def test_records_of_toys_are_compared_by_toy_and_not_at_all_without_them(tmp_pat
     deviate = sum(by_toy) / sum(d**2 for d in by_toy) ** 0.5
     assert found.p == pytest.approx(2 * norm.sf(abs(deviate)))
     assert found.differences[0].sums().by_base.tolist() == by_toy
+    kept = answers(paths[0], runs[paths[0]], "test")
+    assert kept is not None
+    expected = runs[paths[0]].tests["test"].interval_percent
+    assert in_general([kept], None) == pytest.approx(expected)
     write_arrays(paths[0], {"wrong.test": np.packbits(both[0])})
     assert answers(paths[0], runs[paths[0]], "test") is None
     assert contrast(runs, [(paths[0], paths[1])], "test") is None

@@ -69,6 +69,7 @@ def test_training_sees_familiar_viewpoints_and_the_novel_test_set_all_others(
         test = found.tests[name]
         assert {*shown(test.split, column)} == values
         assert len(test.split) == test.num_distinct == 3 * {"test": 54, "novel": 108}[name]
+        assert test.source == {"test": "smallnorb", "novel": "smallnorb-novel"}[name]
         assert test.groups is not None
         labels = test.split.examples(torch.arange(len(test.split)), None).labels[:, 0]
         assert (test.groups.of % 5).tolist() == labels.tolist()  # still those of these pictures

@@ -1,8 +1,8 @@
 """smallNORB with few viewpoints in training, tested on these and on novel ones.
 
 The protocol is that of Hinton, Sabour and Frosst (2018), 'Matrix capsules with EM routing': a third
-of the training pairs, those of some azimuths or elevations. Run test set 'test' shows the test toys
-from these viewpoints, test set 'novel' shows the same toys from all others.
+of the training pairs, those of some azimuths or elevations. Test set 'test' shows the test toys
+from these viewpoints, test set 'novel' the same toys from all others.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,8 +29,9 @@ def restricted(view: View, name: str, title: str, of: Degrees, familiar: Sequenc
     def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
         train, test = (np.isin(of(info), familiar) for info in _infos(name, images))
         known = view.load(data, images.only(train, test), seed, int(train[:held].sum()))
-        novel = view.load(data, images.only(train, ~test), seed, 0)
-        return known._replace(tests={**known.tests, "novel": novel.tests["test"]})
+        others = view.load(data, images.only(train, ~test), seed, 0).tests["test"]
+        novel = others._replace(source=f"{images.source}-novel")
+        return known._replace(tests={**known.tests, "novel": novel})
 
     return replace(view, name=name, title=title, load=load)
 

@@ -29,7 +29,7 @@ WILSON, BY_DIGIT, BY_PAIR = "wilson", "by digit", "by pair of digits"  # kinds o
 class Outcome:
     """The errors of a network on one test set. The percentage is derived from the counts."""
 
-    source: str  # mnist, uci-digits, affnist-generated, affnist-official
+    source: str  # mnist, uci-digits, affnist-generated, smallnorb-novel …
     errors: int
     total: int
     interval_percent: tuple[float, float]  # 95 %
