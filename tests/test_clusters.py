@@ -1,19 +1,24 @@
 """Intervals where examples share digits hold the truth as often as they say."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from capsnet.analysis.answers import answers, contrast, in_general
 from capsnet.analysis.paired_tests import mcnemar
 from capsnet.data import dataset
+from capsnet.data.groups import Groups
 from capsnet.data.multimnist import MultiMnist
 from capsnet.data.multimnist import pairs as drawn_pairs
 from capsnet.evaluation.outcomes import partners_of
 from capsnet.records.clusters import partner_counts, sums
-from capsnet.records.record import BY_PAIR, outcome_of
+from capsnet.records.record import BY_PAIR, outcome_of, read_record, write_arrays, write_record
 from capsnet.records.statistics import clustered, wilson
+from helpers.records import record
 
 DIGITS, PARTNERS = 400, 100
 HARD = 0.02  # of the variance of an example's score: the part of each of its digits
@@ -103,3 +108,92 @@ def test_a_run_on_pairs_keeps_the_errors_of_each_digit_as_partner() -> None:
     counts = partners_of(dataset.TestSet(split, "mnist", 40), wrong)
     assert counts is not None
     assert counts.tolist() == expected.tolist()
+
+
+TOYS = 25
+
+
+def of_toys(
+    random: np.random.Generator, toys: NDArray[np.integer], error: float = ERROR
+) -> NDArray[np.bool_]:
+    """Wrong answers at the rate `error` over all toys, some of which are hard."""
+    hardness = 0.3**0.5 * random.standard_normal(TOYS)
+    return hardness[toys] + 0.7**0.5 * random.standard_normal(len(toys)) > norm.ppf(1 - error)
+
+
+def test_the_variance_by_group_is_the_sum_over_pairs_of_examples_of_one_group() -> None:
+    random = np.random.default_rng(5)
+    toys = random.permutation(np.repeat(np.arange(4), (1, 5, 8, 6)))
+    wrong = random.random(20) < 0.4
+    x = wrong - wrong.mean()
+    total = sum(x[i] * x[j] for i in range(20) for j in range(20) if toys[i] == toys[j])
+    assert sums(wrong, 4, groups=toys).variance() == pytest.approx(4 / 3 * total / 20**2)
+
+
+# Where few hard toys make most of the errors the toys' shares are skewed, so that fewer hold it.
+@pytest.mark.parametrize(("error", "least", "most"), [(0.5, 0.92, 0.98), (ERROR, 0.87, 0.95)])
+def test_95_percent_of_the_intervals_by_toy_hold_the_truth(
+    error: float, least: float, most: float
+) -> None:
+    random = np.random.default_rng(6)
+    toys = random.permutation(np.repeat(np.arange(TOYS), 40))
+    held = {"by toy": 0, "wilson": 0}
+    draws = 600
+    for _ in range(draws):
+        wrong = of_toys(random, toys, error)
+        for kind, groups in (("by toy", Groups("toy", toys)), ("wilson", None)):
+            one = outcome_of("smallnorb", wrong, len(wrong), groups=groups)
+            assert one.interval_kind == kind
+            held[kind] += one.interval_percent[0] <= 100 * error <= one.interval_percent[1]
+    # A share of 600 draws has a standard error of 1 %.
+    assert least <= held["by toy"] / draws <= most
+    assert held["wilson"] / draws <= 0.65
+
+
+@pytest.mark.parametrize(("wrong", "interval"), [(False, (0, 13.319)), (True, (86.681, 100))])
+def test_answers_that_are_all_alike_are_worth_one_for_each_toy(
+    wrong: bool, interval: tuple[float, float]
+) -> None:
+    toys = Groups("toy", np.arange(1000) % TOYS)
+    one = outcome_of("smallnorb", np.full(1000, wrong), 1000, groups=toys)
+    # Wilson's of 0 of 25: 1.96² / (25 + 1.96²).
+    assert one.interval_percent == pytest.approx(interval, abs=2e-3)
+
+
+def test_mcnemars_test_of_toys_rejects_5_percent_where_two_models_are_alike() -> None:
+    random = np.random.default_rng(7)
+    toys = random.permutation(np.repeat(np.arange(TOYS), 41))
+    rejected = {"by toy": 0, "exact": 0}
+    draws = 500
+    for _ in range(draws):
+        one, other = (np.packbits(of_toys(random, toys)) for _ in range(2))
+        rejected["by toy"] += mcnemar(one, other, TOYS, groups=toys).p < 0.05
+        rejected["exact"] += mcnemar(one, other).p < 0.05
+    assert rejected["by toy"] / draws <= 0.08
+    assert rejected["exact"] / draws >= 0.3
+
+
+def test_records_of_toys_are_compared_by_toy_and_not_at_all_without_them(tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    toys = random.permutation(np.repeat(np.arange(TOYS), 41))
+    paths = [tmp_path / f"seed{k}.json" for k in range(2)]
+    both = [of_toys(random, toys) for _ in paths]
+    for path, wrong in zip(paths, both, strict=True):
+        one = outcome_of("smallnorb", wrong, len(wrong), groups=Groups("toy", toys))
+        write_record(record(tests={"test": one}, dataset=record().dataset), path)
+        write_arrays(path, {"wrong.test": np.packbits(wrong), "group.test": toys.astype(np.uint8)})
+    runs = {path: read_record(path) for path in paths}
+    assert runs[paths[0]].tests["test"].interval_kind == "by toy"
+    found = contrast(runs, [(paths[0], paths[1])], "test")
+    assert found is not None
+    by_toy = [int(both[1][toys == k].sum()) - int(both[0][toys == k].sum()) for k in range(TOYS)]
+    deviate = sum(by_toy) / sum(d**2 for d in by_toy) ** 0.5
+    assert found.p == pytest.approx(2 * norm.sf(abs(deviate)))
+    assert found.differences[0].sums().by_base.tolist() == by_toy
+    kept = answers(paths[0], runs[paths[0]], "test")
+    assert kept is not None
+    expected = runs[paths[0]].tests["test"].interval_percent
+    assert in_general([kept], None) == pytest.approx(expected)
+    write_arrays(paths[0], {"wrong.test": np.packbits(both[0])})
+    assert answers(paths[0], runs[paths[0]], "test") is None
+    assert contrast(runs, [(paths[0], paths[1])], "test") is None

@@ -116,7 +116,10 @@ def test_on_the_command_line(affine: Path, tmp_path: Path) -> None:
         (["data.shift=${nothing}"], "nothing"),
         (["data=shifted"], "not those of this network for 1×28×28 images: .* another size"),
         (["data.source=mnist"], "run `python -m capsnet.prepare mnist --root .*`"),
-        (["data.source=mine"], r"/mine holds no prepared data: data\.source must be one of mnist, dig"),
+        (
+            ["data.source=mine"],
+            r"/mine holds no prepared data: data\.source must be one of mnist, dig",
+        ),
     ],
 )
 def test_what_cannot_be_tested_gets_a_sentence(

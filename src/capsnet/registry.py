@@ -20,6 +20,7 @@ TABLES: dict[Group, dict[str, str]] = {
         "svhn": "capsnet.data.svhn:SPEC",
         "photodigits": "capsnet.data.photodigits:SPEC",
         "stereodigits": "capsnet.data.stereodigits:SPEC",
+        "smallnorb": "capsnet.data.smallnorb:SPEC",
     },
     "capsnet.views": {  # data.name: a `data.specification.View`, what is shown of them
         "shifted": "capsnet.data.shifted:SPEC",
@@ -28,6 +29,8 @@ TABLES: dict[Group, dict[str, str]] = {
         "expanded": "capsnet.data.expanded:SPEC",
         "affnist": "capsnet.data.affnist:SPEC",
         "affnist_official": "capsnet.data.affnist_official:SPEC",
+        "smallnorb_azimuth": "capsnet.data.viewpoints:AZIMUTH",
+        "smallnorb_elevation": "capsnet.data.viewpoints:ELEVATION",
     },
     "capsnet.routings": {  # model.routing: a `routing.Routing`
         "dynamic": "capsnet.routing:DYNAMIC",

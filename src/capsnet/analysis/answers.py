@@ -18,13 +18,15 @@ from capsnet.records.record import Record, read_arrays
 class Answers(NamedTuple):
     """A number for each example, such as 1 for a wrong answer, and its sums by partner.
 
-    x [n]; example i shows digit i mod `digits`. partners [2, digits] as `clusters.sums` takes them,
-    None where examples show one digit, or where they were not kept.
+    x [n]; example i shows digit i mod `digits`, or is of `groups`[i] of range(digits). partners
+    [2, digits] as `clusters.sums` takes them, None where examples show one digit, or where they
+    were not kept.
     """
 
     x: NDArray[np.number]
     digits: int
     partners: NDArray[np.number] | None
+    groups: NDArray[np.integer] | None = None
 
     def __sub__(self, other: "Answers") -> "Answers":
         """Subtract example by example."""
@@ -38,29 +40,30 @@ class Answers(NamedTuple):
         """Divide by `number`."""
         partners = self.partners
         divided = None if partners is None else np.stack([partners[0] / number, partners[1]])
-        return Answers(self.x / number, self.digits, divided)
+        return self._replace(x=self.x / number, partners=divided)
 
     def sums(self) -> Sums:
         """Sum over what examples share."""
-        return sums(self.x, self.digits, self.partners)
+        return sums(self.x, self.digits, self.partners, self.groups)
 
     def _with(self, other: "Answers", function: np.ufunc) -> "Answers":
         partners = None
         if self.partners is not None and other.partners is not None:
             both = function(self.partners[0], other.partners[0]), self.partners[1]
             partners = np.stack(both)
-        return Answers(function(self.x, other.x), self.digits, partners)
+        return self._replace(x=function(self.x, other.x), partners=partners)
 
 
 def answers(path: Path, record: Record, test: str) -> Answers | None:
     """Return which examples of `test` were answered wrongly; None where that was not kept."""
     arrays, outcome = read_arrays(path), record.tests[test]
-    if f"wrong.{test}" not in arrays:
+    groups = arrays.get(f"group.{test}")
+    if f"wrong.{test}" not in arrays or (outcome.grouped and groups is None):
         return None
     wrong = np.unpackbits(arrays[f"wrong.{test}"])[: outcome.total].astype(np.int8)
     partners = arrays.get(f"by_partner.{test}")
     kept = None if partners is None else partners.astype(np.int64)
-    return Answers(wrong, outcome.num_distinct or outcome.total, kept)
+    return Answers(wrong, outcome.num_distinct or outcome.total, kept, groups)
 
 
 def in_general(seeds: Sequence[Answers], noise: Noise | None) -> tuple[float, float]:
@@ -110,7 +113,8 @@ def contrast(runs: Mapping[Path, Record], found: Sequence[Pair], test: str) -> C
 
 def _mcnemar(first: Answers, second: Answers, digits: int | None) -> McNemar:
     one, other = (np.packbits(some.x.astype(bool)) for some in (first, second))
-    return mcnemar(one, other, digits, _both(first.partners, second.partners))
+    both = _both(first.partners, second.partners)
+    return mcnemar(one, other, digits, both, first.groups)
 
 
 def _both(one: NDArray | None, other: NDArray | None) -> tuple[NDArray, NDArray] | None:

@@ -209,7 +209,8 @@ def _grey_digits(images: LabelledImages) -> UInt8[np.ndarray, "n 28 28"]:
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
     """Give expanded digits, tested on affine copies of the test digits as well."""
     folder = SPEC.folder(data)
-    test = TestSet(read(folder, images), "affnist-generated", len(images.test_labels))
+    count, groups = len(images.test_labels), images.test_groups
+    test = TestSet(read(folder, images), "affnist-generated", count, groups)
     return with_affnist(expanded.load(data, images, seed, held), test, folder)
 
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from capsnet.data.examples import Split
+from capsnet.data.groups import Groups
 from capsnet.data.info import DatasetInfo
 
 
@@ -10,11 +11,13 @@ class TestSet(NamedTuple):
     """A set that trained networks are tested on, and its source: mnist, affnist-generated …
 
     Made of `num_distinct` images: example i shows image i mod num_distinct, or has it as its base.
+    `groups` are those of these images, where the images come in groups.
     """
 
     split: Split
     source: str
     num_distinct: int
+    groups: Groups | None = None
 
 
 class DataSet(NamedTuple):

@@ -1,14 +1,15 @@
 """The two specifications by which data are added: labelled images, and a view of them."""
 
 from argparse import ArgumentParser
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from capsnet.data.groups import Groups
 from capsnet.data.info import DIGITS, DatasetInfo
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 class LabelledImages:
     """Images uint8 [n, channels, height, width] and labels int64 [n], prepared on disk.
 
-    `source` is what records call them, `digest` that of their manifest.
+    `source` is what records call them, `digest` that of their manifest. Images may come in groups;
+    `annotations` are other facts, arrays train_NAME and test_NAME with a row for each image.
     """
 
     source: str
@@ -33,6 +35,29 @@ class LabelledImages:
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.int64]
+    train_groups: Groups | None = None
+    test_groups: Groups | None = None
+    annotations: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def only(self, train: NDArray[np.bool_], test: NDArray[np.bool_]) -> "LabelledImages":
+        """Keep the images that are marked in `train` [n] and `test` [n]."""
+        kept = {"train": train, "test": test}
+        return replace(
+            self,
+            train_images=self.train_images[train],
+            train_labels=self.train_labels[train],
+            test_images=self.test_images[test],
+            test_labels=self.test_labels[test],
+            train_groups=_kept(self.train_groups, train),
+            test_groups=_kept(self.test_groups, test),
+            annotations={
+                name: rows[kept[name.partition("_")[0]]] for name, rows in self.annotations.items()
+            },
+        )
+
+
+def _kept(groups: Groups | None, mask: NDArray[np.bool_]) -> Groups | None:
+    return None if groups is None else groups._replace(of=groups.of[mask])
 
 
 def no_options(parser: ArgumentParser) -> None:

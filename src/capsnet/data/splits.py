@@ -38,13 +38,15 @@ def with_unshifted_tests(
     `show` makes the training split of images and labels.
     """
     train, validation, test = parts(images, held)
-    tests = {"test": TestSet(UnshiftedImages(*test), images.source, len(test.labels))}
+    shown = UnshiftedImages(*test)
+    tests = {"test": TestSet(shown, images.source, len(test.labels), images.test_groups)}
     held_out = UnshiftedImages(*validation) if held else None
     return DataSet(show(*train), held_out, tests, images.digest, images.info)
 
 
 def with_tables(folder: Path, images: LabelledImages, splits: Mapping[str, Split]) -> DataSet:
     """Give a data set whose splits are made by the tables in `folder`."""
-    tests = {"test": TestSet(splits["test"], images.source, len(images.test_labels))}
+    count, groups = len(images.test_labels), images.test_groups
+    tests = {"test": TestSet(splits["test"], images.source, count, groups)}
     digest = storage.digest(folder)
     return DataSet(splits["train"], splits.get("validation"), tests, digest, images.info)

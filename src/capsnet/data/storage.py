@@ -12,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsnet import registry
+from capsnet.data.groups import Groups
 from capsnet.data.info import DIGITS, DatasetInfo
 from capsnet.data.specification import DataSpec, LabelledImages
 from capsnet.errors import UserError
 
 MANIFEST = "manifest.json"
+OWN_ARRAYS = {  # of labelled images; all others are annotations
+    f"{split}_{name}" for split in ("train", "test") for name in ("images", "labels", "groups")
+}
 
 
 @contextmanager
@@ -135,17 +139,41 @@ def write_images(
     about: Mapping[str, Any],
     train: tuple[Images, Labels],
     test: tuple[Images, Labels],
+    groups: tuple[Labels, Labels] | None = None,
+    annotations: Mapping[str, tuple[NDArray[Any], NDArray[Any]]] | None = None,
 ) -> None:
     """Store labelled images as the prepared data set `folder`.
 
     Images are uint8 [n, height, width] or [n, channels, height, width], labels int64 [n]. `about`
-    is a `DataSpec.manifest`, or holds name, source and class_names itself. Raises UserError when
-    the arrays are others, or the disk is full.
+    is a `DataSpec.manifest`, or holds name, source and class_names itself. `groups` int64 [n] say
+    which training and test images show the same thing, which `about` may name: group_name, such as
+    'toy'. `annotations` are other facts by name, with a row for each training and test image.
+    Raises UserError when the arrays are others, or the disk is full.
     """
-    require_images(folder, [train, test], tuple(about.get("class_names", DIGITS)))
-    arrays = {"train_images": train[0], "train_labels": train[1]}
+    arrays = image_arrays(folder, about, train, test, groups, annotations)
     with building(folder) as scratch:
-        write(scratch, about, arrays | {"test_images": test[0], "test_labels": test[1]})
+        write(scratch, about, arrays)
+
+
+def image_arrays(
+    folder: Path,
+    about: Mapping[str, Any],
+    train: tuple[Images, Labels],
+    test: tuple[Images, Labels],
+    groups: tuple[Labels, Labels] | None = None,
+    annotations: Mapping[str, tuple[NDArray[Any], NDArray[Any]]] | None = None,
+) -> dict[str, NDArray[Any]]:
+    """Check and name the arrays that `write_images` stores, for a folder that is being built."""
+    require_images(folder, [train, test], tuple(about.get("class_names", DIGITS)))
+    rows = {"images": (train[0], test[0]), "labels": (train[1], test[1]), **(annotations or {})}
+    if groups is not None:
+        require_groups(folder, groups, (len(train[1]), len(test[1])))
+        rows["groups"] = groups
+    return {
+        f"{split}_{name}": array
+        for place, split in enumerate(("train", "test"))
+        for name, array in ((name, both[place]) for name, both in rows.items())
+    }
 
 
 def read_images(folder: Path) -> LabelledImages:
@@ -170,8 +198,25 @@ def read_images(folder: Path) -> LabelledImages:
             f"{folder}: images are {_shape(train)}, but {folder.name} is specified as "
             f"{'×'.join(map(str, info.image))}: {repair(folder)}"
         )
-    source = manifest["source"]
-    return LabelledImages(source, digest(folder), info, train, train_labels, test, test_labels)
+    groups = _groups(folder, manifest, arrays, (len(train), len(test)))
+    others = {name: rows for name, rows in arrays.items() if name not in OWN_ARRAYS}
+    return LabelledImages(
+        *(manifest["source"], digest(folder), info, train, train_labels, test, test_labels),
+        *groups,
+        annotations=others,
+    )
+
+
+def _groups(
+    folder: Path, manifest: dict[str, Any], arrays: dict[str, Labels], counts: tuple[int, int]
+) -> tuple[Groups | None, Groups | None]:
+    """Give the groups of training and test images, None where the images have none."""
+    if not {"train_groups", "test_groups"} & arrays.keys():
+        return None, None
+    train, test = arrays["train_groups"], arrays["test_groups"]
+    require_groups(folder, (train, test), counts)
+    name = manifest.get("group_name", "group")
+    return Groups(name, train), Groups(name, test)
 
 
 def _4d(images: Images) -> Images:
@@ -214,6 +259,21 @@ def _require_split(
         raise UserError(
             f"{folder}: label {wrong[0]} is not from 0 to {len(class_names) - 1}: the data have "
             f"{len(class_names)} classes (class_names)"
+        )
+
+
+def require_groups(folder: Path, groups: Sequence[Labels], counts: Sequence[int]) -> None:
+    """Raise UserError unless each image has a group, and the test images have two or more."""
+    for of, count in zip(groups, counts, strict=True):
+        if of.dtype != np.int64 or of.shape != (count,):
+            raise UserError(
+                f"{folder}: groups are {of.dtype} {of.shape}, but must be int64 [{count}]: "
+                "one for each image"
+            )
+    if len(np.unique(groups[-1])) < 2:
+        raise UserError(
+            f"{folder}: the test images are all of one group, but errors on one say nothing of "
+            "others: give two groups or more"
         )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsnet.data.dataset import DataSet, TestSet
+from capsnet.data.groups import Groups
 from capsnet.data.multimnist import MultiMnist
 from capsnet.evaluation.predict import Predictions
 from capsnet.records.clusters import Counts, partner_counts
@@ -16,7 +17,8 @@ def count_outcomes(data: DataSet, answers: dict[str, Predictions]) -> dict[str, 
     for name, test in data.tests.items():
         wrong = answers[name].wrong.numpy()
         partners = partners_of(test, wrong)
-        found[name] = outcome_of(test.source, wrong, test.num_distinct, partners)
+        groups = groups_of(test)
+        found[name] = outcome_of(test.source, wrong, test.num_distinct, partners, groups)
     return found
 
 
@@ -25,3 +27,11 @@ def partners_of(test: TestSet, wrong: NDArray[np.bool_]) -> Counts | None:
     if not isinstance(test.split, MultiMnist):
         return None
     return partner_counts(wrong, test.split.partner.numpy().ravel(), test.num_distinct)
+
+
+def groups_of(test: TestSet) -> Groups | None:
+    """Return the group of each example, numbered from 0, None where images have none."""
+    if test.groups is None:
+        return None
+    _, number = np.unique(test.groups.of, return_inverse=True)
+    return test.groups._replace(of=number[np.arange(len(test.split)) % test.num_distinct])

@@ -1,4 +1,4 @@
-"""The variance of a mean over examples that share digits: by digit, or by pairs of digits."""
+"""The variance of a mean over examples that share digits: by digit, group, or pair of digits."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,16 @@ Counts = NDArray[np.uint32]
 class Sums:
     """A number x for each example (1 for a wrong answer, say), summed over what examples share.
 
-    Example i shows digit i mod `digits`, its base. `by_base` and `by_partner` float64 [digits] sum
-    x over the examples with that base and with that partner; `partnered` [digits] counts the
-    latter. Examples that show one digit have no partners: None.
+    Example i shows digit i mod `digits`, its base, or is of a group, which then takes the place of
+    the digit. `by_base` and `by_partner` float64 [digits] sum x over the examples with that base
+    and with that partner; `based` and `partnered` [digits] count these. Examples that show one
+    digit have no partners: None.
     """
 
     n: int
     squares: float  # Σ x²
     by_base: NDArray[np.float64]
+    based: NDArray[np.float64]
     by_partner: NDArray[np.float64] | None = None
     partnered: NDArray[np.float64] | None = None
 
@@ -30,12 +32,12 @@ class Sums:
 
     def centred(self) -> "Sums":
         """Subtract the mean from every x."""
-        m, each = self.mean, self.n / len(self.by_base)
-        squares, by_base = self.squares - self.n * m**2, self.by_base - m * each
+        m = self.mean
+        squares, by_base = self.squares - self.n * m**2, self.by_base - m * self.based
         if self.by_partner is None or self.partnered is None:
-            return Sums(self.n, squares, by_base)
+            return Sums(self.n, squares, by_base, self.based)
         by_partner = self.by_partner - m * self.partnered
-        return Sums(self.n, squares, by_base, by_partner, self.partnered)
+        return Sums(self.n, squares, by_base, self.based, by_partner, self.partnered)
 
     def spread(self) -> float:
         """Return Σ x·x′ over all pairs of examples x and x′ that share a digit, or are the same.
@@ -67,14 +69,20 @@ def sums(
     x: NDArray[np.number | np.bool_],
     digits: int,
     partners: NDArray[np.number] | None = None,
+    groups: NDArray[np.integer] | None = None,
 ) -> Sums:
     """Sum x [n]; `partners` [2, digits] holds Σ x by partner and examples by partner.
 
-    Raises ValueError when n is no multiple of `digits`.
+    Example i shows digit i mod `digits`, or is of group `groups`[i] of range(digits). Raises
+    ValueError when n is no multiple of `digits`, or `groups` has another length.
     """
-    by_base = x.reshape(-1, digits).sum(0, dtype=np.float64)
     squares = float(np.square(x, dtype=np.float64).sum())
+    if groups is not None:
+        counted = np.bincount(groups, x, digits), np.bincount(groups, minlength=digits)
+        return Sums(len(x), squares, *(one.astype(np.float64) for one in counted))
+    by_base = x.reshape(-1, digits).sum(0, dtype=np.float64)
+    based = np.full(digits, len(x) / digits)
     if partners is None:
-        return Sums(len(x), squares, by_base)
+        return Sums(len(x), squares, by_base, based)
     by_partner, partnered = partners.astype(np.float64)
-    return Sums(len(x), squares, by_base, by_partner, partnered)
+    return Sums(len(x), squares, by_base, based, by_partner, partnered)

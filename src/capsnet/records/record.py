@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from capsnet import config
 from capsnet.config import RunConfig
+from capsnet.data.groups import Groups
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records import older
@@ -28,12 +29,17 @@ WILSON, BY_DIGIT, BY_PAIR = "wilson", "by digit", "by pair of digits"  # kinds o
 class Outcome:
     """The errors of a network on one test set. The percentage is derived from the counts."""
 
-    source: str  # mnist, uci-digits, affnist-generated, affnist-official
+    source: str  # mnist, uci-digits, affnist-generated, smallnorb-novel …
     errors: int
     total: int
     interval_percent: tuple[float, float]  # 95 %
-    num_distinct: int | None = None  # images, where several examples show one: i shows i mod this
-    interval_kind: str = WILSON  # or BY_DIGIT, BY_PAIR: what examples have in common
+    num_distinct: int | None = None  # images or groups, where several examples have one in common
+    interval_kind: str = WILSON  # or BY_DIGIT, BY_PAIR, by a group's name: what they have in common
+
+    @property
+    def grouped(self) -> bool:
+        """Tell whether examples come in groups; else i shows image i mod `num_distinct`."""
+        return self.interval_kind not in (WILSON, BY_DIGIT, BY_PAIR)
 
     @property
     def error(self) -> float:
@@ -57,13 +63,22 @@ def outcome(source: str, errors: int, total: int) -> Outcome:
 
 
 def outcome_of(
-    source: str, wrong: NDArray[np.bool_], num_distinct: int, partners: Counts | None = None
+    source: str,
+    wrong: NDArray[np.bool_],
+    num_distinct: int,
+    partners: Counts | None = None,
+    groups: Groups | None = None,
 ) -> Outcome:
     """Count wrong [n], example i showing image i mod `num_distinct`: if n is more, `clustered`.
 
     Where each example shows a second image, `partners` is what `partner_counts` counts of it.
+    Where examples come in `groups` [n], numbered from 0, these are what is clustered.
     """
     one = outcome(source, int(wrong.sum()), len(wrong))
+    if groups is not None:
+        number, kind = int(groups.of.max()) + 1, f"by {groups.name}"
+        interval = clustered(wrong, number, groups=groups.of)
+        return replace(one, interval_percent=interval, num_distinct=number, interval_kind=kind)
     if partners is None and num_distinct == one.total:
         return one
     kind = BY_DIGIT if partners is None else BY_PAIR
@@ -213,7 +228,7 @@ def read_record(path: Path) -> Record:
 
 
 def _outcome(interval_percent: Sequence[float], interval_kind: str, **values: Any) -> Outcome:
-    if interval_kind not in (WILSON, BY_DIGIT, BY_PAIR):
+    if interval_kind != WILSON and not interval_kind.startswith("by "):
         raise ValueError(f"interval_kind {interval_kind!r}")
     low, high = interval_percent
     return Outcome(interval_percent=(low, high), interval_kind=interval_kind, **values)

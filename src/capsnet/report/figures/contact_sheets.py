@@ -17,6 +17,7 @@ from capsnet.data.dataset import DataSet
 from capsnet.data.examples import Split
 from capsnet.data.loading import load_view
 from capsnet.data.specification import LabelledImages
+from capsnet.errors import UserError
 from capsnet.evaluation.figure_data import to_uint8
 from capsnet.report.figures.contact import COLUMNS, ROWS, sheet
 
@@ -29,8 +30,8 @@ def draw(
     """Draw a PNG for each view of `source` in `folder`, and give its path.
 
     Of the `views`, SOURCE-VIEW.png; without them VIEW.png of all but those that crop. Views whose
-    tables are not prepared are left out, and named. Raises UserError when the images themselves are
-    not prepared, or too small for a view.
+    tables are not prepared, or that are made of other images, are left out, and named. Raises
+    UserError when the images themselves are not prepared.
     """
     images, every = storage.read_images(root / source), registry.names("capsnet.views")
     for name in views or [one for one in every if load_view(one).margin >= 0]:
@@ -39,7 +40,10 @@ def draw(
             print(f"Left out: {name}, as {' and '.join(missing)} in {root} is not prepared")
             continue
         path = folder / f"{f'{source}-{name}' if views else name}.png".replace("_", "-")
-        yield _view(path, images, Data(name=name, source=source, root=str(root)))
+        try:
+            yield _view(path, images, Data(name=name, source=source, root=str(root)))
+        except UserError as error:
+            print(f"Left out: {name}. {error}")
 
 
 def _view(path: Path, images: LabelledImages, data: Data) -> Path:
