@@ -15,7 +15,7 @@ class PaperResult:
 
     `sd` over three trials, where given. `public` is the best error that a public implementation
     states for itself, and whose it is; often that of its best epoch on the test set. `condition`:
-    the number is where training was stopped, no result.
+    the number is where training was stopped, no result. `ensemble` models answered together.
     """
 
     experiment: str
@@ -25,6 +25,7 @@ class PaperResult:
     public: str | None = None
     test: str = "test"
     condition: bool = False
+    ensemble: int = 1
 
 
 MNIST = (  # [P] Table 1
@@ -109,6 +110,12 @@ def table_of(experiment: str) -> PaperTable | None:
 def reported(experiment: str) -> bool:
     """Tell whether the paper has a number for the experiment; it has none for ablations."""
     return any(row.experiment == experiment for table in TABLES for row in table.rows)
+
+
+def ensemble(experiment: str) -> int:
+    """Return how many models answered together for the paper's number; 1 where one did."""
+    every = (row for table in TABLES for row in table.rows if row.experiment == experiment)
+    return max((row.ensemble for row in every), default=1)
 
 
 def published(experiment: str, test: str) -> float:

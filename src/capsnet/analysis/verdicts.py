@@ -66,10 +66,12 @@ class Difference:
         return t.cdf((self.value - bound) / self.error, self.freedom)
 
 
-def from_paper(ours: ArrayLike, published: ArrayLike, noise: Noise) -> Difference:
-    """Subtract the paper's number, the mean of three trials, from ours [..., seeds]."""
+def from_paper(
+    ours: ArrayLike, published: ArrayLike, noise: Noise, trials: int = paper.TRIALS
+) -> Difference:
+    """Subtract the paper's number, the mean of `trials`, from ours [..., seeds]."""
     values = np.asarray(ours)
-    error = noise.sd * (1 / values.shape[-1] + 1 / paper.TRIALS) ** 0.5
+    error = noise.sd * (1 / values.shape[-1] + 1 / trials) ** 0.5
     return Difference(values.mean(-1) - published, error, noise.freedom)
 
 
