@@ -13,7 +13,7 @@ from capsnet.analysis.summed_scores import Run, answer_together
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.ensembles import Ensemble, write_ensemble
 from capsnet.records.files import check_writable
-from capsnet.records.record import ENSEMBLE, read_record
+from capsnet.records.record import ENSEMBLE, read_record, record_paths
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def records(words: Sequence[str], folder: Path) -> list[Path]:
         return [Path(word) for word in words]
     if len(words) > 1:
         raise UserError(f"{' '.join(words)} are not records: name one experiment, or files *.json")
-    if not (found := sorted((folder / words[0]).glob("seed*.json"))):
+    if not (found := record_paths(folder / words[0], "seed*.json")):
         raise UserError(f"{folder / words[0]} holds no records seed*.json: train the seeds first")
     return found
 
