@@ -15,7 +15,16 @@ ORDER = (  # the packages, and the modules beside them
     *("functional", "metrics", "routing", "layers", "networks", "kernels"),
     *("data", "records", "evaluation", "tracking", "training"),
     *("prepare", "compose", "usage", "train", "evaluate", "pretrained"),
-    *("analysis", "report", "benchmark", "gpu_check", "parallel_repro", "explorer", "__main__"),
+    *(
+        "analysis",
+        "ensemble",
+        "report",
+        "benchmark",
+        "gpu_check",
+        "parallel_repro",
+        "explorer",
+        "__main__",
+    ),
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
 CORE = ("functional", "metrics", "routing", "layers", "networks", "kernels")  # the paper, in torch
@@ -85,7 +94,17 @@ def test_the_core_needs_no_framework(core: str) -> None:
 
 def test_entry_points_import_nothing_heavy_at_the_top() -> None:
     for name in (
-        *("config", "train", "usage", "__main__", "compose", "prepare", "errors", "evaluate"),
+        *(
+            "config",
+            "train",
+            "usage",
+            "__main__",
+            "compose",
+            "prepare",
+            "errors",
+            "evaluate",
+            "ensemble",
+        ),
         *("config_errors", "training/fingerprint", "training/sweep_jobs", "training/__init__"),
         *("records/record", "records/files", "records/run_folder", "records/provenance"),
         *("explorer/__main__", "parallel_repro/__main__", "gpu_check/__main__"),

@@ -139,14 +139,18 @@ def steps(experiment: str) -> int:
 
 def seeds(experiment: str) -> int:
     """Return how many seeds of an experiment `dvc repro` trains: three, or the paper's ensemble."""
-    table = table_of(experiment)
-    rows = [row for row in table.rows if row.experiment == experiment] if table else []
-    return max([TRIALS, *(row.ensemble for row in rows)])
+    return max(TRIALS, ensemble(experiment))
 
 
 def reported(experiment: str) -> bool:
     """Tell whether the paper has a number for the experiment; it has none for ablations."""
     return any(row.experiment == experiment for table in TABLES for row in table.rows)
+
+
+def ensemble(experiment: str) -> int:
+    """Return how many models answered together for the paper's number; 1 where one did."""
+    every = (row for table in TABLES for row in table.rows if row.experiment == experiment)
+    return max((row.ensemble for row in every), default=1)
 
 
 def published(experiment: str, test: str) -> float:

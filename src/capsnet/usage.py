@@ -21,6 +21,7 @@ COMMANDS = {
     "prepare": "build a data set in data/",
     "train": "train a network, test it and write its record",
     "evaluate": "test the weights of a finished run",
+    "ensemble": "errors of the models of several seeds together",
     "report": "tables, figures and one page of all results",
     "explorer": "look into a trained CapsNet, in the browser",
     "parallel_repro": "run the stages of dvc.yaml side by side",

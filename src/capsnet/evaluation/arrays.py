@@ -22,8 +22,9 @@ def record_arrays(
     `wrong.<test>` uint8, one bit for each test example as numpy.packbits leaves them;
     `by_partner.<test>` uint32 [2, num_distinct] where examples show two, as `partner_counts`;
     `group.<test>` [n] the number of each example's group, from 0, where they come in groups;
-    `confusion.<test>` float64 [classes, classes] as in Predictions; `curve.<metric>` [points, 2];
-    and for CapsNets what `figure_data.figure_arrays` gives.
+    `confusion.<test>` float64 [classes, classes] as in Predictions; `scores.<test>` float32
+    [n, classes] and `labels.<test>` int16 [n, labels] where those were kept for an ensemble;
+    `curve.<metric>` [points, 2]; and for CapsNets what `figure_data.figure_arrays` gives.
     """
     kept: dict[str, NDArray[Any]] = {}
     for name, one in predictions.items():
@@ -33,6 +34,8 @@ def record_arrays(
             kept[f"by_partner.{name}"] = counts
         if (groups := groups_of(data.tests[name])) is not None:
             kept[f"group.{name}"] = groups.of.astype(np.min_scalar_type(groups.of.max()))
+        if one.scores is not None and one.labels is not None:
+            kept |= {f"scores.{name}": one.scores.numpy(), f"labels.{name}": one.labels.numpy()}
     kept |= {f"curve.{name}": points for name, points in curves(folder).items()}
     if isinstance(network, CapsNet):
         test = data.tests["test"].split

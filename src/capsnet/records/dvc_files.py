@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from capsnet.records.files import write_atomically
 from capsnet.records.record import Outcome, Record
 
-# YAML and CSV, because every *.json below results/ is read as a record.
+# YAML and CSV, because *.json below results/ are read as records and ensembles.
 METRICS, CURVES = ".metrics.yaml", ".curves.csv"
 POINTS = 200  # of each curve: more than a plot can show, and about 10 kB a run
 # Column -> logged metric and the factor from its unit to the column's.

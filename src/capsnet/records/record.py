@@ -22,6 +22,7 @@ from capsnet.records.files import write_atomically, write_json
 from capsnet.records.provenance import Provenance, versions
 from capsnet.records.statistics import clustered, wilson
 
+ENSEMBLE = "ensemble.json"  # the end of the names of ensembles' files, which are no records
 WILSON, BY_DIGIT, BY_PAIR = "wilson", "by digit", "by pair of digits"  # kinds of intervals
 
 
@@ -195,7 +196,12 @@ class Record:
 
 
 def record_path(folder: Path, record: str | None) -> Path:
-    """Give the place of a run's record: `record`, or record.json in the run's folder."""
+    """Give the place of a run's record: `record`, or record.json in the run's folder.
+
+    Raises UserError for the name of an ensemble, which no reader of records would find.
+    """
+    if record and record.endswith(ENSEMBLE):
+        raise UserError(f"record = {record} is not possible: *{ENSEMBLE} are files of ensembles")
     return Path(record) if record else folder / "record.json"
 
 
@@ -211,7 +217,7 @@ def read_record(path: Path) -> Record:
     """
     try:
         values = older.current(json.loads(path.read_text()))
-        tests = {name: _outcome(**test) for name, test in values.pop("tests").items()}
+        tests = {name: read_outcome(**test) for name, test in values.pop("tests").items()}
         model = values.pop("model")
         return Record(
             tests=tests,
@@ -227,7 +233,8 @@ def read_record(path: Path) -> Record:
         ) from error
 
 
-def _outcome(interval_percent: Sequence[float], interval_kind: str, **values: Any) -> Outcome:
+def read_outcome(interval_percent: Sequence[float], interval_kind: str, **values: Any) -> Outcome:
+    """Build an outcome of the fields that a file has. Raises ValueError for an unknown interval."""
     if interval_kind != WILSON and not interval_kind.startswith("by "):
         raise ValueError(f"interval_kind {interval_kind!r}")
     low, high = interval_percent
@@ -236,7 +243,12 @@ def _outcome(interval_percent: Sequence[float], interval_kind: str, **values: An
 
 def read_records(folder: Path, pattern: str = "*/*.json") -> dict[Path, Record]:
     """Read every record of a profile's `folder` by its path, in the order of their paths."""
-    return {path: read_record(path) for path in sorted(folder.glob(pattern))}
+    return {path: read_record(path) for path in record_paths(folder, pattern)}
+
+
+def record_paths(folder: Path, pattern: str = "*/*.json") -> list[Path]:
+    """List the files of records in the order of their paths: without those of ensembles."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.endswith(ENSEMBLE))
 
 
 def write_arrays(record: Path, arrays: dict[str, NDArray[Any]]) -> None:

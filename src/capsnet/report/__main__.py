@@ -11,7 +11,7 @@ from pathlib import Path
 from capsnet import registry
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.files import write_atomically
-from capsnet.records.record import read_records
+from capsnet.records.record import read_records, record_paths
 
 
 def main() -> None:
@@ -93,7 +93,7 @@ def simulate() -> None:
 
 def everything(results: Path) -> None:
     """Make every table, figure and page of the records below `results` and of docs/ again."""
-    for folder in sorted({path.parents[1] for path in results.glob("*/*/*.json")}):
+    for folder in sorted({path.parents[1] for path in record_paths(results, "*/*/*.json")}):
         table(folder)
         if any(folder.glob("*/*.npz")):
             figures(folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from capsnet import config
+from capsnet import config, paper
 from capsnet.data.dataset import DataSet
 from capsnet.data.loading import load_dataset, manifest_paths
 from capsnet.evaluation.arrays import record_arrays
@@ -63,7 +63,8 @@ def fit_and_record(
         return None
     network = module.network.to(trainer.strategy.root_device)
     with autocast(run, trainer.strategy.root_device):
-        predictions = predict_all(network, data, run.trainer.progress)
+        scored = ("test",) if paper.ensemble(run.name) > 1 else ()
+        predictions = predict_all(network, data, run.trainer.progress, scored)
         arrays = record_arrays(network, data, predictions, folder) | errors_along_training(trainer)
     training, outcomes = summarise(run, data, trainer), count_outcomes(data, predictions)
     path = record_path(folder, run.record)

@@ -29,8 +29,10 @@ def _value(row: PaperRow, value: dict[str, Any]) -> dict[str, Any]:
     """Add to the cells of a row, by column, the numbers that are drawn."""
     value["paper"] = row.result.error_percent
     if row.group:
-        ours = mean(row.errors)
-        low, high = row.interval or (ours, ours)
+        ours, interval = mean(row.errors), row.interval
+        if row.ensemble is not None:
+            ours, interval = row.ensemble.test.error_percent, row.ensemble.test.interval_percent
+        low, high = interval or (ours, ours)
         value |= {"ours": max(ours, LEAST), "low": max(low, LEAST), "high": high}
     return value
 

@@ -13,6 +13,7 @@ from capsnet.analysis.numbers import at_equal_error, numbers
 from capsnet.analysis.selection import exclusion_reason, groups, looked, missing, noise
 from capsnet.analysis.verdicts import PRIMARY, SEEDS, Difference, from_paper, row_verdict
 from capsnet.paper import Ablation, PaperResult, PaperTable
+from capsnet.records.ensembles import Ensemble, ensemble_of
 from capsnet.records.record import Record
 from capsnet.report.tables.runs_table import error_counts, percents, steps, steps_done
 from capsnet.report.tables.table import Column, Result, Row, Table
@@ -79,16 +80,39 @@ class PaperRow(ExperimentRow):
     table: PaperTable
 
     @cached_property
+    def ensemble(self) -> Ensemble | None:
+        """Return the ensemble of its runs, where the paper's number is that of one."""
+        return ensemble_of(self.group) if self.result.ensemble > 1 else None
+
+    @property
+    def missing_ensemble(self) -> str | None:
+        """Say why there is no ensemble like the paper's; None where there is, or none is needed."""
+        if self.result.ensemble == 1:
+            return None
+        if self.ensemble is None:
+            return "no ensemble"
+        return None if self.ensemble.n == self.result.ensemble else f"ensemble {self.ensemble.size}"
+
+    @cached_property
     def against(self) -> Difference | None:
         """Subtract the paper's number from ours; None where that says nothing about the paper."""
         seen = looked(self.group)
         if not seen or self.result.condition or exclusion_reason(self.records) is not None:
             return None
         spread = noise(self.runs, self.runs[seen[0]], self.result.test)
-        ours = numbers(self.runs, seen, self.result.test)
-        if spread is None:
+        if spread is None or self.missing_ensemble is not None:
             return None
-        return from_paper(ours, self.result.error_percent, spread, self.table.trials)
+        ours, trials = self._trials(seen)
+        return from_paper(ours, self.result.error_percent, spread, trials)
+
+    def _trials(self, seen: Sequence[Path]) -> tuple[list[float], int]:
+        """Return our numbers, and how many trials the paper's number is the mean of.
+
+        An ensemble is one trial, taken to vary as much between trainings as a single model [D].
+        """
+        if self.ensemble is not None:
+            return [self.ensemble.test.error_percent], 1
+        return numbers(self.runs, seen, self.result.test), self.table.trials
 
 
 def paper_rows(runs: Runs, table: PaperTable) -> list[PaperRow]:
@@ -101,8 +125,10 @@ def paper_rows(runs: Runs, table: PaperTable) -> list[PaperRow]:
 
 
 def published(row: PaperRow) -> str:
-    """Return the paper's error in percent, with its sd where the paper gives one."""
-    return f"{row.result.error_percent}" + (f" ± {row.result.sd}" if row.result.sd else "")
+    """Return the paper's error in percent, its sd if given, and the size of an ensemble."""
+    spread = f" ± {row.result.sd}" if row.result.sd else ""
+    models = f", ensemble of {row.result.ensemble}" if row.result.ensemble > 1 else ""
+    return f"{row.result.error_percent}{spread}{models}"
 
 
 def if_run(value: Callable[[ExperimentRow], str]) -> Callable[[ExperimentRow], str]:
@@ -117,6 +143,22 @@ def ours(row: ExperimentRow) -> str:
     absent = f", without seed {gaps}" if gaps else ""
     where = f" at {paper.CLEAN} % clean error" if row.at_equal_error else ""
     return f"{mean(row.errors):.2f}{spread}{absent}{where}"
+
+
+def together(row: PaperRow) -> str:
+    """Return the error of the ensemble of the runs, its interval, and how many they are."""
+    if row.ensemble is None:
+        return "–"
+    test = row.ensemble.test
+    return f"{test.error_percent:.2f} ({percents(test.interval_percent)}), {row.ensemble.size}"
+
+
+def so_far(row: PaperRow) -> str:
+    """Return what `ours` does, and the error of the ensemble where there is one."""
+    if row.ensemble is None:
+        return ours(row)
+    one = row.ensemble
+    return f"{ours(row)}; ensemble {one.size}: {one.test.error_percent:.2f}"
 
 
 def counts(row: ExperimentRow) -> str:
@@ -152,6 +194,8 @@ def verdict(row: PaperRow) -> str:
         return f"none: {why}"
     if row.result.condition:
         return "none: stopped there"
+    if row.missing_ensemble is not None:
+        return f"none: {row.missing_ensemble}"
     if row.against is None:
         return "not enough runs"
     word = row_verdict(row.against, row.table.margin)
@@ -178,6 +222,7 @@ def trained(row: PaperRow) -> str:
 
 
 OURS = Column("ours %", if_run(ours))
+TOGETHER: Column[PaperRow] = Column("ensemble %", together)
 COUNTS = Column("errors / tests", if_run(counts))
 IN_GENERAL = Column(
     "digits in general (seeds and digits)", if_run(lambda row: percents(row.interval))
@@ -203,7 +248,7 @@ ABLATION_COLUMNS: list[Column[ExperimentRow]] = [
 STATE_COLUMNS: list[Column[PaperRow]] = [
     Column("test error, %", lambda row: f"{row.table.title}: {row.result.name}", "text"),
     Column("paper", published),
-    Column("ours so far", if_run(ours)),
+    Column("ours so far", lambda row: so_far(row) if row.group else "–"),
     Column("steps, schedule, recipe", trained, "text"),
 ]
 
@@ -213,9 +258,13 @@ def paper_table(runs: Runs, table: PaperTable) -> Table[PaperRow]:
 
     *Against the paper* is ours minus the paper's, in percentage points, the same test digits
     having been shown to both; *digits in general* is the error in percent. Both are 95 % intervals.
+    Where the paper's number is that of an ensemble, *ours* are single models, *ensemble* is theirs
+    together with Wilson's interval, and *against the paper* is about that.
     """
-    title = f"{table.title}: test error"
-    return Table(title, PAPER_COLUMNS, paper_rows(runs, table), lead=OURS.name)
+    title, columns = f"{table.title}: test error", [*PAPER_COLUMNS]
+    if any(row.ensemble > 1 for row in table.rows):
+        columns.insert(columns.index(OURS) + 1, TOGETHER)
+    return Table(title, columns, paper_rows(runs, table), lead=OURS.name)
 
 
 def state_table(runs: Runs) -> Table[PaperRow]:

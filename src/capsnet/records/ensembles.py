@@ -1,0 +1,88 @@
+"""The file of an ensemble: the errors of several runs together, and which runs those are."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from capsnet.errors import UserError
+from capsnet.records.files import write_json
+from capsnet.records.record import ENSEMBLE, Outcome, Record, read_outcome
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Member:
+    """A run of an ensemble: its record's path from the ensemble's folder, and its errors alone."""
+
+    path: str
+    seed: int
+    errors: int
+    identity: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The errors of `n` models that answer together, beside those of each model alone.
+
+    `paper_n` models answered together for the paper's number. `mean_percent` and `sd_percent` are
+    those of the single models' errors.
+    """
+
+    experiment: str
+    n: int
+    paper_n: int
+    test: Outcome
+    mean_percent: float
+    sd_percent: float
+    members: tuple[Member, ...]
+    schema: int = SCHEMA
+
+    @property
+    def size(self) -> str:
+        """Write how many models it has, and the paper's number where that is another."""
+        return f"of {self.n}" + (f", the paper's {self.paper_n}" if self.n != self.paper_n else "")
+
+
+def member(path: Path, record: Record, folder: Path) -> Member:
+    """Describe the run of the record at `path` as a member of an ensemble in `folder`."""
+    place = Path(os.path.relpath(path, folder)).as_posix()
+    return Member(place, record.seed, record.tests["test"].errors, record.identity)
+
+
+def write_ensemble(ensemble: Ensemble, path: Path) -> None:
+    """Write the ensemble atomically."""
+    write_json(asdict(ensemble), path)
+
+
+def read_ensemble(path: Path) -> Ensemble:
+    """Read the ensemble at `path`. Raises UserError when it is none, or of another version."""
+    try:
+        values = json.loads(path.read_text())
+        if values["schema"] != SCHEMA:
+            raise ValueError(f"schema {values['schema']}, not {SCHEMA}")
+        test, members = values.pop("test"), values.pop("members")
+        return Ensemble(
+            test=read_outcome(**test), members=tuple(Member(**one) for one in members), **values
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = " ".join(repr(error).split())
+        raise UserError(
+            f"{path} is no ensemble of this version; run `python -m capsnet.ensemble` again ({why})"
+        ) from error
+
+
+def ensemble_of(runs: Mapping[Path, Record]) -> Ensemble | None:
+    """Find the largest ensemble of some of `runs`, in the folders of their records.
+
+    None where there is none, or where a member has been trained or tested anew since.
+    """
+    files = {file for path in runs for file in path.parent.glob(f"*{ENSEMBLE}")}
+    current: list[Ensemble] = []
+    for file in sorted(files):
+        known = [member(path, record, file.parent) for path, record in runs.items()]
+        ensemble = read_ensemble(file)
+        current += [ensemble] if all(one in known for one in ensemble.members) else []
+    return max(current, key=lambda one: one.n, default=None)
