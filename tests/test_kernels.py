@@ -71,17 +71,31 @@ def routed(
     return u, weight, normal(out, dim, seed=2, sd=0.1)
 
 
-def with_options(function: Function, iterations: int, bias: bool = True) -> Function:
+def with_options(
+    function: Function, iterations: int, bias: bool = True, leaky: bool = False
+) -> Function:
     """`dynamic_routing` as a function of tensors alone."""
+    options = {"leaky": True} if leaky else {}  # the textbook has no leak
     if bias:
-        return lambda u, weight, bias: function(u, weight, iterations, bias)
-    return lambda u, weight: function(u, weight, iterations)
+        return lambda u, weight, bias: function(u, weight, iterations, bias, **options)
+    return lambda u, weight: function(u, weight, iterations, **options)
 
 
 def both_routings(iterations: int, bias: bool = True) -> tuple[Function, Function]:
     """The fast path and the truth."""
     fast, truth = routing.dynamic_routing, functional.dynamic_routing
     return with_options(fast, iterations, bias), with_options(truth, iterations, bias)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 3])
+@pytest.mark.parametrize(("in_dim", "dim"), [(8, 16), (6, 8)])
+def test_leaky_routing_is_exact(iterations: int, in_dim: int, dim: int) -> None:
+    inputs = routed(37, in_dim=in_dim, dim=dim)
+    made = (routing.dynamic_routing, functional.dynamic_routing)
+    fast, truth = (with_options(one, iterations, leaky=True) for one in made)
+    assert_equal(fast, truth, inputs)
+    plain = with_options(functional.dynamic_routing, iterations)
+    assert max(errors(answers(fast, inputs), answers(plain, inputs))) > 0.01
 
 
 def assert_routes_alike(inputs: Sequence[Tensor], iterations: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from capsnet.layers import ClassCapsules, Decoder, PrimaryCapsules
+from capsnet.layers import ClassCapsules, Decoder, PrimaryCapsules, SameConv2d, same_padding
 from helpers import oracle
 
 assert_equal = partial(torch.testing.assert_close, rtol=0.0, atol=1e-12)
@@ -62,6 +62,52 @@ def test_primary_capsules_equal_a_naive_convolution_cut_into_capsules(
     ours = layer(images)
     assert ours.shape == (2, 5 * 2 * 4, 3)
     assert_equal(ours, torch.tensor(np.array(expected)))
+
+
+@pytest.mark.parametrize(
+    ("side", "kernel", "stride", "zeros"),
+    [
+        (24, 9, 2, (3, 4)),
+        (24, 9, 1, (4, 4)),
+        (25, 9, 2, (4, 4)),
+        (7, 5, 2, (2, 2)),
+        (6, 1, 2, (0, 0)),
+    ],
+)
+def test_same_padding_is_tensorflow_s(
+    side: int, kernel: int, stride: int, zeros: tuple[int, int]
+) -> None:
+    """By its published rule, and by hand for 24 → 12: 11 steps of 2 and 9 taps reach over 31."""
+    outputs = -(-side // stride)
+    assert same_padding(side, kernel, stride) == zeros
+    assert (side + sum(zeros) - kernel) // stride + 1 == outputs
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_same_convolutions_equal_a_loop_that_skips_what_is_outside(stride: int) -> None:
+    layer = SameConv2d(2, 3, 9, stride=stride)
+    randomised(layer)
+    assert layer.bias is not None
+    image, kernel = array(normal(2, 24, 10, seed=9)), array(layer.weight)
+    rows, columns, before = 24 // stride, 10 // stride, {1: 4, 2: 3}[stride]
+    expected = np.zeros((3, rows, columns)) + array(layer.bias)[:, None, None]
+    for row, column, down, right in np.ndindex(rows, columns, 9, 9):
+        y, x = stride * row + down - before, stride * column + right - before
+        if 0 <= y < 24 and 0 <= x < 10:
+            expected[:, row, column] += kernel[:, :, down, right] @ image[:, y, x]
+    assert_equal(layer(torch.tensor(image)[None])[0], torch.tensor(expected))
+    padded = nn.functional.conv2d(
+        torch.tensor(image)[None], layer.weight, layer.bias, stride, padding=4
+    )
+    assert torch.allclose(padded[0], torch.tensor(expected)) == (stride == 1)
+
+
+@pytest.mark.parametrize(("leaky", "share"), [(False, 64), (True, 65)])
+def test_a_leak_is_one_more_type_in_the_primary_coupling(leaky: bool, share: int) -> None:
+    layer = PrimaryCapsules(channels=1, types=64, dim=1, kernel=1, leaky=leaky)
+    layer.conv.weight.data.fill_(share)
+    expected = torch.full((1, 64, 1), 9 / 10)  # of 3, squashed
+    torch.testing.assert_close(layer(torch.full((1, 1, 1, 1), 3.0)), expected)
 
 
 def test_the_first_capsules_are_those_of_the_first_channels_at_all_places() -> None:

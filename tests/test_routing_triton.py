@@ -40,6 +40,15 @@ def test_routing_is_exact(iterations: int, bias: bool) -> None:
     assert_equal(*both(iterations, bias), inputs if bias else inputs[:2])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_leaky_routing_is_exact(iterations: int) -> None:
+    """SVHN's capsules, whose dimensions are padded to 16."""
+    made = (fused.dynamic_routing, functional.dynamic_routing)
+    kernel, truth = (with_options(one, iterations, leaky=True) for one in made)
+    assert_equal(kernel, truth, routed(9, batch=5, in_dim=6, dim=8))
+
+
 @pytest.mark.parametrize(
     ("batch", "capsules", "multiprocessors", "resident", "run", "programs"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from capsnet.functional import dynamic_routing, squash
 
@@ -26,20 +27,50 @@ class Linear(nn.Linear):
             return super().forward(input.to(self.weight.dtype))
 
 
+class SameConv2d(nn.Conv2d):
+    """A convolution with as many zeros around as TensorFlow's SAME: ⌈side / stride⌉ outputs.
+
+    Of an odd number of zeros, the last side gets one more [C]: 24 → 12 by 9×9 and stride 2 has 3
+    before and 4 after, where `nn.Conv2d` with a padding of 4 computes other numbers.
+    """
+
+    def forward(
+        self, input: Float[Tensor, "batch in height width"]
+    ) -> Float[Tensor, "batch out rows columns"]:
+        """Compute `nn.Conv2d` of the padded input."""
+        axes = zip(input.shape[2:], self.kernel_size, self.stride, strict=True)
+        (top, bottom), (left, right) = (same_padding(*axis) for axis in axes)
+        return super().forward(pad(input, (left, right, top, bottom)))
+
+
+def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return the zeros before and after a side under TensorFlow's SAME padding."""
+    total = max(0, (math.ceil(side / stride) - 1) * stride + kernel - side)
+    return total // 2, total - total // 2
+
+
 class PrimaryCapsules(nn.Module):
     """`types` convolutional capsules of `dim` dimensions: a convolution, cut up and squashed [P].
 
     With `coupled` it is what the released code makes of it: a routing of one iteration from one
-    input, whose softmax over the types multiplies the convolution by 1/types before the bias [C].
+    input, whose softmax over the types, and over none of them if `leaky`, multiplies the
+    convolution by 1/types or 1/(types + 1) before the bias [C]. `conv` pads it, or not.
     """
 
     def __init__(
-        self, channels: int, types: int, dim: int = 8, kernel: int = 9, coupled: bool = True
+        self,
+        channels: int,
+        types: int,
+        dim: int = 8,
+        kernel: int = 9,
+        coupled: bool = True,
+        leaky: bool = False,
+        conv: type[nn.Conv2d] = nn.Conv2d,
     ) -> None:
         super().__init__()
         self.dim = dim
-        self.scale = 1 / types if coupled else 1.0
-        self.conv = nn.Conv2d(channels, types * dim, kernel, stride=2, bias=False)
+        self.scale = 1 / (types + leaky) if coupled else 1.0
+        self.conv = conv(channels, types * dim, kernel, stride=2, bias=False)
         self.bias = nn.Parameter(torch.zeros(types * dim))
 
     def forward(

@@ -1,5 +1,6 @@
 """The networks of the paper, each on one screen."""
 
+import math
 from itertools import pairwise
 from typing import Literal
 
@@ -9,10 +10,19 @@ from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
 from capsnet.functional import lengths
-from capsnet.layers import ClassCapsules, Decoder, Linear, PrimaryCapsules, Route, full_precision
+from capsnet.layers import (
+    ClassCapsules,
+    Decoder,
+    Linear,
+    PrimaryCapsules,
+    Route,
+    SameConv2d,
+    full_precision,
+)
 from capsnet.routing import DYNAMIC, Routing
 
 Initialisation = Literal["released", "text"]
+Padding = Literal["valid", "same"]
 
 
 def _require_side(image: tuple[int, int, int], least: int) -> None:
@@ -29,10 +39,11 @@ class CapsNet(nn.Module):
     """Conv1 9×9 → PrimaryCapsules 9×9/2 → DigitCaps, and a decoder: [P] section 4, figures 1, 2.
 
     The defaults are the MNIST network under the released recipe. `image` is (channels, height,
-    width); 28×28 gives 1152 primary capsules, 36×36 3200, 40×40 4608 [D]. Without `decoder` there
-    are no reconstruction parameters at all [P]. `routing_bias`, `primary_coupling` and
-    `initialisation` are where the released code [C] and the text of the paper [P] differ. Raises
-    ValueError for images below 17×17, which leave the second convolution no position.
+    width); 28×28 gives 1152 primary capsules, 36×36 3200, 40×40 4608 [D]. `padding` is that of both
+    convolutions, 'same' as TensorFlow has it [C]. Without `decoder` there are no reconstruction
+    parameters at all [P]. `routing_bias`, `primary_coupling` and `initialisation` are where the
+    released code [C] and the text of the paper [P] differ. Raises ValueError for images below
+    17×17, which leave the second convolution no position without padding.
     """
 
     def __init__(
@@ -47,23 +58,35 @@ class CapsNet(nn.Module):
         initialisation: Initialisation = "released",
         channels: int = 256,
         types: int = 32,
+        primary_dim: int = 8,
+        class_dim: int = 16,
+        padding: Padding = "valid",
         decoder_hidden: tuple[int, int] = (512, 1024),
         classes: int = 10,
     ) -> None:
         super().__init__()
-        _require_side(image, 17)
-        height, width = self.grid = tuple((side - 8 - 8 + 1) // 2 for side in image[1:])
-        self.conv1 = nn.Conv2d(image[0], channels, 9)
-        self.primary = PrimaryCapsules(channels, types, coupled=primary_coupling)
+        _require_side(image, 17 if padding == "valid" else 1)
+        lost = 16 if padding == "valid" else 0  # by two convolutions of 9×9
+        height, width = self.grid = tuple(math.ceil((side - lost) / 2) for side in image[1:])
+        conv = nn.Conv2d if padding == "valid" else SameConv2d
+        self.conv1 = conv(image[0], channels, 9)
+        self.primary = PrimaryCapsules(
+            *(channels, types, primary_dim),
+            coupled=primary_coupling,
+            leaky=routing.leaky,
+            conv=conv,
+        )
         self.routing = routing
         self.class_capsules = ClassCapsules(
             types * height * width,
             iterations,
             classes,
+            primary_dim,
+            class_dim,
             bias=routing_bias,
             route=self.kernel(routing),
         )
-        self.decoder = Decoder(classes * 16, image, decoder_hidden) if decoder else None
+        self.decoder = Decoder(classes * class_dim, image, decoder_hidden) if decoder else None
         initialise_released(self) if initialisation == "released" else initialise_text(self)
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -15,12 +16,16 @@ class Routing:
     Both functions take u [batch, in, in_dim], the weight [in, out, in_dim, out_dim], the number of
     iterations and a bias [out, out_dim] or None. `route` gives the capsules above
     [batch, out, out_dim], and `trace` a RoutingStep for each iteration, the last of which has the
-    same capsules. Kernels may replace the `route` of an algorithm that they implement, never that
-    of another one.
+    same capsules. `leaky` tells that couplings have a category 'none of the above'. Kernels may
+    replace the `route` of an algorithm that they implement, never that of another one.
     """
 
     route: Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
     trace: Callable[[Tensor, Tensor, int, Tensor | None], list[RoutingStep]]
+    leaky: bool = False
 
 
 DYNAMIC = Routing(dynamic_routing, routing_trace)  # [P] Procedure 1
+LEAKY = Routing(  # [P] section 7, [C]
+    partial(dynamic_routing, leaky=True), partial(routing_trace, leaky=True), leaky=True
+)

@@ -1,20 +1,23 @@
 """The networks by the fast paths: the same parameters, values and gradients, to rounding."""
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from capsnet.kernels import conv_same, routing
 from capsnet.kernels.convolutions import stacked_convolutions
-from capsnet.layers import Route
+from capsnet.layers import Route, SameConv2d
 from capsnet.networks import CapsNet
-from capsnet.routing import DYNAMIC, Routing
+from capsnet.routing import DYNAMIC, LEAKY, Routing
 
 
 class FastCapsNet(CapsNet):
     """A CapsNet that routes without votes, and convolves by fewer multiplications where it pays.
 
-    Only dynamic routing has a kernel: any other algorithm routes by its own `route`.
+    Only dynamic routing, leaky or not, has a kernel: any other algorithm routes by its own `route`.
+    Convolutions with SAME padding are PyTorch's.
     `convolutions` (auto, fourier, direct) chooses how to convolve: see `through_fourier`.
     """
 
@@ -23,13 +26,16 @@ class FastCapsNet(CapsNet):
     @staticmethod
     def kernel(algorithm: Routing) -> Route:
         """Return the kernel of a routing algorithm, or the algorithm's own function."""
-        return routing.dynamic_routing if algorithm is DYNAMIC else algorithm.route
+        if algorithm not in (DYNAMIC, LEAKY):
+            return algorithm.route
+        return partial(routing.dynamic_routing, leaky=algorithm.leaky)
 
     def primary_capsules(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
         """Compute what `CapsNet.primary_capsules` does."""
-        if not through_fourier(images.device.type, self.convolutions):
+        padded = isinstance(self.conv1, SameConv2d)
+        if padded or not through_fourier(images.device.type, self.convolutions):
             return super().primary_capsules(images)
         bias, kernel = self.conv1.bias, self.primary.conv.weight
         assert bias is not None
@@ -42,12 +48,12 @@ class FusedCapsNet(FastCapsNet):
 
     @staticmethod
     def kernel(algorithm: Routing) -> Route:
-        """Return the Triton kernel. Raises ValueError for another algorithm than DYNAMIC."""
-        if algorithm is not DYNAMIC:
+        """Return the Triton kernel. Raises ValueError for algorithms without one."""
+        if algorithm not in (DYNAMIC, LEAKY):
             raise ValueError("fused kernels compute dynamic routing alone: use fast or reference")
         from capsnet.kernels import routing_triton  # Triton is there on Linux alone
 
-        return routing_triton.dynamic_routing
+        return partial(routing_triton.dynamic_routing, leaky=algorithm.leaky)
 
 
 class FastConv2d(nn.Conv2d):

@@ -63,8 +63,8 @@ CAPSNETS = {"fast": FastCapsNet, "fused": FusedCapsNet, "reference": networks.Ca
 def choose_kernels(trainer: config.Trainer, routing: str = "dynamic") -> str:
     """Choose the kernels of a CapsNet: fast, fused or reference.
 
-    Fused kernels compute dynamic routing alone, so that auto takes the fast ones for others. Raises
-    UserError when fused is asked for and cannot run, and says what it lacks.
+    Fused kernels compute dynamic routing alone, leaky or not, so that auto takes the fast ones for
+    others. Raises UserError when fused is asked for and cannot run, and says what it lacks.
     """
     if trainer.kernels not in ("auto", "fused"):
         return trainer.kernels
@@ -74,7 +74,7 @@ def choose_kernels(trainer: config.Trainer, routing: str = "dynamic") -> str:
                 f"trainer.kernels=fused needs a CUDA GPU and trainer.accelerator is "
                 f"{trainer.accelerator}: use fast"
             )
-        if routing != "dynamic":
+        if routing not in ("dynamic", "leaky"):
             raise UserError(
                 f"trainer.kernels=fused computes dynamic routing alone, not {routing}: use fast"
             )
@@ -106,8 +106,11 @@ def build_capsnet(
         routing_bias=recipe.routing_bias,
         primary_coupling=recipe.primary_coupling,
         initialisation=recipe.initialisation,
-        channels=scaled(256, model.width),
-        types=scaled(32, model.width),
+        channels=scaled(model.channels, model.width),
+        types=scaled(model.types, model.width),
+        primary_dim=model.primary_dim,
+        class_dim=model.class_dim,
+        padding=model.padding,
         decoder_hidden=(scaled(512, model.width), scaled(1024, model.width)),
         classes=len(info.class_names),
     )
