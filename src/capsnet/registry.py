@@ -24,6 +24,8 @@ TABLES: dict[Group, dict[str, str]] = {
         "expanded": "capsnet.data.expanded:SPEC",
         "affnist": "capsnet.data.affnist:SPEC",
         "affnist_official": "capsnet.data.affnist_official:SPEC",
+        "cifar10_crops": "capsnet.data.cifar10_crops:SPEC",
+        "smallnorb_crops": "capsnet.data.smallnorb_crops:SPEC",
     },
     "capsnet.routings": {  # model.routing: a `routing.Routing`
         "dynamic": "capsnet.routing:DYNAMIC",
