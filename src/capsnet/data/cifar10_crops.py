@@ -1,4 +1,4 @@
-"""CIFAR-10 as its networks see it: standardised crops of 24×24 [P], flipped, of random contrast [C].
+"""CIFAR-10 as its networks see it: crops of 24×24 [P], flipped, of random contrast [C].
 
 The order is that of the released code: crop, flip, contrast, standardise.
 """

@@ -10,9 +10,7 @@ LEVELS = 2**23  # factors that can be drawn; as many as TensorFlow's, each a flo
 KEY = 3  # crops have 0 and 1, flips 2
 
 
-def random_factors(
-    seed: int, step: int, indices: Int[Tensor, "batch"]
-) -> Float[Tensor, "batch"]:
+def random_factors(seed: int, step: int, indices: Int[Tensor, "batch"]) -> Float[Tensor, "batch"]:
     """Draw the factor of image i at a step, uniform in [LOW, HIGH): of (seed, step, i)."""
     return LOW + (HIGH - LOW) * (integers(0, LEVELS, seed, step, indices, KEY).float() / LEVELS)
 

@@ -1,4 +1,4 @@
-"""smallNORB as its networks see it: standardised crops of 32×32 [P], of random contrast [C].
+"""smallNORB as its networks see it: crops of 32×32 [P] of random contrast [C].
 
 The order is that of the released code: contrast on the whole image, crop, standardise. Its eyes
 are two channels, cropped at the same place.

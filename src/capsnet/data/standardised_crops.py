@@ -1,6 +1,6 @@
-"""Views whose images are standardised crops, which differ in size and in how training alters them."""
+"""Views that crop and standardise; they differ in the side of a crop and in what is random."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -20,7 +20,7 @@ Pixels = UInt8[Tensor, "batch channels height width"]
 
 
 @dataclass(frozen=True)
-class StandardisedCrops(OnDevice):
+class StandardisedCrops(OnDevice, ABC):
     """Crops of `side` pixels: altered at random in training, the central ones in evaluation [C].
 
     `parts` are the crops before contrast and standardisation, as the decoder ends in a sigmoid and

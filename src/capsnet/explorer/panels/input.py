@@ -115,7 +115,7 @@ class Example:
         number = whole_number(self.numbers[self.chosen].value, len(split))
         if number is not None:
             example = split.examples(torch.tensor([number]), None)
-            picture = np.round(example.images[0].numpy() * 255).astype(np.uint8)
+            picture = np.round(example.pictures[0].numpy() * 255).astype(np.uint8)
             await self.session.show_picture(picture, example.labels[0].tolist())
 
 
