@@ -11,6 +11,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from capsnet.data import multimnist
+from capsnet.data.loading import load_view
 from capsnet.data.specification import LabelledImages
 from capsnet.explorer import drawing, inference
 from capsnet.explorer.checkpoint import LoadedRun
@@ -224,7 +225,10 @@ def describe_input(loaded: LoadedRun, sources: list[str]) -> str:
     offered = f"{', '.join(first)} or {last}" if first else last
     info = loaded.info
     depth = "one channel" if info.channels == 1 else f"{info.channels} channels"
-    return f"{offered}. This network takes {info.height}×{info.width} pixels of {depth}."
+    standardised = ", standardised" * (load_view(loaded.run.data.name).normalise is not None)
+    return (
+        f"{offered}. This network takes {info.height}×{info.width} pixels of {depth}{standardised}."
+    )
 
 
 def number_field(label: str, count: int, value: int, ask: Any) -> ui.number:
