@@ -53,13 +53,13 @@ def test_a_pair_stands_left_of_its_two_digits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs = Pairs(torch.zeros(48, 1, 36, 36), torch.zeros(48))
-    before, names = tmp_path / "before.png", mnist.SPEC.class_names
-    contact_sheets._examples(before, "Title", pairs, 0, names)
+    before, info = tmp_path / "before.png", mnist.SPEC.info
+    contact_sheets._examples(before, "Title", pairs, 0, info)
     places = []
     for part in range(2):
         monkeypatch.setattr(Pairs, "marked", part)
         after = tmp_path / "after.png"
-        contact_sheets._examples(after, "Title", pairs, 0, names)
+        contact_sheets._examples(after, "Title", pairs, 0, info)
         places.append(changed(before, after)[1])
     cell = 1 / COLUMNS  # three pictures wide: the pair, then the base, then the partner
     assert places == pytest.approx([cell / 2, cell * 5 / 6], abs=cell / 8)

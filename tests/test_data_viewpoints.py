@@ -23,9 +23,10 @@ NOVEL = {"azimuth": {*range(6, 29, 2)}, "elevation": {3, 4, 5, 6, 7, 8}}
 
 
 def every_viewpoint(instances: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures of two pixels that hold elevation and azimuth; labels; info."""
+    """Pictures whose left half is elevation and whose right half azimuth; labels; info."""
     info = np.array([[one, *view, 0] for one in instances for view in VIEWPOINTS])
-    return info[:, None, None, 1:3].astype(np.uint8), info[:, 0] % 5, info
+    halves = info[:, None, None, 1:3].astype(np.uint8).repeat(24, 3).repeat(48, 2)
+    return halves, info[:, 0] % 5, info
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def images() -> LabelledImages:
     train, train_labels, train_info = every_viewpoint((4, 6))
     test, test_labels, test_info = every_viewpoint((0, 1, 2))
     return LabelledImages(
-        *("smallnorb", "0123", DatasetInfo("smallNORB", 1, 1, 2)),
+        *("smallnorb", "0123", DatasetInfo("smallNORB", 1, 48, 48)),
         *(train, train_labels, test, test_labels),
         *(Groups("toy", train_info[:, 0]), Groups("toy", test_info[:, 0])),
         annotations={"train_info": train_info, "test_info": test_info},
@@ -42,8 +43,8 @@ def images() -> LabelledImages:
 
 def shown(split: Split, column: int) -> list[int]:
     """Return what the pictures of a split hold: their elevations or azimuths."""
-    pictures = split.examples(torch.arange(len(split)), None).images
-    return (pictures[:, 0, 0, column] * 255).round().int().tolist()
+    pictures = split.examples(torch.arange(len(split)), None).pictures
+    return (pictures[:, 0, 0, [0, -1][column]] * 255).round().int().tolist()
 
 
 def loaded(by: str, images: LabelledImages, held: int) -> DataSet:

@@ -19,8 +19,9 @@ def load(folder: str | Path) -> nn.Module:
     """Return the trained network of a finished run, on the CPU and in evaluation mode.
 
     `folder` holds weights.safetensors and config.yaml, which every run leaves; loading them
-    executes no code and needs no data. A CapsNet takes images [batch, channels, height, width] in
-    [0, 1] to class capsules [batch, classes, 16], a baseline to logits [batch, classes]. Raises
+    executes no code and needs no data. A CapsNet takes images [batch, channels, height, width] to
+    class capsules [batch, classes, dim], a baseline to logits [batch, classes]. Images are in
+    [0, 1], or standardised (`data.standardisation`) where the run's view standardises them. Raises
     UserError when the folder holds no finished run.
     """
     trained, weights = read_weights(Path(folder))

@@ -31,6 +31,8 @@ TABLES: dict[Group, dict[str, str]] = {
         "affnist_official": "capsnet.data.affnist_official:SPEC",
         "smallnorb_azimuth": "capsnet.data.viewpoints:AZIMUTH",
         "smallnorb_elevation": "capsnet.data.viewpoints:ELEVATION",
+        "cifar10_crops": "capsnet.data.cifar10_crops:SPEC",
+        "smallnorb_crops": "capsnet.data.smallnorb_crops:SPEC",
     },
     "capsnet.routings": {  # model.routing: a `routing.Routing`
         "dynamic": "capsnet.routing:DYNAMIC",

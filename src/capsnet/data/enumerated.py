@@ -12,7 +12,7 @@ from capsnet.data.dataset import DataSet
 from capsnet.data.examples import Examples, OnDevice, single_label
 from capsnet.data.shifted import noise, shifted
 from capsnet.data.specification import LabelledImages, View
-from capsnet.data.splits import with_unshifted_tests
+from capsnet.data.splits import with_tests
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class EnumeratedShifts(OnDevice):
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
     """Give a run's splits; `seed` changes nothing."""
-    return with_unshifted_tests(images, held, partial(EnumeratedShifts, max_shift=data.shift))
+    return with_tests(images, held, partial(EnumeratedShifts, max_shift=data.shift))
 
 
 SPEC = View(name="enumerated", load=load, noise=noise)

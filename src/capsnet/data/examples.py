@@ -11,14 +11,20 @@ from torch import Tensor
 class Examples(NamedTuple):
     """A batch, on the device that trains.
 
-    images [batch, channels, height, width] in [0, 1]; labels int64 [batch, labels], one column
+    images [batch, channels, height, width] are what a network gets, in [0, 1] or standardised as
+    the view has it; labels int64 [batch, labels], one column
     for each object in the image; parts [batch, labels, channels, height, width], those objects
-    alone, each at its place: what the decoder has to draw.
+    alone in [0, 1], each at its place: what the decoder has to draw.
     """
 
     images: Tensor
     labels: Tensor
     parts: Tensor
+
+    @property
+    def pictures(self) -> Tensor:
+        """Return what to look at, in [0, 1]: the object as the decoder draws it, or all of them."""
+        return self.parts[:, 0] if self.labels.shape[1] == 1 else self.images
 
 
 def single_label(

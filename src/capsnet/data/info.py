@@ -27,6 +27,11 @@ class DatasetInfo:
         """Return channels, height and width."""
         return self.channels, self.height, self.width
 
+    @property
+    def ink(self) -> bool:
+        """Tell whether pictures are handwriting, white on black, which may be shown inverted."""
+        return self.channels == 1 and self.class_names == DIGITS
+
     @classmethod
     def read(cls, values: dict[str, Any]) -> "DatasetInfo":
         """Build it from JSON. Raises TypeError or KeyError for other keys."""

@@ -10,10 +10,11 @@ from torch.nn.functional import pad
 
 from capsnet.config import Data
 from capsnet.data.counter_rng import integers
+from capsnet.data.crops import cropped
 from capsnet.data.dataset import DataSet
 from capsnet.data.examples import Examples, OnDevice, single_label
 from capsnet.data.specification import LabelledImages, View
-from capsnet.data.splits import with_unshifted_tests
+from capsnet.data.splits import with_tests
 
 
 def shifted(
@@ -22,13 +23,8 @@ def shifted(
     max_shift: int,
 ) -> UInt8[Tensor, "batch channels height width"]:
     """Shift each image by its own (down, right), at most `max_shift` pixels; zeros move in [P]."""
-    count, channels, height, width = images.shape
     padded = pad(images, (max_shift, max_shift, max_shift, max_shift))
-    rows = torch.arange(height, device=images.device) + max_shift - offsets[:, :1]
-    columns = torch.arange(width, device=images.device) + max_shift - offsets[:, 1:]
-    batch = torch.arange(count, device=images.device)[:, None, None, None]
-    channel = torch.arange(channels, device=images.device)[:, None, None]
-    return padded[batch, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    return cropped(padded, max_shift - offsets, *images.shape[2:])
 
 
 def random_offsets(
@@ -66,7 +62,7 @@ class ShiftedImages(OnDevice):
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
     """Give a run's splits; `seed` moves the training images."""
     show = partial(ShiftedImages, max_shift=data.shift, seed=seed)
-    return with_unshifted_tests(images, held, show)
+    return with_tests(images, held, show)
 
 
 def noise(images: Tensor, labels: Tensor) -> ShiftedImages:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from capsnet.data.groups import Groups
 from capsnet.data.info import DIGITS, DatasetInfo
+from capsnet.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,17 +109,21 @@ class View:
     `name` is `data.name` in a configuration. `load` gives the splits of a run from its `Data`, the
     images, the run's seed and how many training images validate. `title` names the data in tables
     and figures where that is not what the images are called; `margin` are the pixels that it adds
-    on each side. `folders` are the prepared ones that it reads beside the images, '{source}' in a
-    name standing for theirs; `prepare` makes the last one, from its path and, if its name has
-    '{source}', the images, with the options that `add_options` declares. `noise` makes a training
-    split of images and labels for the benchmark, which prepares nothing; without it the benchmark
-    leaves out what the view does to them.
+    on each side, or `crop` is the side of the squares that it cuts out. `normalise` turns pictures
+    in [0, 1] into what a network gets of them, where that is something else. `folders` are the
+    prepared ones that it reads beside the images, '{source}' in a name standing for theirs;
+    `prepare` makes the last one, from its path and, if its name has '{source}', the images, with
+    the options that `add_options` declares. `noise` makes a training split of images and labels for
+    the benchmark, which prepares nothing; without it the benchmark leaves out what the view does to
+    them.
     """
 
     name: str
     load: Callable[["Data", LabelledImages, int, int], "DataSet"]
     title: str = ""
     margin: int = 0
+    crop: int | None = None
+    normalise: Callable[["Tensor"], "Tensor"] | None = None
     labels_per_image: int = 1
     folders: tuple[str, ...] = ()
     prepare: Callable[..., None] | None = None
@@ -126,12 +131,21 @@ class View:
     noise: Callable[["Tensor", "Tensor"], "Split"] | None = None
 
     def info(self, images: DatasetInfo) -> DatasetInfo:
-        """Describe what a network is shown of `images`."""
+        """Describe what a network is shown of `images`.
+
+        Raises UserError when they are smaller than the crops.
+        """
+        height, width = (side + 2 * self.margin for side in (images.height, images.width))
+        if self.crop is not None and self.crop > min(height, width):
+            raise UserError(
+                f"{self.name} cuts {self.crop}×{self.crop} pixels out of larger images, and those "
+                f"of {images.name} are {height}×{width}: choose another view, data.name"
+            )
         return replace(
             images,
             name=self.title or images.name,
-            height=images.height + 2 * self.margin,
-            width=images.width + 2 * self.margin,
+            height=self.crop or height,
+            width=self.crop or width,
             labels_per_image=self.labels_per_image,
         )
 

@@ -30,18 +30,22 @@ def parts(images: LabelledImages, held: int) -> tuple[Tensors, Tensors, Tensors]
     )
 
 
-def with_unshifted_tests(
-    images: LabelledImages, held: int, show: Callable[[torch.Tensor, torch.Tensor], Split]
+def with_tests(
+    images: LabelledImages,
+    held: int,
+    train: Callable[[torch.Tensor, torch.Tensor], Split],
+    evaluation: Callable[[torch.Tensor, torch.Tensor], Split] = UnshiftedImages,
 ) -> DataSet:
-    """Give a data set that is validated and tested on the images as they are.
+    """Give a data set whose splits `train` and `evaluation` make of images and labels.
 
-    `show` makes the training split of images and labels.
+    By default it is validated and tested on the images as they are.
     """
-    train, validation, test = parts(images, held)
-    shown = UnshiftedImages(*test)
-    tests = {"test": TestSet(shown, images.source, len(test.labels), images.test_groups)}
-    held_out = UnshiftedImages(*validation) if held else None
-    return DataSet(show(*train), held_out, tests, images.digest, images.info)
+    training, validation, test = parts(images, held)
+    tests = {
+        "test": TestSet(evaluation(*test), images.source, len(test.labels), images.test_groups)
+    }
+    held_out = evaluation(*validation) if held else None
+    return DataSet(train(*training), held_out, tests, images.digest, images.info)
 
 
 def with_tables(folder: Path, images: LabelledImages, splits: Mapping[str, Split]) -> DataSet:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsnet.config import Data
-from capsnet.data import shifted, smallnorb
+from capsnet.data import smallnorb, smallnorb_crops
 from capsnet.data.dataset import DataSet
 from capsnet.data.specification import LabelledImages, View
 from capsnet.errors import UserError
@@ -48,14 +48,14 @@ def _infos(name: str, images: LabelledImages) -> list[NDArray[np.integer]]:
 
 
 AZIMUTH = restricted(
-    shifted.SPEC,
+    smallnorb_crops.SPEC,
     "smallnorb_azimuth",
     "smallNORB by azimuth",
     smallnorb.azimuth,
     (300, 320, 340, 0, 20, 40),
 )
 ELEVATION = restricted(
-    shifted.SPEC,
+    smallnorb_crops.SPEC,
     "smallnorb_elevation",
     "smallNORB by elevation",
     smallnorb.elevation,

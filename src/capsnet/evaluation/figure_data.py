@@ -23,10 +23,11 @@ ITERATIONS = 10  # [P] figure A.1, right
 class Reconstructions(NamedTuple):
     """Test examples and what the decoder makes of them: [P] figures 3 and 5.
 
-    images uint8 [n, height, width]; parts uint8 [n, labels, height, width], the objects alone;
-    targets [n, 3, labels], the classes whose capsules were drawn: the true ones, the predicted
-    ones, and one that is absent beside what is present; reconstructions uint8
-    [n, 3, labels, height, width]. Coloured images have a last axis more, see `to_uint8`.
+    images uint8 [n, height, width], before standardisation; parts uint8
+    [n, labels, height, width], the objects alone; targets [n, 3, labels], the classes whose
+    capsules were drawn: the true ones, the predicted ones, and one that is absent beside what is
+    present; reconstructions uint8 [n, 3, labels, height, width]. Coloured images have a last axis
+    more, see `to_uint8`.
     """
 
     images: Tensor
@@ -90,7 +91,7 @@ def reconstruct(network: CapsNet, split: Split, indices: Int[Tensor, "n"]) -> Re
     targets = reconstruction_targets(lengths(capsules), examples.labels)
     drawn = torch.stack([draw(network, capsules, one) for one in targets.flatten(1).unbind(1)])
     return Reconstructions(
-        to_uint8(examples.images),
+        to_uint8(examples.pictures),
         to_uint8(examples.parts),
         targets.cpu(),
         to_uint8(drawn.movedim(0, 1).unflatten(1, targets.shape[1:])),
@@ -152,8 +153,8 @@ def perturb(
 def to_uint8(images: Float[Tensor, "*n channels height width"]) -> UInt8[Tensor, "..."]:
     """Turn images in [0, 1] into pixels of 0 … 255 as pictures are shown, on the CPU.
 
-    One channel becomes [*n, height, width], three [*n, height, width, 3]; other channels are put
-    side by side, so that none is lost.
+    One channel becomes [*n, height, width], three [*n, height, width, 3]; other channels, as the
+    eyes of a stereo pair, are put side by side, so that none is lost.
     """
     pixels = (images * 255).round().to(torch.uint8).cpu()
     match pixels.shape[-3]:

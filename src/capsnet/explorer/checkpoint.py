@@ -8,8 +8,8 @@ from capsnet import config, paper
 from capsnet.analysis import selection
 from capsnet.data import storage
 from capsnet.data.dataset import TestSet
-from capsnet.data.info import DIGITS, DatasetInfo
-from capsnet.data.loading import load_dataset
+from capsnet.data.info import DatasetInfo
+from capsnet.data.loading import load_dataset, load_view
 from capsnet.data.specification import LabelledImages
 from capsnet.errors import UserError
 from capsnet.explorer.inference import capsule_types
@@ -25,6 +25,7 @@ from capsnet.training.factory import build_network
 class LoadedRun(NamedTuple):
     """A trained network and the data that the explorer shows it.
 
+    `network` takes pictures in [0, 1] and standardises them itself if it was trained on such.
     `tests` are its test sets by name, and `max_shift` by how many pixels images were shifted in
     training, on each axis, None where that is not known. `singles` are the images that pairs are
     made of, None for networks of single objects; `record` is None where there is none of these
@@ -46,8 +47,8 @@ class LoadedRun(NamedTuple):
 
     @property
     def ink(self) -> bool:
-        """Tell whether pictures are handwriting, white on black, which may be shown inverted."""
-        return self.info.channels == 1 and self.info.class_names == DIGITS
+        """Tell whether pictures are handwriting, which may be shown inverted."""
+        return self.info.ink
 
     def names(self, classes: list[int]) -> str:
         """Join class names: '4', '4 and 7'."""
@@ -74,6 +75,8 @@ def load_run(checkpoint: Path) -> LoadedRun:
     network = build_network(reference, data.info)
     assert isinstance(network, CapsNet)
     load_weights(network, weights, data.image)
+    if (normalise := load_view(run.data.name).normalise) is not None:
+        network.conv1.register_forward_pre_hook(lambda _, inputs: (normalise(*inputs),))
     pairs = data.info.labels_per_image == 2
     return LoadedRun(
         run,

@@ -11,6 +11,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from capsnet.data import multimnist
+from capsnet.data.loading import load_view
 from capsnet.data.specification import LabelledImages
 from capsnet.explorer import drawing, inference
 from capsnet.explorer.checkpoint import LoadedRun
@@ -115,7 +116,7 @@ class Example:
         number = whole_number(self.numbers[self.chosen].value, len(split))
         if number is not None:
             example = split.examples(torch.tensor([number]), None)
-            picture = np.round(example.images[0].numpy() * 255).astype(np.uint8)
+            picture = np.round(example.pictures[0].numpy() * 255).astype(np.uint8)
             await self.session.show_picture(picture, example.labels[0].tolist())
 
 
@@ -224,7 +225,10 @@ def describe_input(loaded: LoadedRun, sources: list[str]) -> str:
     offered = f"{', '.join(first)} or {last}" if first else last
     info = loaded.info
     depth = "one channel" if info.channels == 1 else f"{info.channels} channels"
-    return f"{offered}. This network takes {info.height}×{info.width} pixels of {depth}."
+    standardised = ", standardised" * (load_view(loaded.run.data.name).normalise is not None)
+    return (
+        f"{offered}. This network takes {info.height}×{info.width} pixels of {depth}{standardised}."
+    )
 
 
 def number_field(label: str, count: int, value: int, ask: Any) -> ui.number:

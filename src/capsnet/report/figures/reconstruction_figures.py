@@ -1,4 +1,4 @@
-"""[P] figures 3, 4 and 5: what the decoder draws. Grey images are dark on light, RGB as it is.
+"""[P] figures 3, 4 and 5: what the decoder draws. Handwriting is dark on light.
 
 The arrays are described at `capsnet.evaluation.figure_data`, which chose the examples by their
 order in the test set. Images are uint8 [n, h, w], or [n, h, w, 3] in colour.
@@ -79,8 +79,9 @@ def _absent(right: Sequence[int], wrong: Sequence[int]) -> str:
 def _single(run: RunResult, one: int, which: int) -> Column:
     targets, names = run.arrays["targets"][one, :, 0], short_names(run)
     above = ", ".join(names[targets[place]] for place in (TRUE, PREDICTED, which))
+    shown, ink = run.arrays["images"][one], run.record.dataset.ink
     drawn = run.arrays["reconstructions"][one, which, 0]
-    return Column(f"({above})", (visible(run.arrays["images"][one]), visible(drawn)))
+    return Column(f"({above})", (visible(shown, ink), visible(drawn, ink)))
 
 
 def _pair(run: RunResult, one: int, which: int) -> Column:
@@ -128,9 +129,9 @@ def _framed(picture: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray
     return pixels
 
 
-def visible(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Turn [h, w] into [h, w, 3], dark on light; leave a picture in colour, [h, w, 3]."""
-    return picture if picture.ndim == 3 else coloured(255 - picture)
+def visible(picture: NDArray[np.uint8], ink: bool) -> NDArray[np.uint8]:
+    """Turn a picture into [h, w, 3], handwriting (`ink`) dark on light."""
+    return coloured(255 - picture if ink else picture)
 
 
 def coloured(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -207,15 +208,15 @@ def figure_4(stem: Path, run: RunResult) -> None:
     with save_figure(stem, size, title, caption([run], remark), caveats([run])) as figure:
         cells = figure.subplots(rows, columns, squeeze=False).flat
         for pictures, name, axes in zip(blocks, short_names(run), cells, strict=False):
-            _block(axes, pictures, name)
+            _block(axes, pictures, name, run.record.dataset.ink)
         for axes in cells:
             axes.set_visible(False)
 
 
-def _block(axes: Axes, pictures: NDArray[np.uint8], name: str) -> None:
+def _block(axes: Axes, pictures: NDArray[np.uint8], name: str, ink: bool) -> None:
     """Draw [dim, offsets, h, w] as one picture, ticks in the middle of its rows and columns."""
     dim, offsets, height, width = pictures.shape[:4]
-    axes.imshow(visible(assembled(pictures)))
+    axes.imshow(visible(assembled(pictures), ink))
     framed(axes)
     axes.set_title(name, fontweight="bold", pad=3)
     middles = (np.array([0, offsets // 2, offsets - 1]) + 0.5) * width

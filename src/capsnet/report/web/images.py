@@ -37,6 +37,10 @@ SHEET_WORDS = {
     "enumerated": "48 training examples of the set that holds every shift of every image.",
     "expanded": "48 training images, each placed at random in a larger frame.",
     "multimnist": "48 training pairs, each beside its two images alone.",
+    "cifar10-crops": "48 training images, each cropped and flipped at random, without its change "
+    "of contrast and its standardisation.",
+    "smallnorb-crops": "48 training pairs of both eyes, each cropped at random, without its change "
+    "of contrast and its standardisation.",
     "affnist": "Six digits, a row each, under eight random affine transforms.",
     "affnist-official": "48 examples of the official affNIST file.",
 }
@@ -70,7 +74,7 @@ def _file(path: Path, words: Mapping[str, str], how: Mapping[str, Any]) -> Pictu
         dots, _ = image.info.get("dpi", (INCH, INCH))
         width, height = (round(pixels * INCH / dots) for pixels in image.size)
         source = data_uri(image.convert("RGB"), how)
-    caption = words.get(path.stem.partition("-")[0], path.stem)
+    caption = words.get(path.stem) or words.get(path.stem.partition("-")[0], path.stem)
     alt = _sentences([title, caption, description])
     return Picture(source, width, height, alt, caption)
 
@@ -124,8 +128,9 @@ def _failure(run: RunResult, one: int) -> Failure:
         " and ".join(run.record.dataset.class_names[number] for number in targets[which])
         for which in (TRUE, PREDICTED)
     )
-    drawn = [_drawn(run.arrays["reconstructions"][one, which]) for which in (TRUE, PREDICTED)]
-    shown = visible(image) if targets.shape[-1] == 1 else coloured(image)
+    ink = run.record.dataset.ink
+    drawn = [_drawn(run.arrays["reconstructions"][one, which], ink) for which in (TRUE, PREDICTED)]
+    shown = visible(image, ink) if targets.shape[-1] == 1 else coloured(image)
     return Failure(
         label,
         answer,
@@ -137,9 +142,9 @@ def _failure(run: RunResult, one: int) -> Failure:
     )
 
 
-def _drawn(alone: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Draw [labels, h, w] as [h, w, 3], dark on light; two in red and green, as in figure 5."""
-    return visible(alone[0]) if len(alone) == 1 else overlay(*alone)
+def _drawn(alone: NDArray[np.uint8], ink: bool) -> NDArray[np.uint8]:
+    """Draw one as it is, handwriting dark on light, and two in red and green, as in figure 5."""
+    return visible(alone[0], ink) if len(alone) == 1 else overlay(*alone)
 
 
 def _small(pixels: NDArray[np.uint8], alt: str, words: str) -> Picture:
