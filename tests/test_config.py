@@ -211,6 +211,7 @@ SCHEDULES = {  # images shown in training, and the share of the learning rate at
     "epochs5": (5 * 60_000, 1 / 20),
     "epochs50": (50 * 60_000, 1 / 50),
     "paper": (640 * 60_000, 0.96**150),  # [C]
+    "paper600k": (1536 * 50_000, 1e-6 / 1e-3),  # [C] at the floor
     "short": (10 * 60_000, 1 / 5),
     "steps500": (500 * 128, 1 / 20),
     "steps10000": (10_000 * 128, 1 / 20),

@@ -51,7 +51,7 @@ from helpers.drawn import panels
 from helpers.records import of_schema_1, record
 from helpers.running import output
 
-MNIST, MULTIMNIST, AFFNIST = paper.TABLES
+MNIST, MULTIMNIST, AFFNIST, *_ = paper.TABLES
 R3 = MNIST.rows[-1]
 PROJECT = Path(__file__).parents[1]
 ALONE = replace(MNIST, rows=(R3,))

@@ -341,7 +341,7 @@ def test_what_numbers_are_worth_is_said_of_each_kind(tmp_path: Path) -> None:
         in (told[0][2])
     )
     assert "for 500 steps in place of the paper's 300,000" in by_word["short schedule"][2]
-    assert by_word["not yet run"][1] == "9 of 12 rows"
+    assert by_word["not yet run"][1] == "12 of 15 rows"
     assert by_word["generated test data"][1] == "1 of 10 results"
     assert "affnist-generated" in by_word["generated test data"][2]
     assert "not the official file" in by_word["generated test data"][2]

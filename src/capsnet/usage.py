@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from capsnet import paper
 from capsnet.compose import names
 from capsnet.config import CONF
 
@@ -83,8 +84,8 @@ and the most. Testing is not in it (MultiMNIST's 10 million pairs take hours), a
 affNIST's runs may end earlier, at an accuracy.
 {gpu}
 """
-NO_GPU = "No GPU was found here, and none has been measured yet."
-GPU = "There is a GPU here. None has been measured yet: the hours are those of this CPU."
+NO_GPU = "No GPU was found here. docs/gpu.md has what was measured on one."
+GPU = "There is a GPU here, but the hours are those of this CPU: docs/gpu.md, `make gpu-check`."
 
 
 def answer_help() -> None:
@@ -129,7 +130,8 @@ def _digits(number: float) -> str:
 def hours(experiment: str, schedule: str, rate: float) -> tuple[float, float]:
     """Estimate the least and the most hours of a run, where sgemm does `rate` FLOP/s."""
     values = cast(DictConfig, OmegaConf.load(CONF / "schedule" / f"{schedule}.yaml"))
-    steps = values["steps"] * values.get("batch", BATCH) / BATCH
+    planned = paper.steps(experiment) if schedule == "paper" else values["steps"]
+    steps = planned * values.get("batch", BATCH) / BATCH
     low, high = (steps * cost * 1e9 / rate / 3600 for cost in STEP_SGEMM[experiment])
     return low, high
 

@@ -70,6 +70,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--warmup", type=int, default=2, help="rounds before these")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--output", type=Path, help="every round, as JSON")
+    some = {"action": "append", "choices": names("experiment"), "metavar": "NAME"}
+    parser.add_argument("--experiment", **some, help="of rows, in place of all; may be repeated")
     parser.add_argument("--trace", type=Path, help="a folder for a profiler's trace; no table")
     parser.add_argument("--path", default="fast", help='of the trace, as "fused bf16 compiled"')
     options = parser.parse_args()
@@ -100,7 +102,7 @@ def measure_paths(options: argparse.Namespace, progress: Progress) -> object:
 def measure_rows(options: argparse.Namespace, progress: Progress) -> object:
     """Time every experiment by itself: all at once they would not fit into memory."""
     found: dict[str, object] = {}
-    for name in names("experiment"):
+    for name in options.experiment or names("experiment"):
         candidates = experiments.candidates(name, options.device, options.overrides)
         how = options.rounds, options.warmup, progress, name, options.device
         found[name] = as_json(measure_all(candidates, *how)[0])
