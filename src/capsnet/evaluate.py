@@ -16,6 +16,7 @@ from yaml import YAMLError
 
 from capsnet import config
 from capsnet.data import storage
+from capsnet.data.pictures import located
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable, write_json
@@ -139,12 +140,15 @@ def with_data(run: config.RunConfig, overrides: list[str]) -> config.RunConfig:
         if override.startswith("data="):
             values["data"] |= _set(override.removeprefix("data=")) | {"source": run.data.source}
     keys = [override for override in overrides if override.startswith("data.")]
+    if any(one.startswith(tuple(f"data.{key}=" for key in config.PICTURE_KEYS)) for one in keys):
+        values["data"]["source"] = config.PICTURES
     try:
         merged = OmegaConf.merge(values, OmegaConf.from_dotlist(keys))
     except (OmegaConfBaseException, YAMLError) as error:
         why = " ".join(str(error).split())
         raise UserError(f"{' '.join(keys)} is not possible: {why}") from error
-    return config.validated(cast(DictConfig, merged))
+    chosen = config.validated(cast(DictConfig, merged))
+    return replace(chosen, data=located(chosen.data))
 
 
 def _set(name: str) -> dict[str, Any]:
