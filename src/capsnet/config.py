@@ -39,7 +39,7 @@ def _registered(group: registry.Group) -> AfterValidator:
 
 OmegaConf.register_new_resolver("flat", lambda name: name.replace("/", "_"), replace=True)
 
-PICTURES = "images"  # data.source where the images are your own pictures, in data.path
+PICTURES = "images"  # data.source before your own pictures are prepared, in images-DIGEST
 OptionalTestShare = Annotated[float | None, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -55,8 +55,8 @@ class Data:
     root: str = "data"
     shift: Annotated[int, Field(ge=0, le=14)] = 2  # pixels, −shift…shift on both axes
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the training images, the first
-    path: str | None = None  # the folder of your own pictures; the next three are of them alone
-    size: Annotated[int, Field(ge=1, le=128)] = 32  # pixels on a side that they get
+    path: str | None = None  # the folder of your own pictures, which then are the source
+    size: Annotated[int, Field(ge=1, le=128)] = 32  # pixels on a side that these get
     test_share: OptionalTestShare = None  # of each class, where there is no test folder; else 0.2
     channels: Literal[1, 3] | None = None  # 1: made grey, 3: made RGB, null: as they are
 
@@ -206,14 +206,14 @@ class RunConfig:
                 raise UserError(impossible(f"schedule.{key}", value, rule))
 
     def _check_pictures(self) -> None:
-        """Raise UserError for settings of pictures where there are none, and the reverse."""
-        own = self.data.source.split("-")[0] == PICTURES
-        if self.data.source == PICTURES and self.data.path is None:
-            raise UserError(impossible("data.path", None, "the folder of your pictures"))
-        for key in () if self.data.path and own else PICTURE_KEYS:
+        """Raise UserError for settings of pictures without any, and for `data=images` alone."""
+        path = self.data.path
+        if path == "" or (path is None and self.data.source == PICTURES):
+            raise UserError(impossible("data.path", path or "null", "the folder of your pictures"))
+        for key in PICTURE_KEYS if path is None else ():
             value = getattr(self.data, key)
             if value != getattr(Data, key):
-                raise UserError(impossible(f"data.{key}", value, "left out without data=images"))
+                raise UserError(impossible(f"data.{key}", value, "left out without data.path"))
 
 
 MODELS = {

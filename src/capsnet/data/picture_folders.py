@@ -38,8 +38,9 @@ def find_pictures(root: Path, test_share: float | None = None) -> PictureFolder:
     """Find ROOT/train/CLASS/* and ROOT/test/CLASS/*, or ROOT/CLASS/* and hold a share out.
 
     Of each class `test_share` (None: 0.2) is held out, at least one picture, the first in the order
-    of the SHA-256 of 'class/file'. Both parts are in that order, which mixes the classes. Raises
-    UserError for what is missing, empty, or in a place where no picture belongs.
+    of the SHA-256 of 'test class/file'. Both parts are in the order of that of 'mixed class/file',
+    which mixes the classes. Raises UserError for what is missing, empty, or in a place where no
+    picture belongs.
     """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: name one that holds a folder for each class")
@@ -104,7 +105,7 @@ def _held_out(
     """Divide the files of a class into those held out for testing and the others."""
     if len(files) == 1:
         raise UserError(f"{folder} holds one picture: it takes two, to train on and to test on")
-    ordered = sorted(files, key=lambda path: _order(f"{folder.name}/{path.name}"))
+    ordered = sorted(files, key=lambda path: _order("test", f"{folder.name}/{path.name}"))
     wanted = round((test_share or TEST_SHARE) * len(files))
     count = min(max(wanted, 1), len(files) - 1)
     return ordered[:count], ordered[count:]
@@ -123,11 +124,12 @@ def _mixed(names: list[str], classes: list[list[Path]]) -> list[Picture]:
         for label, (name, files) in enumerate(zip(names, classes, strict=True))
         for path in files
     ]
-    return sorted(pictures, key=lambda picture: _order(picture.name))
+    return sorted(pictures, key=lambda picture: _order("mixed", picture.name))
 
 
-def _order(name: str) -> bytes:
-    return hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+def _order(purpose: str, name: str) -> bytes:
+    """Order names as if by chance, and another way for another purpose."""
+    return hashlib.sha256(f"{purpose} {name}".encode(errors="surrogateescape")).digest()
 
 
 def digest(folder: PictureFolder, settings: Iterable[object]) -> str:

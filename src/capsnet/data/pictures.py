@@ -80,12 +80,12 @@ def located(data: Data) -> Data:
     What is not there is prepared from `data.path`. Raises UserError for pictures that cannot be
     used, and when they are not those that a run was trained on.
     """
-    root = Path(data.root)
-    if data.path is None or (data.source != PICTURES and (root / data.source).is_dir()):
+    root, known = Path(data.root), data.source.startswith(f"{PICTURES}-")
+    if data.path is None or (known and (root / data.source).is_dir()):
         return data
     found = _find(data)
     name = _name(found, data)
-    if data.source not in (PICTURES, name):
+    if known and data.source != name:
         raise UserError(
             f"{root / data.source} is missing, and {found.root} no longer holds the pictures that "
             "it was prepared from: put one of them back"
