@@ -4,6 +4,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +307,16 @@ def test_unchanged_pictures_are_read_once(tmp_path: Path, monkeypatch: pytest.Mo
     first = located(own(tmp_path))
     monkeypatch.setattr(pictures, "read_picture", None)
     assert located(own(tmp_path)) == first
+
+
+@pytest.mark.usefixtures("pets")
+def test_runs_that_begin_at_once_prepare_them_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = [*pool.map(lambda _: located(own(tmp_path)), range(8))]
+    assert {one.source for one in found} == {found[0].source}
+    assert capsys.readouterr().out.count("training and") == 1
 
 
 @pytest.mark.usefixtures("pets")
