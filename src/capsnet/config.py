@@ -37,6 +37,10 @@ def _registered(group: registry.Group) -> AfterValidator:
     return AfterValidator(check)
 
 
+OmegaConf.register_new_resolver("flat", lambda name: name.replace("/", "_"), replace=True)
+
+PICTURES = "images"  # data.source before your own pictures are prepared, in images-DIGEST
+OptionalTestShare = Annotated[float | None, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 OptionalShare = Annotated[float | None, Field(gt=0, le=1)]
@@ -51,6 +55,13 @@ class Data:
     root: str = "data"
     shift: Annotated[int, Field(ge=0, le=14)] = 2  # pixels, −shift…shift on both axes
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the training images, the first
+    path: str | None = None  # the folder of your own pictures, which then are the source
+    size: Annotated[int, Field(ge=1, le=128)] = 32  # pixels on a side that these get
+    test_share: OptionalTestShare = None  # of each class, where there is no test folder; else 0.2
+    channels: Literal[1, 3] | None = None  # 1: made grey, 3: made RGB, null: as they are
+
+
+PICTURE_KEYS = ("path", "size", "test_share", "channels")
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
@@ -192,11 +203,22 @@ class RunConfig:
             key = "devices" if self.trainer.num_nodes == 1 else "devices × num_nodes"
             rule = f"a divisor of the global batch, schedule.batch = {batch}"
             raise UserError(impossible(f"trainer.{key}", processes, rule))
+        self._check_pictures()
         for key in ("stop_at", "evaluate_below"):
             value = getattr(self.schedule, key)
             if value is not None and self.data.holdout == 0:
                 rule = "null without validation images: data.holdout is 0"
                 raise UserError(impossible(f"schedule.{key}", value, rule))
+
+    def _check_pictures(self) -> None:
+        """Raise UserError for settings of pictures without any, and for `data=images` alone."""
+        path = self.data.path
+        if path == "" or (path is None and self.data.source == PICTURES):
+            raise UserError(impossible("data.path", path or "null", "the folder of your pictures"))
+        for key in PICTURE_KEYS if path is None else ():
+            value = getattr(self.data, key)
+            if value != getattr(Data, key):
+                raise UserError(impossible(f"data.{key}", value, "left out without data.path"))
 
 
 MODELS = {

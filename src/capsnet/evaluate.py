@@ -16,10 +16,11 @@ from yaml import YAMLError
 
 from capsnet import config
 from capsnet.data import storage
+from capsnet.data.pictures import located
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable, write_json
-from capsnet.records.record import Outcome, read_record
+from capsnet.records.record import Outcome, read_record, record_path
 from capsnet.records.run_folder import run_folder, trained_run
 from capsnet.train import result_overrides
 
@@ -83,11 +84,24 @@ def evaluate(
 
     _, weights = read_weights(checkpoint)
     data = load_dataset(run)
+    if run.data.path is not None:
+        require_classes(checkpoint, run, data.info.class_names)
     network, where = build_network(anywhere(run), data.info), _device(device)
     load_weights(network, weights, data.image)
     with fp32_arithmetic(run.precision), autocast(run, where):
         predictions = predict_all(network.to(where), data)
     return count_outcomes(data, predictions)
+
+
+def require_classes(checkpoint: Path, run: config.RunConfig, names: tuple[str, ...]) -> None:
+    """Raise UserError where pictures are of other classes than those that were trained on."""
+    record = record_path(run_folder(checkpoint), run.record)
+    trained = read_record(record).dataset.class_names if record.is_file() else names
+    if trained != names:
+        raise UserError(
+            f"the classes of {run.data.path} are {', '.join(names)}, but must be those that "
+            f"{checkpoint} was trained on: {', '.join(trained)}"
+        )
 
 
 def anywhere(run: config.RunConfig) -> config.RunConfig:
@@ -139,12 +153,15 @@ def with_data(run: config.RunConfig, overrides: list[str]) -> config.RunConfig:
         if override.startswith("data="):
             values["data"] |= _set(override.removeprefix("data=")) | {"source": run.data.source}
     keys = [override for override in overrides if override.startswith("data.")]
+    if any(one.startswith(tuple(f"data.{key}=" for key in config.PICTURE_KEYS)) for one in keys):
+        values["data"]["source"] = config.PICTURES
     try:
         merged = OmegaConf.merge(values, OmegaConf.from_dotlist(keys))
     except (OmegaConfBaseException, YAMLError) as error:
         why = " ".join(str(error).split())
         raise UserError(f"{' '.join(keys)} is not possible: {why}") from error
-    return config.validated(cast(DictConfig, merged))
+    chosen = config.validated(cast(DictConfig, merged))
+    return replace(chosen, data=located(chosen.data))
 
 
 def _set(name: str) -> dict[str, Any]:

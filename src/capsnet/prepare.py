@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from capsnet import registry
+from capsnet.config import PICTURES
+from capsnet.data import pictures
 from capsnet.errors import UserError, exit_on_user_error
 
 if TYPE_CHECKING:
@@ -21,16 +23,11 @@ PATIENCE = 60  # seconds without a byte before a mirror counts as unreachable
 
 
 class Preparation(NamedTuple):
-    """Say who prepares a folder, and of which images it is made; None: of none."""
+    """Say what builds a folder, its options, and of which images it is made; None: of none."""
 
-    spec: "DataSpec | View"
-    source: str | None
-
-    @property
-    def function(self) -> Callable[..., None]:
-        """Return the function that builds the folder."""
-        assert self.spec.prepare is not None
-        return self.spec.prepare
+    function: Callable[..., None]
+    add_options: Callable[[argparse.ArgumentParser], None]
+    source: str | None = None
 
 
 def main() -> None:
@@ -49,15 +46,22 @@ def preparations(wanted: str = "") -> dict[str, Preparation]:
     Only the source that is `wanted`, if it is one: the views import torch, which takes seconds.
     """
     sources = registry.names("capsnet.sources")
-    listed = [wanted] if wanted in sources else sources
-    found = {name: Preparation(registry.load("capsnet.sources", name), None) for name in listed}
-    if wanted in found:
+    found = {PICTURES: Preparation(pictures.prepare, pictures.add_options)}
+    if wanted == PICTURES:
+        return found
+    for name in [wanted] if wanted in sources else sources:
+        spec: DataSpec = registry.load("capsnet.sources", name)
+        found[name] = Preparation(spec.prepare, spec.add_options)
+    if wanted in sources:
         return found
     for name in registry.names("capsnet.views"):
         view: View = registry.load("capsnet.views", name)
-        for source in sources if view.prepare else []:
-            made_of_source = view.folders[-1] != view.prepared(source)[-1]
-            found[view.prepared(source)[-1]] = Preparation(view, source if made_of_source else None)
+        if view.prepare is None:
+            continue
+        for source in sources:
+            made_of = source if view.folders[-1] != view.prepared(source)[-1] else None
+            folder = view.prepared(source)[-1]
+            found[folder] = Preparation(view.prepare, view.add_options, made_of)
     return found
 
 
@@ -70,7 +74,7 @@ def _parser(found: dict[str, Preparation]) -> argparse.ArgumentParser:
         listed: dict[str, Any] = {"help": about} if preparation.source in LISTED else {}
         added = names.add_parser(name, argument_default=argparse.SUPPRESS, **listed)
         added.add_argument("--root", type=Path, default=Path("data"))
-        preparation.spec.add_options(added)
+        preparation.add_options(added)
     return parser
 
 

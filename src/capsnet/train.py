@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from capsnet import config, usage
 from capsnet.config_errors import hydra_errors_raised
+from capsnet.data.pictures import on_pictures
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable
@@ -64,7 +65,7 @@ def result_overrides(overrides: Sequence[str]) -> tuple[str, ...]:
     plain = (one.lstrip("+") for one in overrides)
     deciding = ("data=", "data.", "model=", "model.", "recipe.", "schedule.")
     last = {one.partition("=")[0]: one for one in plain if one.startswith(deciding)}
-    return tuple(sorted(one for key, one in last.items() if key != "data.root"))
+    return tuple(sorted(one for key, one in last.items() if key not in ("data.root", "data.path")))
 
 
 def train(run: config.RunConfig, folder: Path, overrides: tuple[str, ...] = ()) -> "Record | None":
@@ -82,9 +83,10 @@ def train(run: config.RunConfig, folder: Path, overrides: tuple[str, ...] = ()) 
             f"the values or the code of {run.name} are not those it was composed with: "
             "`dvc repro` composes again; to try values out, use experiment=NAME KEY=VALUE"
         )
+    prepared = on_pictures(run)
     from capsnet.training.run import train_and_record  # imports torch, which takes seconds
 
-    return train_and_record(run, folder, overrides)
+    return train_and_record(prepared, folder, overrides)
 
 
 if __name__ == "__main__":

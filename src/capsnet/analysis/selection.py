@@ -95,6 +95,11 @@ def is_demo(record: Record) -> bool:
     return record.dataset.stand_in or record.model.width != 1
 
 
+def _own(record: Record) -> bool:
+    """Tell whether the experiment is a user's own: on their data, and in no table of the paper."""
+    return paper.table_of(record.experiment) is None and not record.dataset.stand_in
+
+
 def _kind(record: Record) -> tuple[object, ...]:
     schedule = record.steps_planned, record.schedule, record.batch, record.training_examples
     values = [record.identity.get(name, "") for name in ("config", "data")]
@@ -156,7 +161,7 @@ def _fewer(record: Record) -> bool:
 
 
 REASONS: dict[str, Callable[[Record], bool]] = {  # the first that holds is given
-    "demo": is_demo,
+    "demo": lambda record: is_demo(record) and not _own(record),
     "not in the paper": lambda record: not paper.reported(record.experiment),
     "values set by hand": lambda record: bool(record.overrides),
     "short schedule": is_short,

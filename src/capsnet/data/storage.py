@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsnet import registry
+from capsnet.config import PICTURES
 from capsnet.data.groups import Groups
 from capsnet.data.info import DIGITS, DatasetInfo
 from capsnet.data.specification import DataSpec, LabelledImages
@@ -121,6 +122,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def repair(folder: Path) -> str:
     """Say which command prepares `folder`; data of other sources are prepared by their owner."""
     sources = registry.names("capsnet.sources")
+    if folder.name.startswith(f"{PICTURES}-"):
+        return (
+            f"run `python -m capsnet.prepare {PICTURES} FOLDER`, FOLDER being that of the pictures"
+        )
     if folder.name.split("-")[-1] not in (*sources, "official"):
         choices = (
             f"data.source must be one of {', '.join(sources)}, or data that you have put there"
@@ -191,7 +196,8 @@ def read_images(folder: Path) -> LabelledImages:
     require_images(folder, splits, names)
     (train, train_labels), (test, test_labels) = ((_4d(one), labels) for one, labels in splits)
     channels, height, width = train.shape[1:]
-    found = DatasetInfo(manifest["source"], channels, height, width, names)
+    source = manifest.get("title", manifest["source"])
+    found = DatasetInfo(source, channels, height, width, names)
     info = spec.info if spec else found
     if found.image != info.image:
         raise UserError(
@@ -201,7 +207,7 @@ def read_images(folder: Path) -> LabelledImages:
     groups = _groups(folder, manifest, arrays, (len(train), len(test)))
     others = {name: rows for name, rows in arrays.items() if name not in OWN_ARRAYS}
     return LabelledImages(
-        *(manifest["source"], digest(folder), info, train, train_labels, test, test_labels),
+        *(source, digest(folder), info, train, train_labels, test, test_labels),
         *groups,
         annotations=others,
     )
@@ -278,8 +284,11 @@ def require_groups(folder: Path, groups: Sequence[Labels], counts: Sequence[int]
 
 
 def digest(folder: Path) -> str:
-    """Digest the manifest, and so all that was prepared in `folder`. Raises UserError as `read`."""
-    manifest = read_manifest(folder)
+    """Digest the manifest but its title, and so all that was prepared in `folder`.
+
+    Raises UserError as `read` does.
+    """
+    manifest = {key: one for key, one in read_manifest(folder).items() if key != "title"}
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
 
 

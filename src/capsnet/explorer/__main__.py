@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from capsnet.data import storage
+from capsnet.data.pictures import located
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.run_folder import trained_run
 
@@ -39,7 +40,7 @@ def explore(checkpoint: Path | None, host: str, port: int) -> None:
             f"{DEMO} is not here: run `make demo`, or name the folder of a finished run"
         )
     # What may be missing comes before torch, whose import takes seconds.
-    data = trained_run(checkpoint or DEMO).data
+    data = located(trained_run(checkpoint or DEMO).data)
     storage.read_manifest(Path(data.root) / data.source)
 
     from capsnet.explorer.checkpoint import load_run

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from capsnet import registry
-from capsnet.config import RunConfig
+from capsnet.config import PICTURE_KEYS, RunConfig
 
 PACKAGE = Path(__file__).parents[1]
 TRAINING = (  # the code that decides a run's weights: files, and packages with all in them
@@ -66,7 +66,8 @@ def config_digest(run: RunConfig, steps: bool = True) -> str:
     """
     values = asdict(run)
     decides = {key: values[key] for key in ("data", "model", "recipe", "schedule", "precision")}
-    del decides["data"]["root"]
+    for key in ("root", *PICTURE_KEYS):  # the name of prepared pictures has the digest of all that
+        del decides["data"][key]
     for part, added in LATER.items():
         decides[part] = {k: v for k, v in decides[part].items() if k not in added or v != added[k]}
     if not steps and run.schedule.decay_to is None:
