@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -10,6 +11,7 @@ from torch.nn.functional import pad
 
 from capsnet.functional import dynamic_routing, squash
 
+Padding = Literal["valid", "same"]
 Route = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]  # as `dynamic_routing`
 
 
@@ -27,34 +29,37 @@ class Linear(nn.Linear):
             return super().forward(input.to(self.weight.dtype))
 
 
-class SameConv2d(nn.Conv2d):
-    """A convolution with as many zeros around as TensorFlow's SAME: ⌈side / stride⌉ outputs.
+def same_margins(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Count the zeros before and after an axis of `size` under TensorFlow's SAME padding [C].
 
-    Of an odd number of zeros, the last side gets one more [C]: 24 → 12 by 9×9 and stride 2 has 3
-    before and 4 after, where `nn.Conv2d` with a padding of 4 computes other numbers.
+    There are ⌈size / stride⌉ outputs. An odd number of zeros has one more after than before, as
+    3 and 4 for a kernel of 9 at stride 2 on 24 pixels; `nn.Conv2d(padding=4)` gives others.
     """
+    total = max(0, (math.ceil(size / stride) - 1) * stride + kernel - size)
+    return total // 2, total - total // 2
+
+
+class SameConv2d(nn.Conv2d):
+    """PyTorch's, with TensorFlow's SAME padding at any stride: see `same_margins`."""
 
     def forward(
         self, input: Float[Tensor, "batch in height width"]
-    ) -> Float[Tensor, "batch out rows columns"]:
-        """Compute `nn.Conv2d` of the padded input."""
-        axes = zip(input.shape[2:], self.kernel_size, self.stride, strict=True)
-        (top, bottom), (left, right) = (same_padding(*axis) for axis in axes)
-        return super().forward(pad(input, (left, right, top, bottom)))
+    ) -> Float[Tensor, "batch out out_height out_width"]:
+        """Pad by zeros and convolve."""
+        sizes = zip(input.shape[2:], self.kernel_size, self.stride, strict=True)
+        rows, columns = (same_margins(*one) for one in sizes)
+        return super().forward(pad(input, (*columns, *rows)))
 
 
-def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Return the zeros before and after a side under TensorFlow's SAME padding."""
-    total = max(0, (math.ceil(side / stride) - 1) * stride + kernel - side)
-    return total // 2, total - total // 2
+CONVOLUTIONS: dict[Padding, type[nn.Conv2d]] = {"valid": nn.Conv2d, "same": SameConv2d}
 
 
 class PrimaryCapsules(nn.Module):
     """`types` convolutional capsules of `dim` dimensions: a convolution, cut up and squashed [P].
 
     With `coupled` it is what the released code makes of it: a routing of one iteration from one
-    input, whose softmax over the types, and over none of them if `leaky`, multiplies the
-    convolution by 1/types or 1/(types + 1) before the bias [C]. `conv` pads it, or not.
+    input, whose softmax over the types multiplies the convolution by 1/types before the bias [C].
+    `leaky` routing has one more logit there too, so that it is 1/(types + 1) [C].
     """
 
     def __init__(
@@ -65,12 +70,13 @@ class PrimaryCapsules(nn.Module):
         kernel: int = 9,
         coupled: bool = True,
         leaky: bool = False,
-        conv: type[nn.Conv2d] = nn.Conv2d,
+        padding: Padding = "valid",
     ) -> None:
         super().__init__()
         self.dim = dim
         self.scale = 1 / (types + leaky) if coupled else 1.0
-        self.conv = conv(channels, types * dim, kernel, stride=2, bias=False)
+        convolution = CONVOLUTIONS[padding]
+        self.conv = convolution(channels, types * dim, kernel, stride=2, bias=False)
         self.bias = nn.Parameter(torch.zeros(types * dim))
 
     def forward(

@@ -1,6 +1,5 @@
 """The networks of the paper, each on one screen."""
 
-import math
 from itertools import pairwise
 from typing import Literal
 
@@ -11,18 +10,18 @@ from torch.nn.init import trunc_normal_, zeros_
 
 from capsnet.functional import lengths
 from capsnet.layers import (
+    CONVOLUTIONS,
     ClassCapsules,
     Decoder,
     Linear,
+    Padding,
     PrimaryCapsules,
     Route,
-    SameConv2d,
     full_precision,
 )
 from capsnet.routing import DYNAMIC, Routing
 
 Initialisation = Literal["released", "text"]
-Padding = Literal["valid", "same"]
 
 
 def _require_side(image: tuple[int, int, int], least: int) -> None:
@@ -35,15 +34,25 @@ def _require_side(image: tuple[int, int, int], least: int) -> None:
         )
 
 
+def _primary_grid(image: tuple[int, int, int], padding: Padding) -> tuple[int, int]:
+    """Count the rows and columns of primary capsules. Raises ValueError where there is none."""
+    _, height, width = image
+    if padding == "same":
+        return (height + 1) // 2, (width + 1) // 2
+    _require_side(image, 17)
+    return (height - 8 - 8 + 1) // 2, (width - 8 - 8 + 1) // 2
+
+
 class CapsNet(nn.Module):
     """Conv1 9×9 → PrimaryCapsules 9×9/2 → DigitCaps, and a decoder: [P] section 4, figures 1, 2.
 
     The defaults are the MNIST network under the released recipe. `image` is (channels, height,
-    width); 28×28 gives 1152 primary capsules, 36×36 3200, 40×40 4608 [D]. `padding` is that of both
-    convolutions, 'same' as TensorFlow has it [C]. Without `decoder` there are no reconstruction
-    parameters at all [P]. `routing_bias`, `primary_coupling` and `initialisation` are where the
-    released code [C] and the text of the paper [P] differ. Raises ValueError for images below
-    17×17, which leave the second convolution no position without padding.
+    width); 28×28 gives 1152 primary capsules, 36×36 3200, 40×40 4608 [D]. Without `decoder` there
+    are no reconstruction parameters at all [P]. `routing_bias`, `primary_coupling` and
+    `initialisation` are where the released code [C] and the text of the paper [P] differ.
+    `primary_dim` and `class_dim` count the numbers in a capsule. `padding` is that of both
+    convolutions: valid, or TensorFlow's same, whose zeros follow Conv1's ReLU [C]. Raises
+    ValueError for images below 17×17 under valid, which leave the second convolution no position.
     """
 
     def __init__(
@@ -65,16 +74,16 @@ class CapsNet(nn.Module):
         classes: int = 10,
     ) -> None:
         super().__init__()
-        _require_side(image, 17 if padding == "valid" else 1)
-        lost = 16 if padding == "valid" else 0  # by two convolutions of 9×9
-        height, width = self.grid = tuple(math.ceil((side - lost) / 2) for side in image[1:])
-        conv = nn.Conv2d if padding == "valid" else SameConv2d
-        self.conv1 = conv(image[0], channels, 9)
+        height, width = self.grid = _primary_grid(image, padding)
+        self.padding: Padding = padding
+        self.conv1 = CONVOLUTIONS[padding](image[0], channels, 9)
         self.primary = PrimaryCapsules(
-            *(channels, types, primary_dim),
+            channels,
+            types,
+            primary_dim,
             coupled=primary_coupling,
             leaky=routing.leaky,
-            conv=conv,
+            padding=padding,
         )
         self.routing = routing
         self.class_capsules = ClassCapsules(

@@ -16,8 +16,8 @@ class Routing:
     Both functions take u [batch, in, in_dim], the weight [in, out, in_dim, out_dim], the number of
     iterations and a bias [out, out_dim] or None. `route` gives the capsules above
     [batch, out, out_dim], and `trace` a RoutingStep for each iteration, the last of which has the
-    same capsules. `leaky` tells that couplings have a category 'none of the above'. Kernels may
-    replace the `route` of an algorithm that they implement, never that of another one.
+    same capsules. Kernels may replace the `route` of an algorithm that they implement, never that
+    of another one. `leaky` says that a softmax has one more logit, 'none of the above'.
     """
 
     route: Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
@@ -26,6 +26,6 @@ class Routing:
 
 
 DYNAMIC = Routing(dynamic_routing, routing_trace)  # [P] Procedure 1
-LEAKY = Routing(  # [P] section 7, [C]
+LEAKY = Routing(  # [P] section 7
     partial(dynamic_routing, leaky=True), partial(routing_trace, leaky=True), leaky=True
 )

@@ -36,5 +36,5 @@ class TextbookCapsNet(CapsNet):
 
     @staticmethod
     def kernel(algorithm: Routing) -> Route:
-        """Return the routing above, leaky or not, whatever the algorithm."""
+        """Return the routing above, whatever the algorithm; leaky where that is."""
         return partial(dynamic_routing, leaky=algorithm.leaky)

@@ -8,16 +8,17 @@ from torch import Tensor, nn
 
 from capsnet.kernels import conv_same, routing
 from capsnet.kernels.convolutions import stacked_convolutions
-from capsnet.layers import Route, SameConv2d
+from capsnet.layers import Route
 from capsnet.networks import CapsNet
 from capsnet.routing import DYNAMIC, LEAKY, Routing
+
+WITH_KERNELS = (DYNAMIC, LEAKY)
 
 
 class FastCapsNet(CapsNet):
     """A CapsNet that routes without votes, and convolves by fewer multiplications where it pays.
 
-    Only dynamic routing, leaky or not, has a kernel: any other algorithm routes by its own `route`.
-    Convolutions with SAME padding are PyTorch's.
+    An algorithm that is not in WITH_KERNELS routes by its own `route`.
     `convolutions` (auto, fourier, direct) chooses how to convolve: see `through_fourier`.
     """
 
@@ -26,7 +27,7 @@ class FastCapsNet(CapsNet):
     @staticmethod
     def kernel(algorithm: Routing) -> Route:
         """Return the kernel of a routing algorithm, or the algorithm's own function."""
-        if algorithm not in (DYNAMIC, LEAKY):
+        if algorithm not in WITH_KERNELS:
             return algorithm.route
         return partial(routing.dynamic_routing, leaky=algorithm.leaky)
 
@@ -34,12 +35,12 @@ class FastCapsNet(CapsNet):
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
         """Compute what `CapsNet.primary_capsules` does."""
-        padded = isinstance(self.conv1, SameConv2d)
-        if padded or not through_fourier(images.device.type, self.convolutions):
+        if not through_fourier(images.device.type, self.convolutions):
             return super().primary_capsules(images)
         bias, kernel = self.conv1.bias, self.primary.conv.weight
         assert bias is not None
-        convolved = stacked_convolutions(images, self.conv1.weight, bias, kernel)
+        weight = self.conv1.weight
+        convolved = stacked_convolutions(images, weight, bias, kernel, self.padding)
         return self.primary.capsules(convolved)
 
 
@@ -48,9 +49,11 @@ class FusedCapsNet(FastCapsNet):
 
     @staticmethod
     def kernel(algorithm: Routing) -> Route:
-        """Return the Triton kernel. Raises ValueError for algorithms without one."""
-        if algorithm not in (DYNAMIC, LEAKY):
-            raise ValueError("fused kernels compute dynamic routing alone: use fast or reference")
+        """Return the Triton kernel. Raises ValueError for an algorithm not in WITH_KERNELS."""
+        if algorithm not in WITH_KERNELS:
+            raise ValueError(
+                "fused kernels compute dynamic and leaky routing alone: use fast or reference"
+            )
         from capsnet.kernels import routing_triton  # Triton is there on Linux alone
 
         return partial(routing_triton.dynamic_routing, leaky=algorithm.leaky)

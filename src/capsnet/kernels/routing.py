@@ -3,7 +3,7 @@
 The logits are linear in the outputs: with V_j the sum of all v_j so far, b_ij = u_i · (W_ij V_j).
 So an iteration is a function of (V, u, W) alone, much like attention,
 
-    c_ij = softmax_j(u_i · (W_ij V_j))    s_j = Σ_i (c_ij u_i) W_ij,
+    c_ij = softmax_j(u_i · (W_ij V_j))    s_j = Σ_i (c_ij u_i) W_ij,   [leaky: one more logit, 0]
 
 two matrix products for each capsule above. Both have a factor of the size of u for every pair
 of capsules and every example; it is made, used and forgotten for one slab of capsules below after
@@ -65,6 +65,13 @@ def _first_sum(u: Tensor, weight: Tensor, leaky: bool) -> Tensor:
     return s.unflatten(1, (out, out_dim)).transpose(0, 1)
 
 
+def _couplings(b: Tensor, leaky: bool) -> Tensor:
+    """Compute `functional.couplings` over the first axis."""
+    if not leaky:
+        return b.softmax(dim=0)
+    return torch.cat([b, torch.zeros_like(b[:1])]).softmax(dim=0)[:-1]
+
+
 class _Agreed(torch.autograd.Function):
     """s of an iteration, from the sum V of the outputs before it."""
 
@@ -84,7 +91,7 @@ class _Agreed(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Differentiate s = Σ c u W and b = u W V: what grad s is to the one, V is to the other.
 
-        A leak takes its share of the couplings, but s has no term of it: the formulas are the same.
+        No gradient comes from a leak's coupling, so that the softmax's is the same with it.
         """
         (grad,) = grads
         total, u, weight, *couplings = ctx.saved_tensors
@@ -101,10 +108,3 @@ class _Agreed(torch.autograd.Function):
             torch.bmm(above.mT, weighted, out=grad_weight[k].view_as(w))
             grad_total.baddbmm_(weighted[:, len(u_slab) :], w.mT)
         return grad_total, grad_u, grad_weight, None
-
-
-def _couplings(b: Tensor, leaky: bool) -> Tensor:
-    """Compute `functional.couplings`, with the capsules above first."""
-    if not leaky:
-        return b.softmax(dim=0)
-    return (b - torch.logaddexp(b.logsumexp(0), b.new_zeros(()))).exp()

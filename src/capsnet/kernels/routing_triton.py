@@ -2,7 +2,7 @@
 
 As in `kernels.routing`, an iteration is a function of V, the sum of all outputs before it:
 
-    c_ij = softmax_j(û_{j|i} · V_j)    s_j = Σ_i c_ij û_{j|i}.
+    c_ij = softmax_j(û_{j|i} · V_j)    s_j = Σ_i c_ij û_{j|i}.   [leaky: one more logit, 0]
 
 A program takes a tile of examples and walks over a run of capsules below. For each it makes the
 votes û_i = u_i W_i by one small matrix product, uses them and forgets them; the gradient makes them
@@ -73,7 +73,10 @@ class _Agreed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """Differentiate s = Σ c û and b = û · V: what grad s is to the one, V is to the other."""
+        """Differentiate s = Σ c û and b = û · V: what grad s is to the one, V is to the other.
+
+        No gradient comes from a leak's coupling, so that the softmax's is the same with it.
+        """
         total, u, weight = ctx.saved_tensors
         grid, sizes = _sizes(u, weight, ROUTE)
         known = grads[0].contiguous(), total, u, weight
@@ -139,6 +142,7 @@ def _route(
     batch,
     capsules,
     run,
+    LEAKY: tl.constexpr,
     OUT: tl.constexpr,
     IN_DIM: tl.constexpr,
     DIM: tl.constexpr,
@@ -146,7 +150,6 @@ def _route(
     OUT2: tl.constexpr,
     IN2: tl.constexpr,
     DIM2: tl.constexpr,
-    LEAKY: tl.constexpr,
 ):
     above, there = _above(batch, OUT, DIM, ROWS, OUT2, DIM2)
     v = tl.load(total + above, mask=there, other=0.0)
@@ -156,7 +159,7 @@ def _route(
         below, seen = _below(i, batch, capsules, IN_DIM, ROWS, IN2)
         kernel, inside = _kernel(i, OUT, IN_DIM, DIM, OUT2, IN2, DIM2)
         votes = _votes(u + below, seen, weight + kernel, inside).reshape(ROWS, OUT2, DIM2)
-        c = _couplings(tl.sum(votes * v, 2), OUT, OUT2, LEAKY)
+        c = _couplings(tl.sum(votes * v, 2), LEAKY, OUT, OUT2)
         sum_ += c[:, :, None] * votes
     tl.store(s + tl.program_id(1) * batch * OUT * DIM + above, sum_, mask=there)
 
@@ -173,6 +176,7 @@ def _route_backward(
     batch,
     capsules,
     run,
+    LEAKY: tl.constexpr,
     OUT: tl.constexpr,
     IN_DIM: tl.constexpr,
     DIM: tl.constexpr,
@@ -180,7 +184,6 @@ def _route_backward(
     OUT2: tl.constexpr,
     IN2: tl.constexpr,
     DIM2: tl.constexpr,
-    LEAKY: tl.constexpr,
 ):
     above, there = _above(batch, OUT, DIM, ROWS, OUT2, DIM2)
     v = tl.load(total + above, mask=there, other=0.0)
@@ -191,7 +194,7 @@ def _route_backward(
         below, seen = _below(i, batch, capsules, IN_DIM, ROWS, IN2)
         kernel, inside = _kernel(i, OUT, IN_DIM, DIM, OUT2, IN2, DIM2)
         votes = _votes(u + below, seen, weight + kernel, inside).reshape(ROWS, OUT2, DIM2)
-        c = _couplings(tl.sum(votes * v, 2), OUT, OUT2, LEAKY)
+        c = _couplings(tl.sum(votes * v, 2), LEAKY, OUT, OUT2)
         grad_c = tl.sum(votes * grad_s, 2)
         grad_b = c * (grad_c - tl.sum(c * grad_c, 1)[:, None])
         sum_ += grad_b[:, :, None] * votes
@@ -293,14 +296,14 @@ def _product(a, b):
 
 
 @triton.jit
-def _couplings(b, OUT: tl.constexpr, OUT2: tl.constexpr, LEAKY: tl.constexpr):
+def _couplings(b, LEAKY: tl.constexpr, OUT: tl.constexpr, OUT2: tl.constexpr):
     """Compute `functional.couplings` [ROWS, OUT2]; 0 for capsules above that are padding."""
     b = tl.where(tl.arange(0, OUT2)[None, :] < OUT, b, float("-inf"))
-    most = tl.max(b, 1)
+    top = tl.max(b, 1)
     if LEAKY:
-        most = tl.maximum(most, 0.0)
-    e = tl.exp(b - most[:, None])
-    sum_ = tl.sum(e, 1)
+        top = tl.maximum(top, 0.0)
+    e = tl.exp(b - top[:, None])
+    total = tl.sum(e, 1)
     if LEAKY:
-        sum_ += tl.exp(-most)
-    return e / sum_[:, None]
+        total += tl.exp(-top)
+    return e / total[:, None]

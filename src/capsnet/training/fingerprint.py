@@ -18,12 +18,10 @@ TRAINING = (  # the code that decides a run's weights: files, and packages with 
     *("kernels", "data", "training"),
 )
 EVALUATION = ("evaluation", "records")  # the code that decides what is kept of trained weights
-LATER: dict[str, dict[str, Any]] = {  # at these values, digests of older runs stay right
+CAPSULES = {"channels": 256, "types": 32, "primary_dim": 8, "class_dim": 16}
+LATER: dict[str, dict[str, Any]] = {  # keys that older runs lack, and the values that they had
+    "model": {"routing": "dynamic", "padding": "valid", **CAPSULES},
     "schedule": {"decay_to": None, "evaluate_below": None},
-    "model": {
-        **{"routing": "dynamic", "padding": "valid"},
-        **{"channels": 256, "types": 32, "primary_dim": 8, "class_dim": 16},
-    },
 }
 
 
@@ -68,8 +66,9 @@ def config_digest(run: RunConfig, steps: bool = True) -> str:
     decides = {key: values[key] for key in ("data", "model", "recipe", "schedule", "precision")}
     for key in ("root", *PICTURE_KEYS):  # the name of prepared pictures has the digest of all that
         del decides["data"][key]
-    for part, added in LATER.items():
-        decides[part] = {k: v for k, v in decides[part].items() if k not in added or v != added[k]}
+    for part, before in LATER.items():  # dropped, so that the digests of older runs stay right
+        every = decides[part].items()
+        decides[part] = {key: value for key, value in every if (key, value) not in before.items()}
     if not steps and run.schedule.decay_to is None:
         del decides["schedule"]["steps"]
     return _digest(json.dumps(decides, sort_keys=True))
