@@ -77,7 +77,7 @@ def test_every_example_composes(line: str) -> None:
     assert composed(*overrides).name.startswith("mnist_capsnet")
 
 
-def test_the_guide_names_experiments_schedules_and_that_no_gpu_was_measured(
+def test_the_guide_names_experiments_schedules_and_whether_there_is_a_gpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(usage, "sgemm_rate", lambda: 1e11)
@@ -85,9 +85,9 @@ def test_the_guide_names_experiments_schedules_and_that_no_gpu_was_measured(
     printed = usage.text()
     for name in (*names("experiment"), *names("schedule"), *usage.COMMANDS):
         assert name in printed
-    assert "There is a GPU here. None has been measured yet" in printed
+    assert "There is a GPU here, but the hours are those of this CPU" in printed
     monkeypatch.setattr(usage, "gpu_present", lambda: False)
-    assert "No GPU was found here, and none has been measured yet" in usage.text()
+    assert "No GPU was found here." in usage.text()
 
 
 def without_hours(printed: str) -> str:
