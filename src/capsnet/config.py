@@ -63,12 +63,17 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
 class CapsNet(Model):
-    """The choices of Table 1."""
+    """The choices of Table 1, and the sizes in which section 7's networks differ from MNIST's."""
 
     name: Literal["capsnet"] = "capsnet"
     routing_iterations: Count = 3
     decoder: bool = True
     routing: Annotated[str, _registered("capsnet.routings")] = "dynamic"
+    channels: Count = 256  # of Conv1, times the width
+    types: Count = 32  # of primary capsules, times the width
+    primary_dim: Count = 8  # numbers in a primary capsule
+    class_dim: Count = 16  # numbers in a class capsule
+    padding: Literal["valid", "same"] = "valid"  # of both convolutions; same is TensorFlow's
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)

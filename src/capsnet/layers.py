@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from capsnet.functional import dynamic_routing, squash
 
+Padding = Literal["valid", "same"]
 Route = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]  # as `dynamic_routing`
 
 
@@ -26,20 +29,54 @@ class Linear(nn.Linear):
             return super().forward(input.to(self.weight.dtype))
 
 
+def same_margins(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Count the zeros before and after an axis of `size` under TensorFlow's SAME padding [C].
+
+    There are ⌈size / stride⌉ outputs. An odd number of zeros has one more after than before, as
+    3 and 4 for a kernel of 9 at stride 2 on 24 pixels; `nn.Conv2d(padding=4)` gives others.
+    """
+    total = max(0, (math.ceil(size / stride) - 1) * stride + kernel - size)
+    return total // 2, total - total // 2
+
+
+class SameConv2d(nn.Conv2d):
+    """PyTorch's, with TensorFlow's SAME padding at any stride: see `same_margins`."""
+
+    def forward(
+        self, input: Float[Tensor, "batch in height width"]
+    ) -> Float[Tensor, "batch out out_height out_width"]:
+        """Pad by zeros and convolve."""
+        sizes = zip(input.shape[2:], self.kernel_size, self.stride, strict=True)
+        rows, columns = (same_margins(*one) for one in sizes)
+        return super().forward(pad(input, (*columns, *rows)))
+
+
+CONVOLUTIONS: dict[Padding, type[nn.Conv2d]] = {"valid": nn.Conv2d, "same": SameConv2d}
+
+
 class PrimaryCapsules(nn.Module):
     """`types` convolutional capsules of `dim` dimensions: a convolution, cut up and squashed [P].
 
     With `coupled` it is what the released code makes of it: a routing of one iteration from one
     input, whose softmax over the types multiplies the convolution by 1/types before the bias [C].
+    `leaky` routing has one more logit there too, so that it is 1/(types + 1) [C].
     """
 
     def __init__(
-        self, channels: int, types: int, dim: int = 8, kernel: int = 9, coupled: bool = True
+        self,
+        channels: int,
+        types: int,
+        dim: int = 8,
+        kernel: int = 9,
+        coupled: bool = True,
+        leaky: bool = False,
+        padding: Padding = "valid",
     ) -> None:
         super().__init__()
         self.dim = dim
-        self.scale = 1 / types if coupled else 1.0
-        self.conv = nn.Conv2d(channels, types * dim, kernel, stride=2, bias=False)
+        self.scale = 1 / (types + leaky) if coupled else 1.0
+        convolution = CONVOLUTIONS[padding]
+        self.conv = convolution(channels, types * dim, kernel, stride=2, bias=False)
         self.bias = nn.Parameter(torch.zeros(types * dim))
 
     def forward(

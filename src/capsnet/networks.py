@@ -9,7 +9,16 @@ from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
 from capsnet.functional import lengths
-from capsnet.layers import ClassCapsules, Decoder, Linear, PrimaryCapsules, Route, full_precision
+from capsnet.layers import (
+    CONVOLUTIONS,
+    ClassCapsules,
+    Decoder,
+    Linear,
+    Padding,
+    PrimaryCapsules,
+    Route,
+    full_precision,
+)
 from capsnet.routing import DYNAMIC, Routing
 
 Initialisation = Literal["released", "text"]
@@ -25,14 +34,25 @@ def _require_side(image: tuple[int, int, int], least: int) -> None:
         )
 
 
+def _primary_grid(image: tuple[int, int, int], padding: Padding) -> tuple[int, int]:
+    """Count the rows and columns of primary capsules. Raises ValueError where there is none."""
+    _, height, width = image
+    if padding == "same":
+        return (height + 1) // 2, (width + 1) // 2
+    _require_side(image, 17)
+    return (height - 8 - 8 + 1) // 2, (width - 8 - 8 + 1) // 2
+
+
 class CapsNet(nn.Module):
     """Conv1 9×9 → PrimaryCapsules 9×9/2 → DigitCaps, and a decoder: [P] section 4, figures 1, 2.
 
     The defaults are the MNIST network under the released recipe. `image` is (channels, height,
     width); 28×28 gives 1152 primary capsules, 36×36 3200, 40×40 4608 [D]. Without `decoder` there
     are no reconstruction parameters at all [P]. `routing_bias`, `primary_coupling` and
-    `initialisation` are where the released code [C] and the text of the paper [P] differ. Raises
-    ValueError for images below 17×17, which leave the second convolution no position.
+    `initialisation` are where the released code [C] and the text of the paper [P] differ.
+    `primary_dim` and `class_dim` count the numbers in a capsule. `padding` is that of both
+    convolutions: valid, or TensorFlow's same, whose zeros follow Conv1's ReLU [C]. Raises
+    ValueError for images below 17×17 under valid, which leave the second convolution no position.
     """
 
     def __init__(
@@ -47,23 +67,35 @@ class CapsNet(nn.Module):
         initialisation: Initialisation = "released",
         channels: int = 256,
         types: int = 32,
+        primary_dim: int = 8,
+        class_dim: int = 16,
+        padding: Padding = "valid",
         decoder_hidden: tuple[int, int] = (512, 1024),
         classes: int = 10,
     ) -> None:
         super().__init__()
-        _require_side(image, 17)
-        height, width = self.grid = tuple((side - 8 - 8 + 1) // 2 for side in image[1:])
-        self.conv1 = nn.Conv2d(image[0], channels, 9)
-        self.primary = PrimaryCapsules(channels, types, coupled=primary_coupling)
+        height, width = self.grid = _primary_grid(image, padding)
+        self.padding: Padding = padding
+        self.conv1 = CONVOLUTIONS[padding](image[0], channels, 9)
+        self.primary = PrimaryCapsules(
+            channels,
+            types,
+            primary_dim,
+            coupled=primary_coupling,
+            leaky=routing.leaky,
+            padding=padding,
+        )
         self.routing = routing
         self.class_capsules = ClassCapsules(
             types * height * width,
             iterations,
             classes,
+            primary_dim,
+            class_dim,
             bias=routing_bias,
             route=self.kernel(routing),
         )
-        self.decoder = Decoder(classes * 16, image, decoder_hidden) if decoder else None
+        self.decoder = Decoder(classes * class_dim, image, decoder_hidden) if decoder else None
         initialise_released(self) if initialisation == "released" else initialise_text(self)
 
     @staticmethod

@@ -27,6 +27,7 @@ TABLES: dict[Group, dict[str, str]] = {
     },
     "capsnet.routings": {  # model.routing: a `routing.Routing`
         "dynamic": "capsnet.routing:DYNAMIC",
+        "leaky": "capsnet.routing:LEAKY",
     },
     "capsnet.metrics": {},  # of other packages; ours are in `tracking.metrics`
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -16,11 +17,15 @@ class Routing:
     iterations and a bias [out, out_dim] or None. `route` gives the capsules above
     [batch, out, out_dim], and `trace` a RoutingStep for each iteration, the last of which has the
     same capsules. Kernels may replace the `route` of an algorithm that they implement, never that
-    of another one.
+    of another one. `leaky` says that a softmax has one more logit, 'none of the above'.
     """
 
     route: Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
     trace: Callable[[Tensor, Tensor, int, Tensor | None], list[RoutingStep]]
+    leaky: bool = False
 
 
 DYNAMIC = Routing(dynamic_routing, routing_trace)  # [P] Procedure 1
+LEAKY = Routing(  # [P] section 7
+    partial(dynamic_routing, leaky=True), partial(routing_trace, leaky=True), leaky=True
+)

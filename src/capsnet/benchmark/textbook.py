@@ -1,10 +1,12 @@
 """Routing as public code writes it, every vote stored: what the benchmark compares with."""
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from capsnet.functional import squash
+from capsnet.functional import couplings, squash
 from capsnet.layers import Route
 from capsnet.networks import CapsNet
 from capsnet.routing import Routing
@@ -15,12 +17,13 @@ def dynamic_routing(
     weight: Float[Tensor, "in out in_dim out_dim"],
     iterations: int,
     bias: Float[Tensor, "out out_dim"] | None = None,
+    leaky: bool = False,
 ) -> Float[Tensor, "batch out out_dim"]:
     """Compute `functional.dynamic_routing` from û [batch, in, out, out_dim] in memory."""
     votes = torch.matmul(u[:, :, None, None], weight).squeeze(3)
     b = votes.new_zeros(votes.shape[:3])
     for iteration in range(iterations):
-        s = (b.softmax(2)[..., None] * votes).sum(1)
+        s = (couplings(b, leaky)[..., None] * votes).sum(1)
         v = squash(s if bias is None else s + bias)
         if iteration + 1 == iterations:
             return v
@@ -33,5 +36,5 @@ class TextbookCapsNet(CapsNet):
 
     @staticmethod
     def kernel(algorithm: Routing) -> Route:
-        """Return the routing above, whatever the algorithm."""
-        return dynamic_routing
+        """Return the routing above, whatever the algorithm; leaky where that is."""
+        return partial(dynamic_routing, leaky=algorithm.leaky)

@@ -1,5 +1,7 @@
 """The networks by the fast paths: the same parameters, values and gradients, to rounding."""
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,13 +10,15 @@ from capsnet.kernels import conv_same, routing
 from capsnet.kernels.convolutions import stacked_convolutions
 from capsnet.layers import Route
 from capsnet.networks import CapsNet
-from capsnet.routing import DYNAMIC, Routing
+from capsnet.routing import DYNAMIC, LEAKY, Routing
+
+WITH_KERNELS = (DYNAMIC, LEAKY)
 
 
 class FastCapsNet(CapsNet):
     """A CapsNet that routes without votes, and convolves by fewer multiplications where it pays.
 
-    Only dynamic routing has a kernel: any other algorithm routes by its own `route`.
+    An algorithm that is not in WITH_KERNELS routes by its own `route`.
     `convolutions` (auto, fourier, direct) chooses how to convolve: see `through_fourier`.
     """
 
@@ -23,13 +27,15 @@ class FastCapsNet(CapsNet):
     @staticmethod
     def kernel(algorithm: Routing) -> Route:
         """Return the kernel of a routing algorithm, or the algorithm's own function."""
-        return routing.dynamic_routing if algorithm is DYNAMIC else algorithm.route
+        if algorithm not in WITH_KERNELS:
+            return algorithm.route
+        return partial(routing.dynamic_routing, leaky=algorithm.leaky)
 
     def primary_capsules(
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
         """Compute what `CapsNet.primary_capsules` does."""
-        if not through_fourier(images.device.type, self.convolutions):
+        if self.padding == "same" or not through_fourier(images.device.type, self.convolutions):
             return super().primary_capsules(images)
         bias, kernel = self.conv1.bias, self.primary.conv.weight
         assert bias is not None
@@ -42,12 +48,14 @@ class FusedCapsNet(FastCapsNet):
 
     @staticmethod
     def kernel(algorithm: Routing) -> Route:
-        """Return the Triton kernel. Raises ValueError for another algorithm than DYNAMIC."""
-        if algorithm is not DYNAMIC:
-            raise ValueError("fused kernels compute dynamic routing alone: use fast or reference")
+        """Return the Triton kernel. Raises ValueError for an algorithm not in WITH_KERNELS."""
+        if algorithm not in WITH_KERNELS:
+            raise ValueError(
+                "fused kernels compute dynamic and leaky routing alone: use fast or reference"
+            )
         from capsnet.kernels import routing_triton  # Triton is there on Linux alone
 
-        return routing_triton.dynamic_routing
+        return partial(routing_triton.dynamic_routing, leaky=algorithm.leaky)
 
 
 class FastConv2d(nn.Conv2d):

@@ -3,7 +3,7 @@
 The logits are linear in the outputs: with V_j the sum of all v_j so far, b_ij = u_i · (W_ij V_j).
 So an iteration is a function of (V, u, W) alone, much like attention,
 
-    c_ij = softmax_j(u_i · (W_ij V_j))    s_j = Σ_i (c_ij u_i) W_ij,
+    c_ij = softmax_j(u_i · (W_ij V_j))    s_j = Σ_i (c_ij u_i) W_ij,   [leaky: one more logit, 0]
 
 two matrix products for each capsule above. Both have a factor of the size of u for every pair
 of capsules and every example; it is made, used and forgotten for one slab of capsules below after
@@ -32,15 +32,16 @@ def dynamic_routing(
     weight: Float[Tensor, "in out in_dim out_dim"],
     iterations: int,
     bias: Float[Tensor, "out out_dim"] | None = None,
+    leaky: bool = False,
 ) -> Float[Tensor, "batch out out_dim"]:
     """Compute values and gradients of `functional.dynamic_routing`, to rounding [D]."""
     if iterations < 1:
         raise ValueError(f"routing needs at least 1 iteration, got {iterations}")
     u, weight = _in_slabs(u, weight)
     offset = 0 if bias is None else bias[:, None]
-    v = total = squash(_first_sum(u, weight) + offset)
+    v = total = squash(_first_sum(u, weight, leaky) + offset)
     for _ in range(iterations - 1):
-        v = squash(_Agreed.apply(total, u, weight) + offset)
+        v = squash(_Agreed.apply(total, u, weight, leaky) + offset)
         total = total + v
     return v.transpose(0, 1)
 
@@ -57,22 +58,29 @@ def _in_slabs(u: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return u.permute(1, 0, 3, 2).contiguous(), weight.permute(0, 2, 4, 3, 1).contiguous()
 
 
-def _first_sum(u: Tensor, weight: Tensor) -> Tensor:
+def _first_sum(u: Tensor, weight: Tensor, leaky: bool) -> Tensor:
     """Sum the first iteration: logits of 0 make every coupling the same, so W is one matrix."""
     out, out_dim = weight.shape[1:3]
-    s = torch.bmm(u.flatten(2), weight.flatten(3).flatten(1, 2).mT).sum(0) / out
+    s = torch.bmm(u.flatten(2), weight.flatten(3).flatten(1, 2).mT).sum(0) / (out + leaky)
     return s.unflatten(1, (out, out_dim)).transpose(0, 1)
+
+
+def _couplings(b: Tensor, leaky: bool) -> Tensor:
+    """Compute `functional.couplings` over the first axis."""
+    if not leaky:
+        return b.softmax(dim=0)
+    return torch.cat([b, torch.zeros_like(b[:1])]).softmax(dim=0)[:-1]
 
 
 class _Agreed(torch.autograd.Function):
     """s of an iteration, from the sum V of the outputs before it."""
 
     @staticmethod
-    def forward(ctx: Any, total: Tensor, u: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, total: Tensor, u: Tensor, weight: Tensor, leaky: bool) -> Tensor:
         s, couplings = torch.zeros_like(total), []
         for u_slab, w in zip(u, weight.flatten(3), strict=True):
             wanted = torch.bmm(total, w).unflatten(2, u_slab.shape[1:])  # W V
-            c = wanted.mul_(u_slab).sum(2).softmax(dim=0)
+            c = _couplings(wanted.mul_(u_slab).sum(2), leaky)
             weighted = torch.mul(c[:, :, None], u_slab, out=wanted)
             s.baddbmm_(weighted.flatten(2), w.mT)
             couplings.append(c)
@@ -80,8 +88,11 @@ class _Agreed(torch.autograd.Function):
         return s
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Differentiate s = Σ c u W and b = u W V: what grad s is to the one, V is to the other."""
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """Differentiate s = Σ c u W and b = u W V: what grad s is to the one, V is to the other.
+
+        No gradient comes from a leak's coupling, so that the softmax's is the same with it.
+        """
         (grad,) = grads
         total, u, weight, *couplings = ctx.saved_tensors
         above = torch.cat([grad, total], dim=1)
@@ -96,4 +107,4 @@ class _Agreed(torch.autograd.Function):
             weighted = torch.mul(factors, u_slab, out=below).flatten(1, 2).flatten(2)
             torch.bmm(above.mT, weighted, out=grad_weight[k].view_as(w))
             grad_total.baddbmm_(weighted[:, len(u_slab) :], w.mT)
-        return grad_total, grad_u, grad_weight
+        return grad_total, grad_u, grad_weight, None

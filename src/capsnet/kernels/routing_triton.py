@@ -2,7 +2,7 @@
 
 As in `kernels.routing`, an iteration is a function of V, the sum of all outputs before it:
 
-    c_ij = softmax_j(û_{j|i} · V_j)    s_j = Σ_i c_ij û_{j|i}.
+    c_ij = softmax_j(û_{j|i} · V_j)    s_j = Σ_i c_ij û_{j|i}.   [leaky: one more logit, 0]
 
 A program takes a tile of examples and walks over a run of capsules below. For each it makes the
 votes û_i = u_i W_i by one small matrix product, uses them and forgets them; the gradient makes them
@@ -42,6 +42,7 @@ def dynamic_routing(
     weight: Float[Tensor, "in out in_dim out_dim"],
     iterations: int,
     bias: Float[Tensor, "out out_dim"] | None = None,
+    leaky: bool = False,
 ) -> Float[Tensor, "batch out out_dim"]:
     """Compute values and gradients of `functional.dynamic_routing`, to rounding [D].
 
@@ -50,10 +51,10 @@ def dynamic_routing(
     if iterations < 1:
         raise ValueError(f"routing needs at least 1 iteration, got {iterations}")
     u, weight, offset = u.contiguous(), weight.contiguous(), 0 if bias is None else bias
-    first = torch.einsum("bid,ijde->bje", u, weight) / weight.shape[1]
+    first = torch.einsum("bid,ijde->bje", u, weight) / (weight.shape[1] + leaky)
     v = total = squash(first + offset)
     for _ in range(iterations - 1):
-        v = squash(_Agreed.apply(total, u, weight) + offset)
+        v = squash(_Agreed.apply(total, u, weight, leaky) + offset)
         total = total + v
     return v
 
@@ -62,26 +63,30 @@ class _Agreed(torch.autograd.Function):
     """s of an iteration, from the sum V of the outputs before it."""
 
     @staticmethod
-    def forward(ctx: Any, total: Tensor, u: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, total: Tensor, u: Tensor, weight: Tensor, leaky: bool) -> Tensor:
         total, (grid, sizes) = total.contiguous(), _sizes(u, weight, ROUTE)
         ctx.save_for_backward(total, u, weight)
+        ctx.leaky = leaky
         s = total.new_empty(grid[1], *total.shape)
-        _route[grid](s, total, u, weight, **sizes)
+        _route[grid](s, total, u, weight, LEAKY=leaky, **sizes)
         return s.sum(0)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Differentiate s = Σ c û and b = û · V: what grad s is to the one, V is to the other."""
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """Differentiate s = Σ c û and b = û · V: what grad s is to the one, V is to the other.
+
+        No gradient comes from a leak's coupling, so that the softmax's is the same with it.
+        """
         total, u, weight = ctx.saved_tensors
         grid, sizes = _sizes(u, weight, ROUTE)
         known = grads[0].contiguous(), total, u, weight
         grad_total = total.new_empty(grid[1], *total.shape)
         c, grad_b = u.new_empty(2, *u.shape[:2], weight.shape[1])
-        _route_backward[grid](grad_total, c, grad_b, *known, **sizes)
+        _route_backward[grid](grad_total, c, grad_b, *known, LEAKY=ctx.leaky, **sizes)
         grad_u, grad_weight = torch.empty_like(u), weight.new_empty(grid[0], *weight.shape)
         grid, sizes = _sizes(u, weight, VOTES)
         _votes_backward[grid](grad_u, grad_weight, c, grad_b, *known, **sizes)
-        return grad_total.sum(0), grad_u, grad_weight.sum(0)
+        return grad_total.sum(0), grad_u, grad_weight.sum(0), None
 
 
 @cache
@@ -137,6 +142,7 @@ def _route(
     batch,
     capsules,
     run,
+    LEAKY: tl.constexpr,
     OUT: tl.constexpr,
     IN_DIM: tl.constexpr,
     DIM: tl.constexpr,
@@ -153,7 +159,7 @@ def _route(
         below, seen = _below(i, batch, capsules, IN_DIM, ROWS, IN2)
         kernel, inside = _kernel(i, OUT, IN_DIM, DIM, OUT2, IN2, DIM2)
         votes = _votes(u + below, seen, weight + kernel, inside).reshape(ROWS, OUT2, DIM2)
-        c = _couplings(tl.sum(votes * v, 2), OUT, OUT2)
+        c = _couplings(tl.sum(votes * v, 2), LEAKY, OUT, OUT2)
         sum_ += c[:, :, None] * votes
     tl.store(s + tl.program_id(1) * batch * OUT * DIM + above, sum_, mask=there)
 
@@ -170,6 +176,7 @@ def _route_backward(
     batch,
     capsules,
     run,
+    LEAKY: tl.constexpr,
     OUT: tl.constexpr,
     IN_DIM: tl.constexpr,
     DIM: tl.constexpr,
@@ -187,7 +194,7 @@ def _route_backward(
         below, seen = _below(i, batch, capsules, IN_DIM, ROWS, IN2)
         kernel, inside = _kernel(i, OUT, IN_DIM, DIM, OUT2, IN2, DIM2)
         votes = _votes(u + below, seen, weight + kernel, inside).reshape(ROWS, OUT2, DIM2)
-        c = _couplings(tl.sum(votes * v, 2), OUT, OUT2)
+        c = _couplings(tl.sum(votes * v, 2), LEAKY, OUT, OUT2)
         grad_c = tl.sum(votes * grad_s, 2)
         grad_b = c * (grad_c - tl.sum(c * grad_c, 1)[:, None])
         sum_ += grad_b[:, :, None] * votes
@@ -289,8 +296,14 @@ def _product(a, b):
 
 
 @triton.jit
-def _couplings(b, OUT: tl.constexpr, OUT2: tl.constexpr):
+def _couplings(b, LEAKY: tl.constexpr, OUT: tl.constexpr, OUT2: tl.constexpr):
     """Compute `functional.couplings` [ROWS, OUT2]; 0 for capsules above that are padding."""
     b = tl.where(tl.arange(0, OUT2)[None, :] < OUT, b, float("-inf"))
-    e = tl.exp(b - tl.max(b, 1)[:, None])
-    return e / tl.sum(e, 1)[:, None]
+    top = tl.max(b, 1)
+    if LEAKY:
+        top = tl.maximum(top, 0.0)
+    e = tl.exp(b - top[:, None])
+    total = tl.sum(e, 1)
+    if LEAKY:
+        total += tl.exp(-top)
+    return e / total[:, None]

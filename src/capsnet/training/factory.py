@@ -10,6 +10,7 @@ from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.kernels.compiled import compiled
 from capsnet.kernels.networks import (
+    WITH_KERNELS,
     FastCapsNet,
     FastConv2d,
     FusedCapsNet,
@@ -63,8 +64,8 @@ CAPSNETS = {"fast": FastCapsNet, "fused": FusedCapsNet, "reference": networks.Ca
 def choose_kernels(trainer: config.Trainer, routing: str = "dynamic") -> str:
     """Choose the kernels of a CapsNet: fast, fused or reference.
 
-    Fused kernels compute dynamic routing alone, so that auto takes the fast ones for others. Raises
-    UserError when fused is asked for and cannot run, and says what it lacks.
+    Fused kernels compute dynamic and leaky routing alone, so that auto takes the fast ones for
+    others. Raises UserError when fused is asked for and cannot run, and says what it lacks.
     """
     if trainer.kernels not in ("auto", "fused"):
         return trainer.kernels
@@ -74,9 +75,10 @@ def choose_kernels(trainer: config.Trainer, routing: str = "dynamic") -> str:
                 f"trainer.kernels=fused needs a CUDA GPU and trainer.accelerator is "
                 f"{trainer.accelerator}: use fast"
             )
-        if routing != "dynamic":
+        if registry.load("capsnet.routings", routing) not in WITH_KERNELS:
             raise UserError(
-                f"trainer.kernels=fused computes dynamic routing alone, not {routing}: use fast"
+                "trainer.kernels=fused computes dynamic and leaky routing alone, not "
+                f"{routing}: use fast"
             )
         check_fused()
     except UserError:
@@ -106,8 +108,11 @@ def build_capsnet(
         routing_bias=recipe.routing_bias,
         primary_coupling=recipe.primary_coupling,
         initialisation=recipe.initialisation,
-        channels=scaled(256, model.width),
-        types=scaled(32, model.width),
+        channels=scaled(model.channels, model.width),
+        types=scaled(model.types, model.width),
+        primary_dim=model.primary_dim,
+        class_dim=model.class_dim,
+        padding=model.padding,
         decoder_hidden=(scaled(512, model.width), scaled(1024, model.width)),
         classes=len(info.class_names),
     )

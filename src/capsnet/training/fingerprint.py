@@ -18,7 +18,13 @@ TRAINING = (  # the code that decides a run's weights: files, and packages with 
     *("kernels", "data", "training"),
 )
 EVALUATION = ("evaluation", "records")  # the code that decides what is kept of trained weights
-LATER = ("decay_to", "evaluate_below")  # of the schedule: unset, digests of older runs stay right
+LATER: dict[str, dict[str, Any]] = {  # keys that older runs lack, and the values that they had
+    "model": {
+        **{"routing": "dynamic", "padding": "valid"},
+        **{"channels": 256, "types": 32, "primary_dim": 8, "class_dim": 16},
+    },
+    "schedule": {"decay_to": None, "evaluate_below": None},
+}
 
 
 def code_digest(names: Sequence[str] = TRAINING, package: Path = PACKAGE) -> str:
@@ -61,11 +67,9 @@ def config_digest(run: RunConfig, steps: bool = True) -> str:
     values = asdict(run)
     decides = {key: values[key] for key in ("data", "model", "recipe", "schedule", "precision")}
     del decides["data"]["root"]
-    if decides["model"].get("routing") == "dynamic":  # so that digests of older runs stay right
-        del decides["model"]["routing"]
-    for key in LATER:
-        if decides["schedule"][key] is None:
-            del decides["schedule"][key]
+    for part, before in LATER.items():  # dropped, so that the digests of older runs stay right
+        every = decides[part].items()
+        decides[part] = {key: value for key, value in every if (key, value) not in before.items()}
     if not steps and run.schedule.decay_to is None:
         del decides["schedule"]["steps"]
     return _digest(json.dumps(decides, sort_keys=True))
