@@ -57,6 +57,16 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
         ),
         ("model.width=-1", "model.width = -1 is not possible: it must be above 0 and at most 8\n"),
         ("model.name=mnist_baseline", "there is no key model.routing_iterations: Possible: model."),
+        ("model.types=0", "model.types = 0 is not possible: it must be at least 1\n"),
+        ("model.class_dim=0", "model.class_dim = 0 is not possible: it must be at least 1\n"),
+        (
+            "model.padding=full",
+            "model.padding = full is not possible: it must be 'valid' or 'same'\n",
+        ),
+        (
+            "model.routing=leeky",
+            "model.routing = leeky is not possible: it must be one of dynamic, leaky\n",
+        ),
         ("model.name=mine", "model.name = mine is not possible: it must be one of capsnet, mnist_"),
         ("data.name=mine", "data.name = mine is not possible: it must be one of shifted, enumerat"),
         (

@@ -231,7 +231,7 @@ def test_unknown_names_are_refused_with_those_there_are(signs: Path) -> None:
     for wrong, message in (
         ("model.routing=shrap", "model.routing = shrap is not possible: it must be one of dynamic"),
         ("data.name=moved", "data.name = moved is not possible: it must be one of shifted"),
-        ("trainer.kernels=fused", "trainer.kernels=fused computes dynamic routing alone"),
+        ("trainer.kernels=fused", "trainer.kernels=fused computes dynamic and leaky routing alone"),
     ):
         code, printed = output("train", *TRAIN, wrong, cwd=signs, **environment(signs))
         assert (code, message in printed) == (1, True), printed

@@ -3,10 +3,13 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from capsnet import config
 from capsnet.compose import composed
 from capsnet.training.fingerprint import (
     EVALUATION,
@@ -114,11 +117,35 @@ print(*(name.split(".")[1] for name in sys.modules if name.startswith("capsnet."
 
 
 @pytest.mark.parametrize(
+    ("experiment", "digest"),
+    [  # as they were before a configuration had sizes of capsules and padding
+        ("mnist_capsnet_r3_recon", "5bb3658af37e1bfe"),
+        ("multimnist_capsnet_r1_recon", "3296c9a0bf155f1c"),
+        ("affnist_capsnet", "624a2de3e87e61ef"),
+        ("mnist_baseline", "f40f9cf03f09643a"),
+    ],
+)
+def test_later_keys_leave_the_config_digests_of_older_runs(experiment: str, digest: str) -> None:
+    assert config_digest(composed(f"experiment={experiment}", "profile=paper")) == digest
+
+
+@pytest.mark.parametrize(
     "override",
     ["recipe=text", "model.routing_iterations=2", "schedule.steps=1", "data.shift=1"],
 )
 def test_a_value_that_decides_changes_the_config_digest(override: str) -> None:
     assert config_digest(composed(RUN, override)) != config_digest(composed(RUN))
+
+
+def test_each_later_value_of_a_model_changes_the_config_digest() -> None:
+    run = composed(RUN)
+    assert isinstance(run.model, config.CapsNet)
+    others: list[dict[str, Any]] = [
+        *({"routing": "leaky"}, {"padding": "same"}, {"channels": 64}, {"types": 64}),
+        *({"primary_dim": 6}, {"class_dim": 8}),
+    ]
+    made = [replace(run, model=replace(run.model, **changed)) for changed in ({}, *others)]
+    assert len({config_digest(one) for one in made}) == 7
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from capsnet.kernels.conv_same import same_convolution
 from capsnet.kernels.convolutions import Sizes, best_tile, stacked_convolutions
 from capsnet.kernels.networks import FastCapsNet, FastConv2d
 from capsnet.kernels.tiling import Tile
+from capsnet.layers import SameConv2d
 from capsnet.networks import AffnistBaseline, CapsNet, MnistBaseline, MultiMnistBaseline
+from capsnet.routing import LEAKY
 
 EXACT = 1e-10  # relative, in float64
 AS_GOOD = 2  # how many times the error of the truth in float32, against itself in float64
@@ -78,6 +81,11 @@ def with_options(function: Function, iterations: int, bias: bool = True) -> Func
     return lambda u, weight: function(u, weight, iterations)
 
 
+def leaky(function: Function) -> Function:
+    """Turn a routing into one with the leak."""
+    return partial(function, leaky=True)
+
+
 def both_routings(iterations: int, bias: bool = True) -> tuple[Function, Function]:
     """The fast path and the truth."""
     fast, truth = routing.dynamic_routing, functional.dynamic_routing
@@ -111,6 +119,46 @@ def test_routing_is_exact_however_it_is_cut(slab: int, monkeypatch: pytest.Monke
 def test_routing_between_other_numbers_of_capsules_and_dimensions() -> None:
     assert_routes_alike(routed(5, batch=1, out=1, in_dim=3, dim=2), 3)
     assert_routes_alike(routed(1, batch=4, out=7, in_dim=1, dim=1), 2)
+
+
+def test_routing_between_svhns_capsules() -> None:
+    """Six dimensions below and eight above."""
+    assert_routes_alike(routed(64, in_dim=6, dim=8), 3)
+
+
+LEAKY_CASES = [
+    ((97, 3, 10, 8, 16), 3),
+    ((64, 2, 10, 6, 8), 2),
+    ((20, 3, 5, 8, 16), 1),
+    ((9, 1, 1, 3, 2), 4),
+]
+
+
+@pytest.mark.parametrize(("sizes", "iterations"), LEAKY_CASES)
+@pytest.mark.parametrize("route", [routing.dynamic_routing, textbook.dynamic_routing])
+def test_leaky_routing_is_exact(
+    route: Function, sizes: tuple[int, int, int, int, int], iterations: int
+) -> None:
+    inputs = routed(*sizes)
+    for bias in (True, False):
+        functions = (leaky(one) for one in (route, functional.dynamic_routing))
+        assert_equal(
+            *(with_options(one, iterations, bias) for one in functions), inputs[: 2 + bias]
+        )
+
+
+def test_leaky_routing_is_exact_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routing, "SLAB", 2**12)
+    fast, truth = leaky(routing.dynamic_routing), leaky(functional.dynamic_routing)
+    assert_equal(with_options(fast, 3), with_options(truth, 3), routed(97))
+
+
+def test_leaky_routing_of_large_logits_is_finite_and_exact() -> None:
+    """Logits far below 0 leave everything to the leak, far above 0 nothing."""
+    u, weight, bias = routed(8)
+    inputs = u, 40 * weight, bias
+    functions = (leaky(one) for one in (routing.dynamic_routing, functional.dynamic_routing))
+    assert_equal(*(with_options(one, 3) for one in functions), inputs)
 
 
 def test_routing_of_transposed_inputs() -> None:
@@ -200,6 +248,44 @@ def convolved(
 )
 def test_convolutions_are_exact(image: tuple[int, int, int]) -> None:
     assert_equal(stacked_convolutions, torch_convolutions, convolved(image))
+
+
+def torch_same_convolutions(
+    images: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor
+) -> Tensor:
+    first, second = (
+        SameConv2d(w.shape[1], len(w), tuple(w.shape[2:]), stride, device="meta")
+        for w, stride in ((weight1, 1), (weight2, 2))
+    )
+    call = torch.func.functional_call
+    x = call(first, {"weight": weight1, "bias": bias1}, images).relu()
+    return call(second, {"weight": weight2, "bias": weight2.new_zeros(len(weight2))}, x)
+
+
+@pytest.mark.parametrize(
+    ("image", "kernels"),
+    [
+        ((3, 24, 24), (9, 9)),
+        ((1, 23, 30), (9, 9)),
+        ((2, 7, 1), (9, 9)),
+        ((1, 12, 13), (4, 3)),
+        ((1, 12, 13), (3, 6)),
+    ],
+)
+def test_convolutions_with_same_padding_are_exact(
+    image: tuple[int, int, int], kernels: tuple[int, int]
+) -> None:
+    ours = partial(stacked_convolutions, padding="same")
+    assert_equal(ours, torch_same_convolutions, convolved(image, kernels=kernels))
+
+
+@pytest.mark.parametrize("outputs", [(12, 12), (5, 7), (1, 3)])
+def test_convolutions_with_same_padding_are_exact_however_they_are_tiled(
+    outputs: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convolutions, "best_tile", lambda sizes: Tile(outputs, (5, 5)))
+    ours = partial(stacked_convolutions, padding="same")
+    assert_equal(ours, torch_same_convolutions, convolved((2, 24, 24)))
 
 
 @pytest.mark.parametrize("kernels", [(9, 8), (5, 3), (1, 1), (4, 2)])
@@ -406,7 +492,15 @@ def test_other_systems_keep_their_own_ways(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("image", [(1, 28, 28), (1, 36, 36), (2, 21, 33)])
-@pytest.mark.parametrize("recipe", [{}, {"routing_bias": False, "primary_coupling": False}])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {},
+        {"routing_bias": False, "primary_coupling": False},
+        {"routing": LEAKY, "padding": "same"},
+        {"routing": LEAKY, "primary_dim": 6, "class_dim": 7, "classes": 5},
+    ],
+)
 @pytest.mark.parametrize("kind", [FastCapsNet, TextbookCapsNet])
 def test_a_network_by_other_ways_is_the_same_network(
     kind: type[CapsNet], recipe: dict[str, Any], image: tuple[int, int, int]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from capsnet.layers import ClassCapsules, Decoder, PrimaryCapsules
+from capsnet.layers import ClassCapsules, Decoder, PrimaryCapsules, SameConv2d, same_margins
 from helpers import oracle
 
 assert_equal = partial(torch.testing.assert_close, rtol=0.0, atol=1e-12)
@@ -91,6 +91,79 @@ def test_primary_bias_enters_before_the_squash_one_value_per_channel() -> None:
     first, second = [15 / 26, 20 / 26], [0.0, 1 / 2]
     expected = torch.tensor([[first, first, second, second]])
     torch.testing.assert_close(layer(torch.ones(1, 1, 1, 3)), expected)
+
+
+@pytest.mark.parametrize(
+    ("coupled", "leaky", "scale"),
+    [(True, True, 1 / 65), (True, False, 1 / 64), (False, True, 1.0)],
+)
+def test_the_first_iteration_of_64_leaky_types_gives_each_a_65th(
+    coupled: bool, leaky: bool, scale: float
+) -> None:
+    layer = PrimaryCapsules(
+        channels=1, types=64, dim=1, kernel=1, coupled=coupled, leaky=leaky
+    ).double()
+    layer.conv.weight.data.fill_(1.0)
+    # x = 3 / scale makes s = 3 before the squash, so 9/10 after it.
+    image = torch.full((1, 1, 1, 1), 3 / scale, dtype=torch.float64)
+    assert_equal(layer(image), torch.full((1, 64, 1), 0.9).double())
+
+
+# By hand from TensorFlow's rule: ⌈size / stride⌉ outputs, the odd zero after.
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "margins"),
+    [
+        (24, 9, 1, (4, 4)),  # Conv1
+        (24, 9, 2, (3, 4)),  # PrimaryCapsules: 12 outputs see 11 · 2 + 9 = 31 = 3 + 24 + 4
+        (23, 9, 2, (4, 4)),
+        (28, 9, 2, (3, 4)),
+        (2, 9, 2, (3, 4)),
+        (1, 9, 2, (4, 4)),
+        (7, 1, 2, (0, 0)),  # never below 0
+        (5, 2, 1, (0, 1)),
+    ],
+)
+def test_same_margins_are_tensorflows(
+    size: int, kernel: int, stride: int, margins: tuple[int, int]
+) -> None:
+    assert same_margins(size, kernel, stride) == margins
+
+
+def same_convolution_by_loops(
+    image: oracle.Array, kernels: oracle.Array, stride: int
+) -> oracle.Array:
+    """Add up pixel by pixel: what lies outside of the image counts as 0."""
+    _, rows, columns = image.shape
+    side = kernels.shape[-1]
+    high, wide = -(-rows // stride), -(-columns // stride)
+    top = max(0, (high - 1) * stride + side - rows) // 2
+    left = max(0, (wide - 1) * stride + side - columns) // 2
+    out = np.zeros((len(kernels), high, wide))
+    for k, y, x in np.ndindex(*out.shape):
+        for c, dy, dx in np.ndindex(*kernels.shape[1:]):
+            row, column = y * stride + dy - top, x * stride + dx - left
+            if 0 <= row < rows and 0 <= column < columns:
+                out[k, y, x] += kernels[k, c, dy, dx] * image[c, row, column]
+    return out
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(6, 9), (5, 4), (1, 2)])
+def test_same_convolutions_equal_an_explicit_loop(size: tuple[int, int], stride: int) -> None:
+    layer = SameConv2d(2, 3, 5, stride, bias=False)
+    randomised(layer)
+    images = normal(2, 2, *size, seed=9)
+    expected = [same_convolution_by_loops(array(x), array(layer.weight), stride) for x in images]
+    assert_equal(layer(images), torch.tensor(np.array(expected)))
+
+
+def test_same_at_stride_2_is_not_pytorchs_padding_of_four() -> None:
+    layer = SameConv2d(1, 1, 9, 2, bias=False)
+    randomised(layer)
+    image = normal(1, 1, 24, 24, seed=9)
+    centred = nn.functional.conv2d(image, layer.weight, stride=2, padding=4)
+    assert centred.shape == layer(image).shape == (1, 1, 12, 12)
+    assert (centred - layer(image)).abs().max() > 1
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -1,11 +1,16 @@
 """The networks: sizes, masking, initialisation and gradients."""
 
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from capsnet import config
+from capsnet.compose import composed
+from capsnet.data.info import DatasetInfo
 from capsnet.functional import Balance, lengths, margin_loss, reconstruction_loss
 from capsnet.networks import (
     AffnistBaseline,
@@ -17,6 +22,8 @@ from capsnet.networks import (
     one_hot,
     parameter_count,
 )
+from capsnet.routing import DYNAMIC, LEAKY
+from capsnet.training.factory import build_network
 
 # Of a normal cut at two sd, from its density φ: √(1 − 4 φ(2) / (Φ(2) − Φ(−2))) = 0.8796 of the sd.
 TRUNCATED = 0.8796
@@ -62,6 +69,52 @@ def test_capsnet_has_exactly_the_parameters_of_the_paper(
     assert parameter_count(full_size(**settings)) == count
 
 
+CIFAR, NORB, SVHN = (
+    DatasetInfo("", *image, tuple(map(str, range(classes))))
+    for image, classes in (((3, 24, 24), 10), ((2, 32, 32), 5), ((3, 32, 32), 10))
+)
+SMALLER = {"channels": 64, "types": 16, "primary_dim": 6, "class_dim": 8}  # SVHN's [P]
+RUN = cache(lambda: composed("experiment=mnist_capsnet_r3", "recipe=released"))
+
+
+def configured(info: DatasetInfo, **changed: Any) -> CapsNet:
+    """Build the network of a configuration, without memory or initial values."""
+    run = RUN()
+    assert isinstance(run.model, config.CapsNet)
+    with torch.device("meta"):
+        network = build_network(replace(run, model=replace(run.model, **changed)), info)
+    assert isinstance(network, CapsNet)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("info", "changed", "capsules", "count"),
+    [  # by hand from the layers' sizes, with the routing bias [D]
+        (CIFAR, {"types": 64, "padding": "same", "routing": "leaky"}, 9_216, 22_476_448),
+        (CIFAR, {"types": 64, "decoder": True}, 1_024, 14_369_632),
+        (CIFAR, {"types": 64}, 1_024, 11_990_688),
+        (NORB, {"decoder": True}, 2_048, 9_327_184),
+        (NORB, {}, 2_048, 6_661_200),
+        (SVHN, SMALLER, 1_024, 1_004_976),
+        (SVHN, {**SMALLER, "decoder": True}, 1_024, 4_720_560),
+    ],
+    ids=["released CIFAR", "CIFAR", "CIFAR, bare", "NORB", "NORB, bare", "SVHN, bare", "SVHN"],
+)
+def test_section_7s_networks_have_exactly_the_parameters_of_their_layers(
+    info: DatasetInfo, changed: dict[str, Any], capsules: int, count: int
+) -> None:
+    network = configured(info, **changed)
+    assert parameter_count(network) == count
+    assert len(network.class_capsules.weight) == capsules
+
+
+def test_the_width_multiplies_channels_and_types_and_not_the_capsules_dimensions() -> None:
+    network = configured(SVHN, width=0.5, **SMALLER)
+    assert network.conv1.weight.shape == (32, 3, 9, 9)
+    assert network.primary.conv.weight.shape == (8 * 6, 32, 9, 9)
+    assert network.class_capsules.weight.shape == (8 * 8 * 8, 10, 6, 8)
+
+
 def test_mnist_baseline_has_exactly_the_parameters_of_the_paper() -> None:
     with torch.device("meta"):
         assert parameter_count(MnistBaseline()) == 35_445_522
@@ -100,6 +153,41 @@ def test_digit_capsules_fit_the_primary_ones_for_odd_and_oblong_images(
     primary = network.primary(network.conv1(images).relu())
     assert primary.shape[1] == len(network.class_capsules.weight)
     torch.testing.assert_close(network(images), network.class_capsules(primary))
+
+
+@pytest.mark.parametrize("height", [1, 8, 23, 24])
+@pytest.mark.parametrize("width", [5, 24])
+def test_same_padding_takes_images_of_any_size(height: int, width: int) -> None:
+    network = small_capsnet(image=(3, height, width), padding="same", decoder=False)
+    assert network.grid == (-(-height // 2), -(-width // 2))
+    assert lengths(network(torch.rand(2, 3, height, width))).shape == (2, 10)
+
+
+def test_the_zeros_of_same_padding_follow_the_relu_of_conv1() -> None:
+    # Conv1 is 1 everywhere, zeros beyond; a kernel of ones then counts the places inside. Along an
+    # axis of 24 places output y sees those from 2y − 3 to 2y + 5: 6, 8, 9, …, 9, 7 and 5 [D].
+    network = small_capsnet(image=(1, 24, 24), padding="same", types=1, decoder=False)
+    seen: list[Tensor] = []
+    network.primary.conv.register_forward_hook(lambda _, inputs, output: seen.append(output))
+    for name, value in (("conv1.weight", 0.0), ("conv1.bias", 1.0), ("primary.conv.weight", 1.0)):
+        network.get_parameter(name).data.fill_(value)
+    network(torch.rand(1, 1, 24, 24))
+    counts = torch.tensor([6.0, 8.0, *[9.0] * 8, 7.0, 5.0])
+    assert seen[0][0, 0].equal(6.0 * torch.outer(counts, counts))  # of 6 channels
+
+
+def test_leaky_routing_reaches_both_layers_under_the_released_recipe() -> None:
+    released = full_size(types=64, routing=LEAKY)
+    text = full_size(types=64, routing=LEAKY, primary_coupling=False)
+    assert released.primary.scale == 1 / 65
+    assert text.primary.scale == 1
+    for network in (released, text):
+        layer = network.class_capsules
+        u, weight = torch.randn(2, 4, 8), 0.1 * torch.randn(4, 10, 8, 16)
+        first, second = network.routing.trace(u, weight, 2, None)
+        assert torch.equal(first.couplings, torch.full((2, 4, 10), 1 / 11))
+        assert torch.equal(layer.route(u, weight, 2, None), second.v)
+        assert not torch.allclose(second.v, DYNAMIC.route(u, weight, 2, None), rtol=1e-2)
 
 
 def test_digit_capsules_are_probabilities_of_length_below_1() -> None:

@@ -62,6 +62,18 @@ def test_a_loaded_network_computes_what_the_saved_one_did(
     assert not loaded.training
 
 
+def test_a_padded_leaky_network_computes_the_same_once_loaded(tmp_path: Path) -> None:
+    """Nothing in its weights tells 23×23 images from 24×24, which are padded otherwise."""
+    settings = "model.padding=same", "model.routing=leaky", "model.primary_dim=6"
+    run = composed(
+        "experiment=mnist_capsnet_r3", "model.width=0.03", "model.class_dim=5", *settings
+    )
+    network = build_network(run, DatasetInfo("", 3, 24, 24, ("a", "b", "c"))).eval()
+    save_weights(network, run, tmp_path)
+    images = torch.rand(2, 3, 24, 24)
+    assert torch.equal(capsnet.load(tmp_path)(images), network(images))
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     network = saved(tmp_path, "mnist_capsnet_r1", 28)
     other = composed("experiment=mnist_capsnet_r1", "model.width=0.06")

@@ -42,6 +42,19 @@ def test_no_headers(gpu: pytest.MonkeyPatch) -> None:
         requirements.check_fused()
 
 
+@pytest.mark.parametrize("sizes", [(10, 16, 8), (5, 16, 8), (10, 8, 6), (16, 1, 16), (1, 256, 1)])
+def test_capsules_that_fit(sizes: tuple[int, int, int]) -> None:
+    requirements.check_sizes(*sizes)
+
+
+@pytest.mark.parametrize("sizes", [(17, 16, 8), (43, 1, 8), (10, 17, 8), (10, 16, 17)])
+def test_capsules_too_many_or_too_large(sizes: tuple[int, int, int]) -> None:
+    """43 classes of 16 numbers would need 292 KB of shared memory, compiled for an H100 of 227."""
+    classes, above, below = sizes
+    with pytest.raises(UserError, match=f"not to {classes} of {above}, from {below}: use fast"):
+        requirements.check_sizes(*sizes)
+
+
 @pytest.mark.parametrize("CC", ["no-such-compiler", None])
 def test_no_compiler(gpu: pytest.MonkeyPatch, CC: str | None, tmp_path: Path) -> None:
     gpu.setenv("PATH", str(tmp_path))

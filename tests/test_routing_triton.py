@@ -11,11 +11,13 @@ import torch
 from capsnet import functional
 from capsnet.kernels.networks import FusedCapsNet
 from capsnet.networks import CapsNet
+from capsnet.routing import DYNAMIC, LEAKY, Routing
 from capsnet.training.fingerprint import PACKAGE
 from test_kernels import (
     Function,
     assert_as_good_in_float32,
     assert_equal,
+    leaky,
     normal,
     routed,
     with_options,
@@ -83,6 +85,21 @@ def test_routing_between_other_numbers_of_capsules_and_dimensions() -> None:
     assert_equal(*both(2), routed(17, batch=1, out=1, in_dim=17, dim=2))
 
 
+@pytest.mark.parametrize(("out", "in_dim", "dim"), [(10, 8, 16), (8, 6, 8), (1, 3, 2)])
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_leaky_routing_is_exact(iterations: int, out: int, in_dim: int, dim: int) -> None:
+    """Also where no column is padding that a leak could be mistaken for: 8 above."""
+    inputs = routed(9, 2, out, in_dim, dim)
+    functions = leaky(fused.dynamic_routing), leaky(functional.dynamic_routing)
+    assert_equal(*(with_options(one, iterations) for one in functions), inputs)
+
+
+def test_leaky_routing_of_large_logits_is_exact() -> None:
+    u, weight, bias = routed(8)
+    functions = leaky(fused.dynamic_routing), leaky(functional.dynamic_routing)
+    assert_equal(*(with_options(one, 3) for one in functions), (u, 40 * weight, bias))
+
+
 @pytest.mark.slow
 def test_routing_of_transposed_inputs() -> None:
     u, weight, bias = routed(20)
@@ -110,9 +127,16 @@ def test_routing_needs_an_iteration() -> None:
         fused.dynamic_routing(normal(2, 4, 8, seed=0), normal(4, 10, 8, 16, seed=1), 0)
 
 
-def test_the_network_is_the_same_network() -> None:
+def test_other_algorithms_are_refused() -> None:
+    with pytest.raises(ValueError, match="dynamic and leaky routing alone"):
+        FusedCapsNet.kernel(Routing(lambda u, *_: u, lambda *_: []))
+
+
+@pytest.mark.parametrize("algorithm", [DYNAMIC, LEAKY], ids=["dynamic", "leaky"])
+def test_the_network_is_the_same_network(algorithm: Routing) -> None:
     truth, other = (
-        kind((1, 20, 20), channels=6, types=3).double() for kind in (CapsNet, FusedCapsNet)
+        kind((1, 20, 20), channels=6, types=3, routing=algorithm).double()
+        for kind in (CapsNet, FusedCapsNet)
     )
     other.load_state_dict(truth.state_dict())
     images = torch.rand(2, 1, 20, 20, dtype=torch.float64)
@@ -126,10 +150,11 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from capsnet.kernels import routing_triton as fused
 
-sizes = dict(OUT=10, IN_DIM=8, DIM=16, ROWS=fused.EXAMPLES, OUT2=16, IN2=16, DIM2=16)
+sizes = dict(OUT=10, IN_DIM=8, DIM=16, ROWS=fused.EXAMPLES, OUT2=16, IN2=16, DIM2=16, LEAKY=True)
 for kernel in (fused._route, fused._route_backward, fused._votes_backward):
-    kinds = {name: "constexpr" if name in sizes else "*fp32" for name in kernel.arg_names}
-    source = ASTSource(kernel, kinds | dict.fromkeys(("batch", "capsules", "run"), "i32"), sizes)
+    known = {name: value for name, value in sizes.items() if name in kernel.arg_names}
+    kinds = {name: "constexpr" if name in known else "*fp32" for name in kernel.arg_names}
+    source = ASTSource(kernel, kinds | dict.fromkeys(("batch", "capsules", "run"), "i32"), known)
     for capability in (80, 90):
         target = GPUTarget("cuda", capability, 32)
         made = triton.compile(source, target=target, options={"num_warps": fused.WARPS})

@@ -19,6 +19,7 @@ from capsnet import config
 from capsnet.compose import composed
 from capsnet.config import CONF
 from capsnet.data import mnist
+from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.kernels import networks
 from capsnet.kernels.networks import FastCapsNet, FastConv2d, through_fourier
@@ -72,10 +73,10 @@ def test_tf32_is_refused_where_nothing_has_it(tmp_path: Path, data_root: Path) -
         train(tiny(data_root, "precision=tf32"), tmp_path)
 
 
-def trainer(**chosen: Any) -> config.Trainer:
-    return composed(
-        "experiment=mnist_capsnet_r3", *(f"trainer.{key}={value}" for key, value in chosen.items())
-    ).trainer
+def chosen_kernels(kernels: str, accelerator: str, *overrides: str, classes: int = 10) -> str:
+    settings = f"trainer.kernels={kernels}", f"trainer.accelerator={accelerator}"
+    run = composed("experiment=mnist_capsnet_r3", *settings, *overrides)
+    return choose_kernels(run, DatasetInfo("", 1, 28, 28, tuple(map(str, range(classes)))))
 
 
 @pytest.mark.slow
@@ -89,12 +90,14 @@ def test_auto_takes_fused_kernels_where_a_gpu_can_run_them(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
     if there:
         monkeypatch.setattr("capsnet.training.factory.check_fused", lambda: None)
-    assert choose_kernels(trainer(kernels="auto", accelerator=accelerator)) == auto
+    assert chosen_kernels("auto", accelerator) == auto
+    assert chosen_kernels("auto", accelerator, "model.routing=leaky") == auto
+    assert chosen_kernels("auto", accelerator, classes=43) == "fast"
     if auto == "fast":
         with pytest.raises(UserError, match=r"trainer\.kernels=fused needs a CUDA GPU"):
-            choose_kernels(trainer(kernels="fused", accelerator=accelerator))
+            chosen_kernels("fused", accelerator)
     for name in ("fast", "reference"):
-        assert choose_kernels(trainer(kernels=name, accelerator=accelerator)) == name
+        assert chosen_kernels(name, accelerator) == name
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from capsnet.kernels import fourier, tiling
 from capsnet.kernels.matmul import matmul
 from capsnet.kernels.tiling import Tile
+from capsnet.layers import Padding, same_margins
 
 
 def stacked_convolutions(
@@ -23,14 +24,18 @@ def stacked_convolutions(
     weight1: Float[Tensor, "channels1 in_channels kernel1_height kernel1_width"],
     bias1: Float[Tensor, "channels1"],
     weight2: Float[Tensor, "channels2 channels1 kernel2_height kernel2_width"],
+    padding: Padding = "valid",
 ) -> Float[Tensor, "batch channels2 height width"]:
     """Compute conv2d(relu(conv2d(images, weight1, bias1)), weight2, stride=2), to rounding [D].
 
-    Raises ValueError when the images are too small for one output.
+    Both with this padding; same is `layers.SameConv2d`'s. Raises ValueError when the images are too
+    small for one output.
     """
-    sizes = Sizes.of(images, weight1, weight2)
+    seen = images if padding == "valid" else _padded(images, weight1, weight2)
+    sizes = Sizes.of(seen, weight1, weight2)
     tile = best_tile(sizes)
-    x = _conv1(_patches(images, sizes, tile), weight1, bias1)
+    outside = None if padding == "valid" else _outside(images, weight2, sizes, tile)
+    x = _conv1(_patches(seen, sizes, tile), weight1, bias1, outside)
     y = fourier.convolved(x, _phases(weight2), tile)
     return tiling.untiled(y, tile, sizes.outputs, sizes.channels2)
 
@@ -100,11 +105,36 @@ def _patches(images: Tensor, sizes: Sizes, tile: Tile) -> Tensor:
     return phases.permute(6, 8, 2, 3, 0, 7, 9, 1, 4, 5)
 
 
-def _conv1(patches: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _padded(images: Tensor, weight1: Tensor, weight2: Tensor) -> Tensor:
+    """Pad images by the zeros of both convolutions."""
+    margins = zip(_margins(images, weight1, 1), _margins(images, weight2, 2), strict=True)
+    return pad(images, tuple(map(sum, margins)))
+
+
+def _margins(images: Tensor, weight: Tensor, stride: int) -> tuple[int, ...]:
+    """Count the zeros of SAME padding as `pad` takes them: before and after columns, then rows."""
+    sizes = zip(images.shape[2:], weight.shape[2:], strict=True)
+    rows, columns = (same_margins(size, kernel, stride) for size, kernel in sizes)
+    return *columns, *rows
+
+
+def _outside(images: Tensor, weight2: Tensor, sizes: Sizes, tile: Tile) -> Tensor:
+    """Make what Conv1 adds before its ReLU: −∞ where the second convolution pads, so that it is 0.
+
+    [side, side, tiles, tiles, 1, 2, 2, 1], 0 inside of the image.
+    """
+    inside = images.new_zeros(1, 1, *images.shape[2:])
+    padded = pad(inside, _margins(images, weight2, 2), value=float("-inf"))
+    return _patches(padded, sizes._replace(in_channels=1, kernel1=(1, 1)), tile)[..., 0, 0]
+
+
+def _conv1(patches: Tensor, weight: Tensor, bias: Tensor, outside: Tensor | None) -> Tensor:
     """ReLU of Conv1 as [side · side, tiles · tiles · batch · 4 · channels1]."""
     columns = patches.reshape(-1, weight[0].numel())
-    x = matmul(columns, weight.flatten(1).T).add_(bias).relu_()
-    return x.view(patches.shape[:2].numel(), -1)
+    x = matmul(columns, weight.flatten(1).T).add_(bias)
+    if outside is not None:
+        x.view(*patches.shape[:7], -1).add_(outside)
+    return x.relu_().view(patches.shape[:2].numel(), -1)
 
 
 def _phases(weight: Tensor) -> Tensor:

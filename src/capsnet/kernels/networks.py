@@ -35,11 +35,12 @@ class FastCapsNet(CapsNet):
         self, images: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch capsules dim"]:
         """Compute what `CapsNet.primary_capsules` does."""
-        if self.padding == "same" or not through_fourier(images.device.type, self.convolutions):
+        if not through_fourier(images.device.type, self.convolutions):
             return super().primary_capsules(images)
         bias, kernel = self.conv1.bias, self.primary.conv.weight
         assert bias is not None
-        convolved = stacked_convolutions(images, self.conv1.weight, bias, kernel)
+        weight = self.conv1.weight
+        convolved = stacked_convolutions(images, weight, bias, kernel, self.padding)
         return self.primary.capsules(convolved)
 
 

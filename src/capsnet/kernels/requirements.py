@@ -10,6 +10,7 @@ import torch
 from capsnet.errors import UserError
 
 CAPABILITY = (8, 0)  # the oldest that Triton supports; from it on the kernels' 76 KB fit
+COLUMNS, BELOW = 256, 16  # padded numbers in the class capsules of an example, and in a primary one
 
 
 def check_fused() -> None:
@@ -23,6 +24,21 @@ def check_fused() -> None:
             f"{torch.cuda.get_device_name()} has {capability[0]}.{capability[1]}: use fast"
         )
     check_compiler()
+
+
+def check_sizes(classes: int, class_dim: int, primary_dim: int) -> None:
+    """Raise UserError for capsules so many or so large that a GPU's shared memory is too small."""
+    columns = _power_of_two(classes) * max(16, _power_of_two(class_dim))
+    if columns > COLUMNS or primary_dim > BELOW:
+        raise UserError(
+            f"trainer.kernels=fused routes to at most 16 classes of 16 numbers, from {BELOW}, and "
+            f"not to {classes} of {class_dim}, from {primary_dim}: use fast"
+        )
+
+
+def _power_of_two(number: int) -> int:
+    """Return the least power of two that is at least `number`."""
+    return 1 << (number - 1).bit_length()
 
 
 def check_compiler() -> None:

@@ -17,7 +17,7 @@ from capsnet.kernels.networks import (
     channels_last,
     choose_convolutions,
 )
-from capsnet.kernels.requirements import check_compiler, check_fused
+from capsnet.kernels.requirements import check_compiler, check_fused, check_sizes
 from capsnet.training.module import AnyModule, BaselineModule, CapsNetModule, Optimisation
 
 
@@ -44,7 +44,7 @@ def _build_network(
     conv = nn.Conv2d if run.trainer.kernels == "reference" else FastConv2d
     match run.model:
         case config.CapsNet():
-            kind = CAPSNETS[choose_kernels(run.trainer, run.model.routing)]
+            kind = CAPSNETS[choose_kernels(run, info)]
             return build_capsnet(kind, run.model, run.recipe, info)
         case config.MnistBaseline():
             return build_dropout_baseline(networks.MnistBaseline, (328, 192), run.model, info, conv)
@@ -61,12 +61,13 @@ def _build_network(
 CAPSNETS = {"fast": FastCapsNet, "fused": FusedCapsNet, "reference": networks.CapsNet}
 
 
-def choose_kernels(trainer: config.Trainer, routing: str = "dynamic") -> str:
-    """Choose the kernels of a CapsNet: fast, fused or reference.
+def choose_kernels(run: config.RunConfig, info: DatasetInfo) -> str:
+    """Choose the kernels of a run: fast, fused or reference.
 
-    Fused kernels compute dynamic and leaky routing alone, so that auto takes the fast ones for
-    others. Raises UserError when fused is asked for and cannot run, and says what it lacks.
+    Fused kernels compute dynamic and leaky routing alone, to a few classes, so that auto takes the
+    fast ones for others. Raises UserError when fused is asked for and cannot run, and says why.
     """
+    trainer = run.trainer
     if trainer.kernels not in ("auto", "fused"):
         return trainer.kernels
     try:
@@ -75,17 +76,24 @@ def choose_kernels(trainer: config.Trainer, routing: str = "dynamic") -> str:
                 f"trainer.kernels=fused needs a CUDA GPU and trainer.accelerator is "
                 f"{trainer.accelerator}: use fast"
             )
-        if registry.load("capsnet.routings", routing) not in WITH_KERNELS:
-            raise UserError(
-                "trainer.kernels=fused computes dynamic and leaky routing alone, not "
-                f"{routing}: use fast"
-            )
+        if isinstance(run.model, config.CapsNet):
+            _check_routing(run.model, len(info.class_names))
         check_fused()
     except UserError:
         if trainer.kernels == "fused":
             raise
         return "fast"
     return "fused"
+
+
+def _check_routing(model: config.CapsNet, classes: int) -> None:
+    """Raise UserError where the fused kernels do not compute the routing of a CapsNet."""
+    if registry.load("capsnet.routings", model.routing) not in WITH_KERNELS:
+        raise UserError(
+            "trainer.kernels=fused computes dynamic and leaky routing alone, not "
+            f"{model.routing}: use fast"
+        )
+    check_sizes(classes, model.class_dim, model.primary_dim)
 
 
 def on_cuda(trainer: config.Trainer) -> bool:

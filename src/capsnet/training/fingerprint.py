@@ -18,11 +18,9 @@ TRAINING = (  # the code that decides a run's weights: files, and packages with 
     *("kernels", "data", "training"),
 )
 EVALUATION = ("evaluation", "records")  # the code that decides what is kept of trained weights
+CAPSULES = {"channels": 256, "types": 32, "primary_dim": 8, "class_dim": 16}
 LATER: dict[str, dict[str, Any]] = {  # keys that older runs lack, and the values that they had
-    "model": {
-        **{"routing": "dynamic", "padding": "valid"},
-        **{"channels": 256, "types": 32, "primary_dim": 8, "class_dim": 16},
-    },
+    "model": {"routing": "dynamic", "padding": "valid", **CAPSULES},
     "schedule": {"decay_to": None, "evaluate_below": None},
 }
 

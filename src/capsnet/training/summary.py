@@ -8,6 +8,7 @@ from pytorch_lightning.callbacks import Timer
 
 from capsnet import config
 from capsnet.data.dataset import DataSet
+from capsnet.data.info import DatasetInfo
 from capsnet.networks import parameter_count
 from capsnet.records.provenance import device_name
 from capsnet.records.record import TrainingSummary
@@ -28,15 +29,14 @@ def summarise(run: config.RunConfig, data: DataSet, trainer: pl.Trainer) -> Trai
         parameters=parameter_count(trainer.lightning_module),
         seconds=sum(one.time_elapsed("train") for one in callbacks if isinstance(one, Timer)),
         device=device_name(trainer.strategy.root_device),
-        settings=settings(run),
+        settings=settings(run, data.info),
     )
 
 
-def settings(run: config.RunConfig) -> dict[str, Any]:
+def settings(run: config.RunConfig, info: DatasetInfo) -> dict[str, Any]:
     """Give the runtime settings that a record keeps: they change speed, and results by rounding."""
     chosen = {name: getattr(run.trainer, name) for name in SETTINGS}
-    routing = getattr(run.model, "routing", "dynamic")
-    return {"kernels": choose_kernels(run.trainer, routing)} | chosen
+    return {"kernels": choose_kernels(run, info)} | chosen
 
 
 def errors_along_training(trainer: pl.Trainer) -> dict[str, NDArray[Any]]:
