@@ -26,7 +26,8 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
             "model.routing_iterationz=2",
             "there is no key model.routing_iterationz: did you mean model.routing_iterations? "
             "Possible: model.name, model.width, model.routing_iterations, model.decoder, "
-            "model.routing\n",
+            "model.routing, model.channels, model.types, model.primary_dim, model.class_dim, "
+            "model.padding\n",
         ),
         ("schedul=short", "there is no key schedul: did you mean schedule? Possible: name, seed, "),
         ("learning_rat=1", "no key learning_rat: did you mean schedule.learning_rate? Possible: "),
@@ -58,14 +59,9 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
         ("model.width=-1", "model.width = -1 is not possible: it must be above 0 and at most 8\n"),
         ("model.name=mnist_baseline", "there is no key model.routing_iterations: Possible: model."),
         ("model.types=0", "model.types = 0 is not possible: it must be at least 1\n"),
-        ("model.class_dim=0", "model.class_dim = 0 is not possible: it must be at least 1\n"),
         (
             "model.padding=full",
             "model.padding = full is not possible: it must be 'valid' or 'same'\n",
-        ),
-        (
-            "model.routing=leeky",
-            "model.routing = leeky is not possible: it must be one of dynamic, leaky\n",
         ),
         ("model.name=mine", "model.name = mine is not possible: it must be one of capsnet, mnist_"),
         ("data.name=mine", "data.name = mine is not possible: it must be one of shifted, enumerat"),

@@ -106,7 +106,7 @@ def test_the_first_iteration_of_64_leaky_types_gives_each_a_65th(
     layer.conv.weight.data.fill_(1.0)
     # x = 3 / scale makes s = 3 before the squash, so 9/10 after it.
     image = torch.full((1, 1, 1, 1), 3 / scale, dtype=torch.float64)
-    assert_equal(layer(image), torch.full((1, 64, 1), 0.9).double())
+    assert_equal(layer(image), torch.full((1, 64, 1), 0.9, dtype=torch.float64))
 
 
 # By hand from TensorFlow's rule: ⌈size / stride⌉ outputs, the odd zero after.
