@@ -81,9 +81,10 @@ def with_options(function: Function, iterations: int, bias: bool = True) -> Func
     return lambda u, weight: function(u, weight, iterations)
 
 
-def leaky(function: Function) -> Function:
-    """Turn a routing into one with the leak."""
-    return partial(function, leaky=True)
+def both_leaky(route: Function, iterations: int, bias: bool = True) -> tuple[Function, Function]:
+    """A way to route and the truth, with the leak."""
+    ours, truth = (partial(one, leaky=True) for one in (route, functional.dynamic_routing))
+    return with_options(ours, iterations, bias), with_options(truth, iterations, bias)
 
 
 def both_routings(iterations: int, bias: bool = True) -> tuple[Function, Function]:
@@ -140,25 +141,19 @@ def test_leaky_routing_is_exact(
     route: Function, sizes: tuple[int, int, int, int, int], iterations: int
 ) -> None:
     inputs = routed(*sizes)
-    for bias in (True, False):
-        functions = (leaky(one) for one in (route, functional.dynamic_routing))
-        assert_equal(
-            *(with_options(one, iterations, bias) for one in functions), inputs[: 2 + bias]
-        )
+    assert_equal(*both_leaky(route, iterations), inputs)
+    assert_equal(*both_leaky(route, iterations, bias=False), inputs[:2])
 
 
 def test_leaky_routing_is_exact_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routing, "SLAB", 2**12)
-    fast, truth = leaky(routing.dynamic_routing), leaky(functional.dynamic_routing)
-    assert_equal(with_options(fast, 3), with_options(truth, 3), routed(97))
+    assert_equal(*both_leaky(routing.dynamic_routing, 3), routed(97))
 
 
 def test_leaky_routing_of_large_logits_is_finite_and_exact() -> None:
     """Logits far below 0 leave everything to the leak, far above 0 nothing."""
     u, weight, bias = routed(8)
-    inputs = u, 40 * weight, bias
-    functions = (leaky(one) for one in (routing.dynamic_routing, functional.dynamic_routing))
-    assert_equal(*(with_options(one, 3) for one in functions), inputs)
+    assert_equal(*both_leaky(routing.dynamic_routing, 3), (u, 40 * weight, bias))
 
 
 def test_routing_of_transposed_inputs() -> None:
@@ -254,7 +249,7 @@ def torch_same_convolutions(
     images: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor
 ) -> Tensor:
     first, second = (
-        SameConv2d(w.shape[1], len(w), tuple(w.shape[2:]), stride, device="meta")
+        SameConv2d(w.shape[1], len(w), (w.shape[2], w.shape[3]), stride, device="meta")
         for w, stride in ((weight1, 1), (weight2, 2))
     )
     call = torch.func.functional_call

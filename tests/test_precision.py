@@ -56,10 +56,11 @@ def test_only_convolutions_are_in_bf16(experiment: str) -> None:
     with bf16():
         losses = made.losses(examples)
         scores = made.scores(examples.images)
-    assert types[nn.Conv2d] == {torch.bfloat16}
-    dense = {
-        dtype for kind, found in types.items() if issubclass(kind, nn.Linear) for dtype in found
-    }
+    convolved, dense = (
+        {dtype for kind, found in types.items() if issubclass(kind, layer) for dtype in found}
+        for layer in (nn.Conv2d, nn.Linear)
+    )
+    assert convolved == {torch.bfloat16}
     assert dense <= {torch.float32}
     assert {loss.dtype for loss in losses.values()} | {scores.dtype} == {torch.float32}
 

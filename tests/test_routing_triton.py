@@ -17,7 +17,7 @@ from test_kernels import (
     Function,
     assert_as_good_in_float32,
     assert_equal,
-    leaky,
+    both_leaky,
     normal,
     routed,
     with_options,
@@ -89,15 +89,12 @@ def test_routing_between_other_numbers_of_capsules_and_dimensions() -> None:
 @pytest.mark.parametrize("iterations", [1, 3])
 def test_leaky_routing_is_exact(iterations: int, out: int, in_dim: int, dim: int) -> None:
     """Also where no column is padding that a leak could be mistaken for: 8 above."""
-    inputs = routed(9, 2, out, in_dim, dim)
-    functions = leaky(fused.dynamic_routing), leaky(functional.dynamic_routing)
-    assert_equal(*(with_options(one, iterations) for one in functions), inputs)
+    assert_equal(*both_leaky(fused.dynamic_routing, iterations), routed(9, 2, out, in_dim, dim))
 
 
 def test_leaky_routing_of_large_logits_is_exact() -> None:
     u, weight, bias = routed(8)
-    functions = leaky(fused.dynamic_routing), leaky(functional.dynamic_routing)
-    assert_equal(*(with_options(one, 3) for one in functions), (u, 40 * weight, bias))
+    assert_equal(*both_leaky(fused.dynamic_routing, 3), (u, 40 * weight, bias))
 
 
 @pytest.mark.slow
@@ -185,14 +182,15 @@ import torch
 import torch.utils._triton
 
 torch.utils._triton.has_triton = lambda *args, **kwargs: True  # else kernels are not known as such
-from capsnet.kernels import routing_triton as fused
+from capsnet.kernels.networks import FusedCapsNet
+from capsnet.routing import LEAKY
 
 def note(graph, inputs):
     print("one graph")
     return lambda *args: (torch.zeros(4, 10, 16),)
 
-routed = torch.compile(fused.dynamic_routing, backend=note, fullgraph=True)
-routed(torch.rand(4, 37, 8, requires_grad=True), torch.rand(37, 10, 8, 16), 3)
+routed = torch.compile(FusedCapsNet.kernel(LEAKY), backend=note, fullgraph=True)
+routed(torch.rand(4, 37, 8, requires_grad=True), torch.rand(37, 10, 8, 16), 3, None)
 """
 
 

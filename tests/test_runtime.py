@@ -106,12 +106,13 @@ def test_auto_takes_fused_kernels_where_a_gpu_can_run_them(
         ("cpu", "auto", True),
         ("cpu", "direct", False),
         ("cpu", "fourier", True),
-        ("cuda", "auto", False),
+        ("cuda", "auto", True),
+        ("mps", "auto", False),
         ("cuda", "direct", False),
         ("cuda", "fourier", True),
     ],
 )
-def test_convolutions_go_through_fourier_where_it_was_measured_or_is_asked_for(
+def test_convolutions_go_through_fourier_where_it_is_more_exact_or_is_asked_for(
     device: str, convolutions: str, fourier: bool
 ) -> None:
     assert through_fourier(device, convolutions) == fourier

@@ -159,7 +159,7 @@ class Trainer:
     devices: Count = 1  # of a node
     num_nodes: Count = 1
     kernels: Literal["auto", "fast", "reference", "fused"] = "fast"  # auto: fused on a GPU
-    convolutions: Literal["auto", "fourier", "direct"] = "auto"  # fp32: fourier on CPUs
+    convolutions: Literal["auto", "fourier", "direct"] = "auto"  # fourier in fp32
     compile: bool = False  # losses and scores, by torch.compile; on CUDA into graphs
     benchmark: bool = False  # let cuDNN time its algorithms and choose
     checkpoint_every: Annotated[float, Field(ge=0)] = 60.0  # seconds at least; 0: each logged step

@@ -82,13 +82,13 @@ class FastConv2d(nn.Conv2d):
 def through_fourier(device: str, convolutions: str) -> bool:
     """Decide whether convolutions on a `device` go through `fourier`, exact in fp32, or PyTorch's.
 
-    auto means on CPUs alone, until a GPU has shown that it pays there as well. Never under
-    autocast, as bf16 is for PyTorch's own, and never while torch.compile traces, which the
-    constants of the transform, made by numpy, would break into several graphs.
+    auto means on CPUs and CUDA GPUs, where cuDNN's own fp32 convolutions can round far more
+    (docs/gpu.md). Never under autocast, as bf16 is for PyTorch's own, and never while torch.compile
+    traces, which the constants of the transform, made by numpy, would break into several graphs.
     """
     if torch.is_autocast_enabled(device) or torch.compiler.is_compiling():
         return False
-    return convolutions == "fourier" or (convolutions == "auto" and device == "cpu")
+    return convolutions == "fourier" or (convolutions == "auto" and device in ("cpu", "cuda"))
 
 
 def choose_convolutions(network: nn.Module, convolutions: str) -> None:

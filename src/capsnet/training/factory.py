@@ -32,10 +32,16 @@ def build_network(run: config.RunConfig, info: DatasetInfo) -> networks.CapsNet 
         built = _build_network(run, info)
     except ValueError as error:
         raise UserError(f"model.name = {run.model.name} is not possible: {error}") from error
-    choose_convolutions(built, run.trainer.convolutions)
+    choose_convolutions(built, _convolutions(run))
     if run.precision != "32-true":
         channels_last(built)
     return built
+
+
+def _convolutions(run: config.RunConfig) -> str:
+    """Return how to convolve: auto leaves TF32 to cuDNN, which alone has it."""
+    auto = run.trainer.convolutions == "auto"
+    return "direct" if auto and run.precision == "tf32" else run.trainer.convolutions
 
 
 def _build_network(
