@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from capsnet.compose import names
+import yaml
 
 PROJECT = Path(__file__).parents[2]
 PARTS = (
@@ -21,13 +21,28 @@ logger: {wandb: false}
 trainer: {progress: false}
 """
 
+OF_OTHERS = ("photodigits", "stereodigits", "contact-sheets-section7", "ensemble")  # stages
 EXPERIMENTS = ("affnist_capsnet", "mnist_baseline", "mnist_capsnet_r1", "multimnist_baseline")
 
 
-def _dropped(line: str) -> bool:
-    """Tell whether a line of the pipeline names an experiment that the copy leaves out."""
-    name = line.removeprefix("      - ").strip()
-    return name in names("experiment") and name not in EXPERIMENTS
+def tiny_pipeline(text: str) -> str:
+    """Leave out of a pipeline all other experiments, with the stages that would have none."""
+    values = yaml.safe_load(text)
+    [lists] = values["vars"]
+    for name in (one for one in lists if one.endswith("experiments")):
+        lists[name] = [one for one in lists[name] if one in EXPERIMENTS]
+    empty = {f"${{{name}}}" for name, some in lists.items() if not some}
+    values["stages"] = {
+        name: stage
+        for name, stage in values["stages"].items()
+        if stage.get("matrix", {}).get("experiment") not in empty and name not in OF_OTHERS
+    }
+    values["plots"] = [
+        one
+        for one in values["plots"]
+        if any(path.split("/")[3] in EXPERIMENTS for plot in one.values() for path in plot["y"])
+    ]
+    return yaml.safe_dump(values, sort_keys=False)
 
 
 def tiny_copy(copy: Path) -> Path:
@@ -41,7 +56,6 @@ def tiny_copy(copy: Path) -> Path:
             shutil.copy(source, target)
     (copy / "conf/profile/demo.yaml").write_text(TINY_PROFILE)
     pipeline = copy / "demo/dvc.yaml"
-    lines = pipeline.read_text().splitlines(keepends=True)
-    pipeline.write_text("".join(line for line in lines if not _dropped(line)))
+    pipeline.write_text(tiny_pipeline(pipeline.read_text()))
     subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
     return copy
