@@ -111,8 +111,8 @@ def _build(found: PictureFolder, folder: Path, data: Data) -> None:
     count = len(found.train)
     labels = (np.array([one.label for one in part], np.int64) for part in (found.train, found.test))
     about = {"name": folder.name, "source": PICTURES, "title": _title(found.root)}
-    parts = zip((images[:count], images[count:]), labels, strict=True)
-    storage.write_images(folder, about | {"class_names": found.class_names}, *parts)
+    train, test = zip((images[:count], images[count:]), labels, strict=True)
+    storage.write_images(folder, about | {"class_names": found.class_names}, train, test)
     print(
         f"{folder}: {count:,} training and {len(found.test):,} test pictures of "
         f"{len(found.class_names)} classes, {'×'.join(map(str, images.shape[1:]))}"
