@@ -26,8 +26,8 @@ ABOUT = {
 def prepare(folder: Path) -> None:
     """Enlarge, split and store the digits in `folder`, in a 20×20 box of 28×28, as MNIST's are."""
     border = (0, 0), (4, 4), (4, 4)
-    parts = ((np.pad(images, border), labels) for images, labels in splits(20))
-    storage.write_images(folder, ABOUT, *parts)
+    train, test = ((np.pad(images, border), labels) for images, labels in splits(20))
+    storage.write_images(folder, ABOUT, train, test)
 
 
 def splits(side: int) -> list[tuple[Images, Labels]]:
