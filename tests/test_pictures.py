@@ -118,7 +118,10 @@ def test_what_is_missing_or_misplaced_is_named(
     [
         (lambda root: shutil.rmtree(root / "test"), "pets/test is missing: .* both train and test"),
         (lambda root: shutil.rmtree(root / "test/dog"), "pets/test/dog is missing: train and test"),
-        (lambda root: shutil.rmtree(root / "train/cat"), "pets/train/cat is missing: train and te"),
+        (
+            lambda root: shutil.rmtree(root / "train/cat"),
+            "pets/train/cat is missing: train and test",
+        ),
         (lambda root: empty(root / "test/dog"), "pets/test/dog holds no picture"),
         (lambda root: (root / "val").mkdir(), "pets/val is beside train and test, which must be"),
     ],

@@ -39,6 +39,7 @@ BATCH = 128  # images a step, where these were measured
 STEP_SGEMM = {
     "affnist_baseline": (156, 250),
     "affnist_capsnet": (183, 342),
+    "cifar10_capsnet": (800, 800),
     "mnist_baseline": (309, 490),
     "mnist_capsnet_r1": (47, 91),
     "mnist_capsnet_r1_recon": (47, 93),
@@ -47,6 +48,8 @@ STEP_SGEMM = {
     "multimnist_baseline": (205, 378),
     "multimnist_capsnet_r1_recon": (100, 162),
     "multimnist_capsnet_r3_recon": (142, 251),
+    "smallnorb_capsnet": (199, 199),
+    "svhn_capsnet": (59, 59),
 }
 
 TEXT = """\
@@ -79,8 +82,8 @@ Hours of training on this machine, an estimate:
   {header}
 {hours}
 The estimate takes this machine's fp32 matrix products, {rate:.0f} GFLOP/s just now, and
-training steps measured on two kinds of CPU with two threads: the two give the least
-and the most. Testing is not in it (MultiMNIST's 10 million pairs take hours), and
+training steps measured on two kinds of CPU with two threads, which give the least and
+the most; those of section 7 on one. Testing is not in it (MultiMNIST's 10 million pairs take hours), and
 affNIST's runs may end earlier, at an accuracy.
 {gpu}
 """
