@@ -4,7 +4,7 @@ import base64
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from capsnet.report.figures import draw, reconstruction_figures
 from capsnet.report.figures.chart import DOTS, Chart, save_chart
 from capsnet.report.figures.recipes import figure_recipes
 from capsnet.report.figures.routing_changes import figure_a1
-from capsnet.report.figures.style import BLACK, BLUE, GREEN, VERMILION
+from capsnet.report.figures.style import BLACK, BLUE, COLOURS, GREEN, VERMILION
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import all_curves, figure_a2, smoothed
 from capsnet.report.runs import RunResult, caption, caveats
@@ -37,8 +37,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
 
 
-def routed(iterations: int, **changes: Any) -> Record:
-    model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations, "decoder": True}
+def routed(iterations: int, decoder: bool = True, **changes: Any) -> Record:
+    model = {"name": "capsnet", "width": 1.0, "routing_iterations": iterations, "decoder": decoder}
     return record(experiment=f"mnist_capsnet_r{iterations}_recon", model=model, **changes)
 
 
@@ -396,6 +396,25 @@ def test_figure_a2_compares_one_and_three_iterations(tmp_path: Path) -> None:
         assert (line[0, 0], line[-1, 0]) == pytest.approx((10, 300), abs=0.1)
     assert panel.lines(GREEN) == []
     assert figure_a2(runs[1:]) is None
+
+
+def test_figure_a2_shows_networks_without_decoder_where_there_is_no_pair_with_one(
+    tmp_path: Path,
+) -> None:
+    """CIFAR-10's of the released code, which the paper's figure is of, have none."""
+
+    def run(iterations: int, decoder: bool, loss: float) -> RunResult:
+        arrays = trained(iterations) | {"curve.train/loss": curve(*[loss] * 30)}
+        return RunResult(routed(iterations, decoder), arrays)
+
+    def losses(shown: Sequence[RunResult]) -> list[float]:
+        [panel] = saved(tmp_path, figure_a2(shown))
+        return sorted(line[0, 1] for colour in COLOURS for line in panel.lines(colour))
+
+    plain = [run(1, False, 0.2), run(3, False, 0.4)]
+    assert losses([*plain, run(3, True, 0.8)]) == pytest.approx([0.2, 0.4], rel=1e-3)
+    both = [*plain, run(1, True, 0.6), run(3, True, 0.8)]
+    assert losses(both) == pytest.approx([0.6, 0.8], rel=1e-3)
 
 
 def test_losses_keep_baselines_and_capsnets_apart(tmp_path: Path) -> None:

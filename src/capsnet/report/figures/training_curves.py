@@ -29,16 +29,20 @@ Curves = dict[str, NDArray[np.float64]]  # by metric, [points, 2]: step and valu
 
 def figure_a2(runs: Sequence[RunResult]) -> Chart | None:
     """Draw the training loss with 1 and with 3 iterations, a panel for each data set with both."""
-    able = [run for run in runs if run.decoder and LOSS in logged(run) and run.iterations in (1, 3)]
-    both = [
-        name
-        for name, group in by_dataset(able).items()
-        if {run.iterations for run in group} == {1, 3}
-    ]
-    shown = [run for run in able if run.dataset in both]
-    rows = [[_panel(name, LOSS, shown) for name in both]]
+    able = [run for run in runs if LOSS in logged(run) and run.iterations in (1, 3)]
+    shown = [run for group in by_dataset(able).values() for run in _alike(group)]
+    rows = [[_panel(name, LOSS, shown) for name in by_dataset(shown)]]
     title = "Figure A.2: training loss, 1 and 3 iterations"
-    return Chart(title, caption(shown, SMOOTHED), caveats(shown), rows) if both else None
+    return Chart(title, caption(shown, SMOOTHED), caveats(shown), rows) if shown else None
+
+
+def _alike(runs: Sequence[RunResult]) -> list[RunResult]:
+    """Choose runs of 1 and 3 iterations with a decoder, or where one lacks it those without."""
+    for decoder in (True, False):
+        some = [run for run in runs if run.decoder == decoder]
+        if {run.iterations for run in some} == {1, 3}:
+            return some
+    return []
 
 
 def all_curves(runs: Sequence[RunResult]) -> Chart | None:
