@@ -269,8 +269,8 @@ def test_the_command_writes_every_round(tmp_path: Path) -> None:
 def test_a_gpu_is_timed_in_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     made = implementations.on_gpu(16, "cpu")
     assert list(made)[:6] == [
-        *("textbook", "reference", "fast"),
-        *("fast fourier", "fast tf32", "fast bf16"),
+        *("textbook", "reference", "fast fourier"),
+        *("fast", "fast tf32", "fast bf16"),
     ]
     assert {"fast compiled", "fast tf32 compiled", "fused bf16 compiled"} < set(made)
     assert "fast fourier compiled" not in made

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wandb.proto import wandb_internal_pb2 as pb
-
 HEADER = b":W&B\xe1\xbe\x00"
 BLOCK = 32768
 
@@ -88,6 +86,8 @@ def _values(items: Any) -> dict[str, Any]:
 
 
 def _records(raw: bytes) -> Iterator[Any]:
+    from wandb.proto import wandb_internal_pb2 as pb  # no test of kernels needs W&B
+
     assert HEADER.startswith(raw[: len(HEADER)])
     position, buffer = len(HEADER), b""
     while position + 7 <= len(raw):

@@ -14,7 +14,6 @@ from capsnet.compose import names
 from capsnet.report.tables.speed import loop_seconds
 
 FASTER = 1.1  # times: what another setting must gain to be worth it
-FOURIER = 1.5  # the same of this project's convolutions in place of cuDNN's
 FP32 = 1.3  # times as long as tf32: up to that, fp32 is taken
 LIMIT = 1e-5  # relative error against float64; 1e-7 is fp32's rounding, 3e-4 TF32's
 CAPSNET, BASELINE = "mnist_capsnet_r3_recon", "mnist_baseline"  # that stand for the others
@@ -25,17 +24,17 @@ Seconds = Mapping[Setting, float]  # of a step in the loop
 
 
 def seconds(report: Report) -> dict[str, dict[Setting, float]]:
-    """Return the seconds of a step in the loop, by experiment and setting.
+    """Return the seconds of a step in the loop, by experiment and setting, the plainest first.
 
     Without those that died, and those whose kernels are wrong.
     """
-    known = {one.name: one for one in settings("fast", "fused")}
     bad = wrong(report.get("exactness", {}))
     return {
         experiment: {
-            known[name]: loop_seconds(one["loop"])
-            for name, one in found.items()
-            if one["loop"] and not any(map(computed_with(experiment, known[name]), bad))
+            setting: loop_seconds(found[setting.name]["loop"])
+            for setting in settings("fast", "fused")
+            if setting.name in found and found[setting.name]["loop"]
+            if not any(map(computed_with(experiment, setting), bad))
         }
         for experiment, found in report.get("settings", {}).items()
     }
@@ -98,15 +97,9 @@ def preferred(found: Seconds) -> Setting:
     """
     chosen, *others = found
     for other in others:
-        if found[chosen] / found[other] > margin(chosen, other):
+        if found[chosen] / found[other] > FASTER:
             chosen = other
     return chosen
-
-
-def margin(chosen: Setting, other: Setting) -> float:
-    """Return how many times faster `other` has to be."""
-    turns = other.convolutions == "fourier" and chosen.convolutions != "fourier"
-    return FOURIER if turns else FASTER
 
 
 def jobs(rates: Mapping[str, float]) -> int:
