@@ -160,8 +160,10 @@ def test_every_experiment_has_noise_of_its_shape(experiment: str) -> None:
     run = experiments.paper_run(experiment)
     data = experiments.noise(run)
     examples = data.examples(torch.arange(4), 0)
-    side = {"mnist": 28, "multimnist": 36, "affnist": 40}[experiment.split("_")[0]]
-    assert examples.images.shape == (4, 1, side, side)
+    shown = experiment.split("_")[0]
+    side = {"mnist": 28, "multimnist": 36, "affnist": 40, "cifar10": 24}.get(shown, 32)
+    channels = {"cifar10": 3, "smallnorb": 2, "svhn": 3}.get(shown, 1)
+    assert examples.images.shape == (4, channels, side, side)
     assert examples.labels.shape == (4, 2 if experiment.startswith("multimnist") else 1)
     assert set(experiments.candidates(experiment)) == {"training", "textbook"}
 
