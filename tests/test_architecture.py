@@ -12,7 +12,7 @@ from capsnet.training.fingerprint import PACKAGE
 
 ORDER = (  # the packages, and the modules beside them
     *("errors", "paper", "registry", "config_errors", "config"),
-    *("functional", "metrics", "routing", "layers", "networks", "kernels"),
+    *("functional", "metrics", "routing", "routing_ablations", "layers", "networks", "kernels"),
     *("data", "records", "evaluation", "tracking", "training"),
     *("prepare", "compose", "usage", "train", "evaluate", "pretrained"),
     *(
@@ -27,7 +27,9 @@ ORDER = (  # the packages, and the modules beside them
     ),
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
-CORE = ("functional", "metrics", "routing", "layers", "networks", "kernels")  # the paper, in torch
+CORE = (  # the paper, in torch
+    *("functional", "metrics", "routing", "routing_ablations", "layers", "networks", "kernels"),
+)
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "wandb", "dvc", "sklearn", "polars"}
 
 

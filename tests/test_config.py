@@ -27,7 +27,7 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
             "there is no key model.routing_iterationz: did you mean model.routing_iterations? "
             "Possible: model.name, model.width, model.routing_iterations, model.decoder, "
             "model.routing, model.channels, model.types, model.primary_dim, model.class_dim, "
-            "model.padding\n",
+            "model.padding, model.sharing\n",
         ),
         ("schedul=short", "there is no key schedul: did you mean schedule? Possible: name, seed, "),
         ("learning_rat=1", "no key learning_rat: did you mean schedule.learning_rate? Possible: "),
@@ -66,7 +66,7 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
         ),
         (
             "model.routing=leeky",
-            "model.routing = leeky is not possible: it must be one of dynamic, leaky\n",
+            "model.routing = leeky is not possible: it must be one of dynamic, leaky, detached, ",
         ),
         ("model.name=mine", "model.name = mine is not possible: it must be one of capsnet, mnist_"),
         ("data.name=mine", "data.name = mine is not possible: it must be one of shifted, enumerat"),

@@ -85,6 +85,7 @@ class CapsNet(Model):
     primary_dim: Count = 8  # numbers in a primary capsule
     class_dim: Count = 16  # numbers in a class capsule
     padding: Literal["valid", "same"] = "valid"  # of both convolutions; same is TensorFlow's
+    sharing: Literal["none", "positions", "all"] = "none"  # over what transformations are the same
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
@@ -96,9 +97,11 @@ class DropoutBaseline(Model):
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
 class MnistBaseline(DropoutBaseline):
-    """The convolutional baseline of Table 1."""
+    """The convolutional baseline of Table 1, and two ablations of it."""
 
     name: Literal["mnist_baseline"] = "mnist_baseline"
+    decoder: bool = False  # the CapsNets', with its reconstruction loss
+    loss: Literal["cross_entropy", "margin"] = "cross_entropy"  # margin: of sigmoids of the logits
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)

@@ -5,7 +5,8 @@ for capsule j above, û_{j|i} = u_i W_ij its vote, b_ij the routing logits, c_ij
 coefficients, s_j the total input of capsule j and v_j its output.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -72,17 +73,26 @@ class RoutingStep(NamedTuple):
     v: Tensor
 
 
-def _routing_steps(
-    u: Tensor, weight: Tensor, iterations: int, bias: Tensor | None, leaky: bool
+def routing_steps(
+    u: Float[Tensor, "batch in in_dim"],
+    weight: Float[Tensor, "in out in_dim out_dim"],
+    iterations: int,
+    bias: Float[Tensor, "out out_dim"] | None,
+    couple: Callable[[Tensor], Tensor],
+    nonlinearity: Callable[[Tensor], Tensor] = squash,
 ) -> Iterator[RoutingStep]:
-    """Procedure 1 of the paper, an iteration at a time."""
+    """Carry out Procedure 1 of the paper, an iteration at a time.
+
+    `couple` computes the couplings from the logits, both [batch, in, out], and `nonlinearity` the
+    capsules from s_j, both [batch, out, out_dim]. Raises ValueError when `iterations` is below 1.
+    """
     if iterations < 1:
         raise ValueError(f"routing needs at least 1 iteration, got {iterations}")
     b = u.new_zeros(u.shape[0], *weight.shape[:2])
     for iteration in range(iterations):
-        c = couplings(b, leaky)
+        c = couple(b)
         s = weighted_votes(c, u, weight)
-        v = squash(s if bias is None else s + bias)
+        v = nonlinearity(s if bias is None else s + bias)
         yield RoutingStep(b, c, v)
         if iteration + 1 < iterations:
             b = b + agreement(u, weight, v)
@@ -101,7 +111,7 @@ def dynamic_routing(
     before the squash of each iteration [C]; Eq. 2 of the paper has none. Raises ValueError when
     `iterations` is below 1.
     """
-    *_, last = _routing_steps(u, weight, iterations, bias, leaky)
+    *_, last = routing_steps(u, weight, iterations, bias, partial(couplings, leaky=leaky))
     return last.v
 
 
@@ -113,7 +123,7 @@ def routing_trace(
     leaky: bool = False,
 ) -> list[RoutingStep]:
     """`dynamic_routing`, iteration by iteration: what figures, the explorer and tests look at."""
-    return list(_routing_steps(u, weight, iterations, bias, leaky))
+    return list(routing_steps(u, weight, iterations, bias, partial(couplings, leaky=leaky)))
 
 
 def margin_loss(

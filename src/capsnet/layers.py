@@ -57,6 +57,8 @@ CONVOLUTIONS: dict[Padding, type[nn.Conv2d]] = {"valid": nn.Conv2d, "same": Same
 class PrimaryCapsules(nn.Module):
     """`types` convolutional capsules of `dim` dimensions: a convolution, cut up and squashed [P].
 
+    `nonlinearity` is the squash but in an ablation.
+
     With `coupled` it is what the released code makes of it: a routing of one iteration from one
     input, whose softmax over the types multiplies the convolution by 1/types before the bias [C].
     `leaky` routing has one more logit there too, so that it is 1/(types + 1) [C].
@@ -71,9 +73,10 @@ class PrimaryCapsules(nn.Module):
         coupled: bool = True,
         leaky: bool = False,
         padding: Padding = "valid",
+        nonlinearity: Callable[[Tensor], Tensor] = squash,
     ) -> None:
         super().__init__()
-        self.dim = dim
+        self.dim, self.nonlinearity = dim, nonlinearity
         self.scale = 1 / (types + leaky) if coupled else 1.0
         convolution = CONVOLUTIONS[padding]
         self.conv = convolution(channels, types * dim, kernel, stride=2, bias=False)
@@ -90,13 +93,15 @@ class PrimaryCapsules(nn.Module):
     ) -> Float[Tensor, "batch capsules dim"]:
         """Turn the convolution's output into capsules."""
         s = convolved.to(self.bias.dtype) * self.scale + self.bias[:, None, None]
-        return squash(s.unflatten(1, (-1, self.dim)).movedim(2, -1).flatten(1, 3))
+        return self.nonlinearity(s.unflatten(1, (-1, self.dim)).movedim(2, -1).flatten(1, 3))
 
 
 class ClassCapsules(nn.Module):
     """`classes` capsules of `dim` dimensions, routed to from `in_capsules` below [P].
 
-    `route` computes the routing, with the arguments of `functional.dynamic_routing`.
+    `route` computes the routing, with the arguments of `functional.dynamic_routing`. `shared` is
+    over how many capsules next to each other a transformation is shared, 1 in the paper: a
+    parameter [in_capsules / shared, classes, in_dim, dim].
     """
 
     def __init__(
@@ -108,16 +113,24 @@ class ClassCapsules(nn.Module):
         dim: int = 16,
         bias: bool = True,
         route: Route = dynamic_routing,
+        shared: int = 1,
     ) -> None:
         super().__init__()
-        self.iterations, self.route = iterations, route
-        self.weight = nn.Parameter(torch.zeros(in_capsules, classes, in_dim, dim))
+        self.iterations, self.route, self.shared = iterations, route, shared
+        self.weight = nn.Parameter(torch.zeros(in_capsules // shared, classes, in_dim, dim))
         self.bias = nn.Parameter(torch.zeros(classes, dim)) if bias else None
+
+    @property
+    def transformations(self) -> Float[Tensor, "in classes in_dim dim"]:
+        """Return W_ij of every capsule below: the parameter itself where nothing is shared."""
+        if self.shared == 1:
+            return self.weight
+        return self.weight[:, None].expand(-1, self.shared, -1, -1, -1).flatten(0, 1)
 
     def forward(self, u: Float[Tensor, "batch in in_dim"]) -> Float[Tensor, "batch classes dim"]:
         """Return the class capsules v_j after routing."""
         with full_precision(u):
-            return self.route(u, self.weight, self.iterations, self.bias)
+            return self.route(u, self.transformations, self.iterations, self.bias)
 
 
 class Decoder(nn.Sequential):

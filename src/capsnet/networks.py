@@ -22,6 +22,7 @@ from capsnet.layers import (
 from capsnet.routing import DYNAMIC, Routing
 
 Initialisation = Literal["released", "text"]
+Sharing = Literal["none", "positions", "all"]
 
 
 def _require_side(image: tuple[int, int, int], least: int) -> None:
@@ -50,6 +51,8 @@ class CapsNet(nn.Module):
     width); 28×28 gives 1152 primary capsules, 36×36 3200, 40×40 4608 [D]. Without `decoder` there
     are no reconstruction parameters at all [P]. `routing_bias`, `primary_coupling` and
     `initialisation` are where the released code [C] and the text of the paper [P] differ.
+    `sharing` is an ablation: over the positions of a type of primary capsules, or over all of
+    them, one W_j in place of the paper's own W_ij for each [Gu & Tresp 2020].
     `primary_dim` and `class_dim` count the numbers in a capsule. `padding` is that of both
     convolutions: valid, or TensorFlow's same, whose zeros follow Conv1's ReLU [C]. Raises
     ValueError for images below 17×17 under valid, which leave the second convolution no position.
@@ -70,11 +73,13 @@ class CapsNet(nn.Module):
         primary_dim: int = 8,
         class_dim: int = 16,
         padding: Padding = "valid",
+        sharing: Sharing = "none",
         decoder_hidden: tuple[int, int] = (512, 1024),
         classes: int = 10,
     ) -> None:
         super().__init__()
         height, width = self.grid = _primary_grid(image, padding)
+        positions = height * width
         self.padding: Padding = padding
         self.conv1 = CONVOLUTIONS[padding](image[0], channels, 9)
         self.primary = PrimaryCapsules(
@@ -84,16 +89,18 @@ class CapsNet(nn.Module):
             coupled=primary_coupling,
             leaky=routing.leaky,
             padding=padding,
+            nonlinearity=routing.nonlinearity,
         )
         self.routing = routing
         self.class_capsules = ClassCapsules(
-            types * height * width,
+            types * positions,
             iterations,
             classes,
             primary_dim,
             class_dim,
             bias=routing_bias,
             route=self.kernel(routing),
+            shared={"none": 1, "positions": positions, "all": types * positions}[sharing],
         )
         self.decoder = Decoder(classes * class_dim, image, decoder_hidden) if decoder else None
         initialise_released(self) if initialisation == "released" else initialise_text(self)
@@ -184,6 +191,50 @@ class MnistBaseline(Baseline):
             *_conv_relu(conv, channels[1], channels[2]),
             *_dense(channels[2] * height * width, hidden, dropout, classes),
         )
+
+
+class MnistBaselineWithDecoder(Baseline):
+    """An ablation: the MNIST baseline with the decoder of a CapsNet, to ask what that is worth.
+
+    Its last layer gives every class `class_dim` features in place of a logit. The logit is their
+    sum [?], and the decoder draws from the features of one class, as from a capsule: such baselines
+    are those of Frosst 2018 and Qin 2019.
+    """
+
+    def __init__(
+        self,
+        image: tuple[int, int, int] = (1, 28, 28),
+        channels: tuple[int, int, int] = (256, 256, 128),
+        hidden: tuple[int, int] = (328, 192),
+        dropout: float = 0.5,
+        classes: int = 10,
+        conv: type[nn.Conv2d] = nn.Conv2d,
+        *,
+        class_dim: int = 16,
+        decoder_hidden: tuple[int, int] = (512, 1024),
+    ) -> None:
+        super().__init__()
+        body = MnistBaseline(image, channels, hidden, dropout, classes * class_dim, conv)
+        self.body = nn.Sequential(*body, nn.Unflatten(1, (classes, class_dim)))
+        self.decoder = Decoder(classes * class_dim, image, decoder_hidden)
+
+    def features(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes dim"]:
+        """Compute the features of every class, of images in [0, 1]."""
+        return self.body(images)
+
+    def forward(
+        self, input: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Compute the logits of images in [0, 1]."""
+        return self.features(input).sum(-1)
+
+    def reconstruct(
+        self, features: Float[Tensor, "batch classes dim"], mask: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Draw the object of the class that `mask` marks with a 1; all other features are 0."""
+        return self.decoder((features * mask[..., None]).flatten(1))
 
 
 class MultiMnistBaseline(Baseline):
@@ -283,7 +334,7 @@ def routing_changes(
     u = network.primary_capsules(images)
     with full_precision(u):
         count = (iterations or layer.iterations) + 1
-        trace = network.routing.trace(u, layer.weight, count, layer.bias)
+        trace = network.routing.trace(u, layer.transformations, count, layer.bias)
     return torch.stack([(b.logits - a.logits).abs().mean() for a, b in pairwise(trace)])
 
 

@@ -73,6 +73,15 @@ class Ablation:
     test: str = "test"
 
 
+MNIST_ABLATIONS = (
+    Ablation("mnist_capsnet_shared_positions", "CapsNet, transformations shared over positions"),
+    Ablation("mnist_capsnet_shared_all", "CapsNet, one transformation for each class"),
+    Ablation("mnist_capsnet_detached", "CapsNet, couplings without gradient"),
+    Ablation("mnist_capsnet_wrong_axis", "CapsNet, softmax over the capsules below"),
+    Ablation("mnist_capsnet_unsquashed", "CapsNet without squash"),
+    Ablation("mnist_baseline_recon", "Baseline CNN with decoder"),
+    Ablation("mnist_baseline_margin", "Baseline CNN under margin loss"),
+)
 CIFAR10_ABLATIONS = (Ablation("cifar10_capsnet_r1", "CapsNet, 1 routing"),)  # [P] figure A.2
 AFFNIST_ABLATIONS = (
     Ablation("affnist_capsnet_r1", "CapsNet, 1 routing, on expanded MNIST"),
@@ -106,7 +115,7 @@ class PaperTable:
 
 
 TABLES = (  # examples [P], except those that affNIST's networks are trained on: [D]
-    PaperTable("MNIST", MNIST, 60_000, {"test": 10_000}, margin=0.06),
+    PaperTable("MNIST", MNIST, 60_000, {"test": 10_000}, 0.06, MNIST_ABLATIONS),
     PaperTable("MultiMNIST", MULTIMNIST, 60_000_000, {"test": 10_000_000}, margin=0.6),
     PaperTable(
         "affNIST", AFFNIST, 50_000, {"test": 10_000, "affnist": 320_000}, 3.0, AFFNIST_ABLATIONS

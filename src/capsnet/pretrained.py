@@ -56,13 +56,14 @@ def _ends(weights: dict[str, Tensor]) -> tuple[int, int]:
     """Read the channels from the first layer, and the number of classes from the last."""
     if "class_capsules.weight" in weights:
         return weights["conv1.weight"].shape[1], weights["class_capsules.weight"].shape[1]
-    layers = sorted((name for name in weights if name.endswith("weight")), key=_place)
-    return weights[layers[0]].shape[1], weights[layers[-1]].shape[0]
+    layers = [name for name in weights if name.endswith("weight") and "decoder" not in name]
+    first, *_, last = sorted(layers, key=_place)
+    return weights[first].shape[1], weights[last].shape[0] // (16 if "body" in last else 1)
 
 
 def _place(name: str) -> int:
-    """Return the place of a baseline's layer, '12.weight'; other names come first."""
-    number = name.split(".")[0]
+    """Return the place of a baseline's layer, '12.weight' or 'body.12.weight'."""
+    number = name.removeprefix("body.").split(".")[0]
     return int(number) if number.isdigit() else -1
 
 

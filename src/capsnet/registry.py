@@ -37,6 +37,9 @@ TABLES: dict[Group, dict[str, str]] = {
     "capsnet.routings": {  # model.routing: a `routing.Routing`
         "dynamic": "capsnet.routing:DYNAMIC",
         "leaky": "capsnet.routing:LEAKY",
+        "detached": "capsnet.routing_ablations:DETACHED",
+        "wrong_axis": "capsnet.routing_ablations:WRONG_AXIS",
+        "unsquashed": "capsnet.routing_ablations:UNSQUASHED",
     },
     "capsnet.metrics": {},  # of other packages; ours are in `tracking.metrics`
 }

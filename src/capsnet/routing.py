@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import Tensor
 
-from capsnet.functional import RoutingStep, dynamic_routing, routing_trace
+from capsnet.functional import RoutingStep, dynamic_routing, routing_trace, squash
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,13 @@ class Routing:
     [batch, out, out_dim], and `trace` a RoutingStep for each iteration, the last of which has the
     same capsules. Kernels may replace the `route` of an algorithm that they implement, never that
     of another one. `leaky` says that a softmax has one more logit, 'none of the above'.
+    `nonlinearity` makes capsules of sums [..., dim], primary capsules too.
     """
 
     route: Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
     trace: Callable[[Tensor, Tensor, int, Tensor | None], list[RoutingStep]]
     leaky: bool = False
+    nonlinearity: Callable[[Tensor], Tensor] = squash
 
 
 DYNAMIC = Routing(dynamic_routing, routing_trace)  # [P] Procedure 1

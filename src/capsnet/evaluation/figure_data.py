@@ -68,7 +68,7 @@ def routing_arrays(
     layer = network.class_capsules
     u = network.primary_capsules(images)
     with full_precision(u):
-        last = network.routing.trace(u, layer.weight, layer.iterations, layer.bias)[-1]
+        last = network.routing.trace(u, layer.transformations, layer.iterations, layer.bias)[-1]
     return {
         "routing_changes": routing_changes(network, images, ITERATIONS).cpu(),
         "lengths": lengths(last.v).cpu(),

@@ -1,5 +1,8 @@
 """Networks, modules and data modules, built from a configuration."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -52,6 +55,10 @@ def _build_network(
         case config.CapsNet():
             kind = CAPSNETS[choose_kernels(run, info)]
             return build_capsnet(kind, run.model, run.recipe, info)
+        case config.MnistBaseline(decoder=True):
+            hidden = scaled(512, run.model.width), scaled(1024, run.model.width)
+            kind = partial(networks.MnistBaselineWithDecoder, decoder_hidden=hidden)
+            return build_dropout_baseline(kind, (328, 192), run.model, info, conv)
         case config.MnistBaseline():
             return build_dropout_baseline(networks.MnistBaseline, (328, 192), run.model, info, conv)
         case config.MultiMnistBaseline(width=width):
@@ -127,13 +134,14 @@ def build_capsnet(
         primary_dim=model.primary_dim,
         class_dim=model.class_dim,
         padding=model.padding,
+        sharing=model.sharing,
         decoder_hidden=(scaled(512, model.width), scaled(1024, model.width)),
         classes=len(info.class_names),
     )
 
 
 def build_dropout_baseline(
-    kind: type[networks.MnistBaseline | networks.AffnistBaseline],
+    kind: Callable[..., networks.Baseline],
     hidden: tuple[int, int],
     model: config.DropoutBaseline,
     info: DatasetInfo,
@@ -170,7 +178,8 @@ def _build_module(
     optimisation = adam_settings(run.schedule)
     if isinstance(network, networks.CapsNet):
         return CapsNetModule(network, run.recipe.balance, optimisation, run.seed)
-    return BaselineModule(network, optimisation, run.seed)
+    loss = run.model.loss if isinstance(run.model, config.MnistBaseline) else "cross_entropy"
+    return BaselineModule(network, optimisation, run.seed, loss, run.recipe.balance)
 
 
 def adam_settings(schedule: config.Schedule) -> Optimisation:

@@ -14,13 +14,15 @@ from capsnet.config import PICTURE_KEYS, RunConfig
 
 PACKAGE = Path(__file__).parents[1]
 TRAINING = (  # the code that decides a run's weights: files, and packages with all in them
-    *("functional.py", "routing.py", "layers.py", "networks.py", "metrics.py"),
+    *("functional.py", "routing.py", "routing_ablations.py", "layers.py", "networks.py"),
+    "metrics.py",
     *("kernels", "data", "training"),
 )
 EVALUATION = ("evaluation", "records")  # the code that decides what is kept of trained weights
 CAPSULES = {"channels": 256, "types": 32, "primary_dim": 8, "class_dim": 16}
 LATER: dict[str, dict[str, Any]] = {  # keys that older runs lack, and the values that they had
-    "model": {"routing": "dynamic", "padding": "valid", **CAPSULES},
+    "capsnet": {"routing": "dynamic", "padding": "valid", **CAPSULES, "sharing": "none"},
+    "mnist_baseline": {"decoder": False, "loss": "cross_entropy"},
     "schedule": {"decay_to": None, "evaluate_below": None},
 }
 
@@ -66,9 +68,10 @@ def config_digest(run: RunConfig, steps: bool = True) -> str:
     decides = {key: values[key] for key in ("data", "model", "recipe", "schedule", "precision")}
     for key in ("root", *PICTURE_KEYS):  # the name of prepared pictures has the digest of all that
         del decides["data"][key]
-    for part, before in LATER.items():  # dropped, so that the digests of older runs stay right
-        every = decides[part].items()
-        decides[part] = {key: value for key, value in every if (key, value) not in before.items()}
+    for part, kind in (("model", run.model.name), ("schedule", "schedule")):
+        before, every = LATER.get(kind, {}).items(), decides[part].items()
+        # dropped, so that the digests of older runs stay right
+        decides[part] = {key: value for key, value in every if (key, value) not in before}
     if not steps and run.schedule.decay_to is None:
         del decides["schedule"]["steps"]
     return _digest(json.dumps(decides, sort_keys=True))

@@ -1,7 +1,7 @@
 """The modules that Lightning trains and validates."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import pytorch_lightning as pl
 import torch
@@ -15,7 +15,9 @@ from capsnet.data.counter_rng import hash32
 from capsnet.data.examples import Examples
 from capsnet.functional import Balance, lengths, margin_loss, reconstruction_loss
 from capsnet.metrics import correct
-from capsnet.networks import Baseline, CapsNet, one_hot
+from capsnet.networks import Baseline, CapsNet, MnistBaselineWithDecoder, one_hot
+
+BaselineLoss = Literal["cross_entropy", "margin"]
 
 
 @dataclass(frozen=True)
@@ -117,28 +119,56 @@ class CapsNetModule(ClassifierModule[CapsNet]):
         targets = one_hot(examples.labels, capsules.shape[1])
         losses = {"margin": margin_loss(lengths(capsules), targets, self.balance)}
         if self.network.decoder is not None:
-            drawn = [
-                reconstruction_loss(
-                    self.network.reconstruct(capsules, one_hot(label, capsules.shape[1])), part
-                )
-                for label, part in zip(
-                    examples.labels.unbind(1), examples.parts.unbind(1), strict=True
-                )
-            ]
-            losses["reconstruction"] = torch.stack(drawn).sum()
+            losses["reconstruction"] = reconstruction_losses(self.network, capsules, examples)
         return losses
 
 
 class BaselineModule(ClassifierModule[Baseline]):
-    """A convolutional baseline under cross-entropy: softmax for one digit, sigmoids for two [P]."""
+    """A convolutional baseline under cross-entropy: softmax for one digit, sigmoids for two [P].
+
+    In ablations it has the CapsNets' margin loss, of sigmoids of its logits, or their decoder.
+    """
+
+    def __init__(
+        self,
+        network: Baseline,
+        optimisation: Optimisation,
+        seed: int,
+        loss: BaselineLoss = "cross_entropy",
+        balance: Balance = "released",
+    ) -> None:
+        super().__init__(network, optimisation, seed)
+        self.loss: BaselineLoss = loss
+        self.balance: Balance = balance
 
     def losses(self, examples: Examples) -> dict[str, Tensor]:
-        """Return the cross-entropy, for two labels the mean over classes."""
-        logits = self.network(examples.images)
-        if examples.labels.shape[1] == 1:
-            return {"cross_entropy": cross_entropy(logits, examples.labels[:, 0])}
-        targets = one_hot(examples.labels, logits.shape[1])
+        """Return the loss of the logits, and the reconstruction loss where there is a decoder."""
+        if not isinstance(self.network, MnistBaselineWithDecoder):
+            return self.classification(self.network(examples.images), examples.labels)
+        features = self.network.features(examples.images)
+        drawn = reconstruction_losses(self.network, features, examples)
+        return self.classification(features.sum(-1), examples.labels) | {"reconstruction": drawn}
+
+    def classification(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Return the cross-entropy, for two labels the mean over classes; or the margin loss."""
+        if self.loss == "cross_entropy" and labels.shape[1] == 1:
+            return {"cross_entropy": cross_entropy(logits, labels[:, 0])}
+        targets = one_hot(labels, logits.shape[1])
+        if self.loss == "margin":
+            return {"margin": margin_loss(logits.sigmoid(), targets, self.balance)}
         return {"cross_entropy": binary_cross_entropy_with_logits(logits, targets)}
+
+
+def reconstruction_losses(
+    network: CapsNet | MnistBaselineWithDecoder, capsules: Tensor, examples: Examples
+) -> Tensor:
+    """Sum the reconstruction losses of every object, each drawn from its true class alone [P]."""
+    pairs = zip(examples.labels.unbind(1), examples.parts.unbind(1), strict=True)
+    drawn = [
+        reconstruction_loss(network.reconstruct(capsules, one_hot(label, capsules.shape[1])), part)
+        for label, part in pairs
+    ]
+    return torch.stack(drawn).sum()
 
 
 AnyModule = CapsNetModule | BaselineModule
