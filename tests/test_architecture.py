@@ -13,6 +13,7 @@ from capsnet.training.fingerprint import PACKAGE
 ORDER = (  # the packages, and the modules beside them
     *("errors", "paper", "registry", "config_errors", "config"),
     *("functional", "metrics", "routing", "layers", "networks", "kernels"),
+    *("em_routing", "spread_loss"),
     *("data", "records", "evaluation", "tracking", "training"),
     *("prepare", "compose", "usage", "train", "evaluate", "pretrained"),
     *(
@@ -27,7 +28,10 @@ ORDER = (  # the packages, and the modules beside them
     ),
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
-CORE = ("functional", "metrics", "routing", "layers", "networks", "kernels")  # the paper, in torch
+CORE = (  # the papers, in torch
+    *("functional", "metrics", "routing", "layers", "networks", "kernels"),
+    *("em_routing", "spread_loss"),
+)
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "wandb", "dvc", "sklearn", "polars"}
 
 
