@@ -304,7 +304,10 @@ def test_gradients_are_right(iterations: int, form: EMForm) -> None:
     sees = torch.tensor([[1, 1], [1, 0], [0, 0]]).bool()  # the last child has no parent
     form = replace(form, final_lambda=1.0, floor=0.1)
     given = Case(*(tensor.requires_grad_() for tensor in case(1, 3, 2, 2, 1, 2)))
-    routed = lambda *some: em_routing(*Case(*some), iterations, form, sees)
+
+    def routed(*some: Tensor) -> tuple[Tensor, Tensor]:
+        return em_routing(*Case(*some), iterations, form, sees)
+
     assert gradcheck(routed, (*given,), fast_mode=True)
 
 
