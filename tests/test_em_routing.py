@@ -215,6 +215,12 @@ def test_spread_margins() -> None:
 # Procedure 1
 
 
+@FORMS
+def test_overlapping_receptive_fields_equal_the_oracle(form: EMForm) -> None:
+    sees = torch.tensor([[1, 0], [1, 1], [0, 1], [1, 1], [0, 1]]).bool()
+    assert_follows_the_oracle(case(), 3, replace(form, final_lambda=1.0), sees)
+
+
 @FEW
 @given(
     children=st.integers(1, 5),
