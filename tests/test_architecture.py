@@ -13,6 +13,7 @@ from capsnet.training.fingerprint import PACKAGE
 ORDER = (  # the packages, and the modules beside them
     *("errors", "paper", "registry", "config_errors", "config"),
     *("functional", "metrics", "routing", "routing_ablations", "layers", "networks", "kernels"),
+    *("em_routing", "spread_loss"),
     *("data", "records", "evaluation", "tracking", "training"),
     *("prepare", "compose", "usage", "train", "evaluate", "pretrained"),
     *(
@@ -27,8 +28,9 @@ ORDER = (  # the packages, and the modules beside them
     ),
 )
 PUBLIC = {"functional", "networks", "pretrained"}  # whose names the package itself has
-CORE = (  # the paper, in torch
+CORE = (  # the papers, in torch
     *("functional", "metrics", "routing", "routing_ablations", "layers", "networks", "kernels"),
+    *("em_routing", "spread_loss"),
 )
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "wandb", "dvc", "sklearn", "polars"}
 
