@@ -14,7 +14,7 @@ ORDER = (  # the packages, and the modules beside them
     *("errors", "paper", "registry", "config_errors", "config"),
     *("functional", "metrics", "routing", "layers", "networks", "kernels"),
     *("data", "records", "evaluation", "tracking", "training"),
-    *("prepare", "compose", "usage", "train", "evaluate", "pretrained"),
+    *("prepare", "compose", "usage", "train", "evaluate", "pretrained", "routing_statistics"),
     *(
         "analysis",
         "ensemble",
