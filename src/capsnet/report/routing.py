@@ -41,9 +41,9 @@ def describe_routing(
         raise UserError(f"{checkpoint} is of a {run.model.name}: only a CapsNet routes")
     path = output(asked, checkpoint, overrides)
     check_writable("--output", path)
+    commit, clean = git_commit()  # before: files may change meanwhile
     loaded = load_run(checkpoint, overrides, device)
     tests, arrays = statistics(loaded)
-    commit, clean = git_commit()
     report = RoutingReport(
         network=trained_network(checkpoint, path.parent),
         data={key: value for key, value in asdict(run.data).items() if key != "root"},
