@@ -78,7 +78,6 @@ class _Batch(NamedTuple):
     answers: Int[Tensor, "iterations batch labels"]
     labels: Int[Tensor, "batch labels"]
     entropy: Float[Tensor, "iterations"]
-    moments: list[Moments]
     longest: Float[Tensor, "in"]
 
 
@@ -90,45 +89,45 @@ def routing_statistics(
 
     Sums are in float64. Needs about iterations · (classes + 2 · batch) · in · out numbers.
     """
-    layer = network.eval().class_capsules
-    device, split = layer.weight.device, split.to(layer.weight.device)
+    device = next(network.parameters()).device
+    network, split = network.eval(), split.to(device)
     batches = torch.arange(len(split), device=device).split(evaluation_batch(device))
     found: list[_Batch] = []
-    moments: list[Moments] | None = None
+    total: list[Moments] = []
     for some in track(batches, description="routing", disable=not progress):
-        one = _batch(network, split, some, iterations)
-        moments = one.moments if moments is None else list(map(added, moments, one.moments))
-        found.append(one._replace(moments=[]))
-    assert moments is not None
+        one, sums = _batch(network, split, some, iterations)
+        found.append(one)
+        total = list(map(added, total, sums)) if total else sums
     entropy = torch.stack([one.entropy for one in found]).sum(0)
     longest = torch.stack([one.longest for one in found]).amax(0)
     return RoutingStatistics(
         torch.cat([one.answers for one in found], dim=1).numpy(),
         torch.cat([one.labels for one in found]).numpy(),
         (entropy / (len(split) * len(longest))).cpu().numpy(),
-        torch.stack([torch.stack(variances(one)) for one in moments]).cpu().numpy(),
+        torch.stack([torch.stack(variances(one)) for one in total]).cpu().numpy(),
         longest.float().cpu().numpy(),
-        layer.weight.shape[1],
+        total[0].sums.shape[2],
     )
 
 
-def _batch(network: CapsNet, split: Split, some: Tensor, iterations: int) -> _Batch:
+def _batch(
+    network: CapsNet, split: Split, some: Tensor, iterations: int
+) -> tuple[_Batch, list[Moments]]:
     examples = split.examples(some, step=None)
     labels = examples.labels.sort(1).values
     u = network.primary_capsules(examples.images)
     steps = trace(network, u, iterations)
-    couplings = [step.couplings.double() for step in steps]
     answers = [predicted(lengths(step.v), labels).sort(1).values for step in steps]
+    entropy = [entropies(step.couplings.double()).sum() for step in steps]
     single = labels.shape[1] == 1
     groups = labels[:, 0] if single else torch.zeros_like(labels[:, 0])
     classes = steps[0].v.shape[1] if single else 1
     return _Batch(
         torch.stack(answers).short().cpu(),
         labels.short().cpu(),
-        torch.stack([entropies(c).sum() for c in couplings]),
-        [moments(c, groups, classes) for c in couplings],
+        torch.stack(entropy),
         lengths(u).amax(0),
-    )
+    ), [moments(step.couplings, groups, classes) for step in steps]
 
 
 def trace(
