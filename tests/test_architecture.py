@@ -15,7 +15,7 @@ ORDER = (  # the packages, and the modules beside them
     *("functional", "metrics", "routing", "routing_ablations", "layers", "networks", "kernels"),
     *("em_routing", "spread_loss"),
     *("data", "records", "evaluation", "tracking", "training"),
-    *("prepare", "compose", "usage", "train", "evaluate", "pretrained"),
+    *("prepare", "compose", "usage", "train", "evaluate", "pretrained", "routing_statistics"),
     *(
         "analysis",
         "ensemble",

@@ -13,13 +13,15 @@ from capsnet.records.record import Outcome, outcome_of
 
 def count_outcomes(data: DataSet, answers: dict[str, Predictions]) -> dict[str, Outcome]:
     """Count the errors of every test set."""
-    found: dict[str, Outcome] = {}
-    for name, test in data.tests.items():
-        wrong = answers[name].wrong.numpy()
-        partners = partners_of(test, wrong)
-        groups = groups_of(test)
-        found[name] = outcome_of(test.source, wrong, test.num_distinct, partners, groups)
-    return found
+    return {
+        name: count_errors(test, answers[name].wrong.numpy()) for name, test in data.tests.items()
+    }
+
+
+def count_errors(test: TestSet, wrong: NDArray[np.bool_]) -> Outcome:
+    """Count the errors of a test set, `wrong` [n] marking its examples."""
+    partners, groups = partners_of(test, wrong), groups_of(test)
+    return outcome_of(test.source, wrong, test.num_distinct, partners, groups)
 
 
 def partners_of(test: TestSet, wrong: NDArray[np.bool_]) -> Counts | None:

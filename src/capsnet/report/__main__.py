@@ -12,6 +12,7 @@ from capsnet import registry
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.files import write_atomically
 from capsnet.records.record import read_records, record_paths
+from capsnet.records.routing_reports import read_report, read_reports
 
 
 def main() -> None:
@@ -32,6 +33,8 @@ def main() -> None:
                 sweep(arguments.folder)
             case "growth":
                 growth(arguments.file)
+            case "routing":
+                routing(arguments)
             case "readme":
                 readme(Path(), Path("results"))
             case "simulate":
@@ -62,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     grown = commands.add_parser("growth", help="how a step grows, from a benchmark")
     grown.add_argument("file", type=Path, help="its JSON; the figure is drawn beside it")
+    routed = commands.add_parser("routing", help="test a CapsNet by 1 to 10 routing iterations")
+    routed.add_argument("run", type=Path, help="the folder of a finished run, or its weights")
+    about = "data=SET and data.key=value, as for training; by default its own"
+    routed.add_argument("data", nargs="*", default=[], help=about)
+    routed.add_argument("--device", help="cpu, cuda, cuda:1 … (a GPU, if there is one)")
+    routed.add_argument("--output", type=Path, metavar="FILE", help="default: beside the record")
     swept = commands.add_parser("sweep", help="a sweep, over any value")
     swept.add_argument("folder", type=Path, help="above the runs' folders; written to as well")
     return parser
@@ -100,6 +109,8 @@ def everything(results: Path) -> None:
             page(folder, None)
     for folder in sorted(results.glob("sweeps/*/")):
         sweep(folder)
+    for path in read_reports(results):
+        routing_figures(path)
     for file in sorted(results.glob("benchmark/*.json")):
         if "growth" in json.loads(file.read_text()):
             growth(file)
@@ -122,7 +133,8 @@ def readme(project: Path, results: Path) -> None:
     benchmarks = sorted(results.glob("benchmark/*.json"))
     known = {path: one for path, one in (runs | others).items() if not one.dataset.stand_in}
     written = {results / "records.csv": frame(known, project).write_csv()}
-    for name, contents in generated(runs, others, benchmarks).items():
+    routed = read_reports(results).values()
+    for name, contents in generated(runs, others, benchmarks, routed).items():
         if not (path := project / name).is_file():
             raise UserError(f"{path} is missing: run this command in the project's folder")
         written[path] = updated(name, path.read_text(), contents)
@@ -175,6 +187,29 @@ def growth(file: Path) -> None:
     save_chart(stem, figure_growth(benchmark))
     for path in files(stem):
         print(f"Drawn: {path}")
+
+
+def routing(arguments: argparse.Namespace) -> None:
+    """Test a run by 1 to 10 routing iterations; print the tables, write and draw the numbers."""
+    from capsnet.kernels.allocator import keep_memory
+    from capsnet.report.routing import describe_routing
+    from capsnet.report.tables.routing import routing_tables
+    from capsnet.report.tables.terminal import show
+
+    keep_memory()
+    path = describe_routing(arguments.run, arguments.data, arguments.device, arguments.output)
+    show(routing_tables([read_report(path)]))
+    print(f"Written to {path}")
+    routing_figures(path)
+
+
+def routing_figures(path: Path) -> None:
+    """Draw the figures of the routing report at `path`, beside it."""
+    with _pipeline_extra():
+        from capsnet.report.figures.draw import draw_routing
+
+    for drawn in draw_routing(path):
+        print(f"Drawn: {drawn}")
 
 
 def sweep(folder: Path) -> None:

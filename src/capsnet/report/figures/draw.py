@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from capsnet.errors import UserError
+from capsnet.records.routing_reports import read_report
 from capsnet.report.figures import reconstruction_figures
 from capsnet.report.figures.affnist import figure_affnist
 from capsnet.report.figures.chart import Chart, save_chart
 from capsnet.report.figures.recipes import figure_recipes
 from capsnet.report.figures.routing_changes import figure_a1
+from capsnet.report.figures.routing_statistics import figure_routing
 from capsnet.report.figures.style import files
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import all_curves, figure_a2
@@ -97,3 +99,15 @@ def draw_sweep(folder: Path, target: Path) -> Iterator[Path]:
     yield from files(target / "figure_sweep")
     write_numbers(target / "sweep.md", swept)
     yield target / "sweep.md"
+
+
+def draw_routing(path: Path) -> Iterator[Path]:
+    """Draw the routing report at `path`, a figure for each test set, beside it.
+
+    Raises UserError when it is no report.
+    """
+    report = read_report(path)
+    for name in report.tests:
+        stem = path.with_name(path.stem + (f"-{name}" if name != "test" else ""))
+        save_chart(stem, figure_routing(report, name))
+        yield from files(stem)

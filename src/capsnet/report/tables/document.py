@@ -9,6 +9,7 @@ from capsnet import paper
 from capsnet.analysis.selection import exclude_demo, longest
 from capsnet.errors import UserError
 from capsnet.records.record import read_arrays
+from capsnet.records.routing_reports import RoutingReport
 from capsnet.report.runs import RunResult
 from capsnet.report.tables.affnist import equal_error_table
 from capsnet.report.tables.claims import claims_table
@@ -21,6 +22,7 @@ from capsnet.report.tables.paper_tables import (
     state_table,
 )
 from capsnet.report.tables.recipes import recipes_table
+from capsnet.report.tables.routing import routing_tables
 from capsnet.report.tables.runs_table import runs_table
 from capsnet.report.tables.speed import speed_tables
 from capsnet.report.tables.sweep import sweep_tables
@@ -53,13 +55,16 @@ def sections(tables: Iterable[Table[Any]], mark: str) -> str:
     return "\n".join(f"{mark} {table.title}\n\n{markdown(table)}" for table in tables)
 
 
-def generated(runs: Runs, others: Runs, benchmarks: Sequence[Path]) -> dict[str, dict[str, str]]:
+def generated(
+    runs: Runs, others: Runs, benchmarks: Sequence[Path], routed: Iterable[RoutingReport] = ()
+) -> dict[str, dict[str, str]]:
     """Return the generated Markdown of each documentation file, by the name of its marks.
 
     README.md gets the state of every row of the paper, docs/results.md the tables of the longest
-    of `runs` of each experiment, of claims, recipes, sweeps and costs, and docs/speed.md the tables
-    of the JSON files `benchmarks`. Runs of `others` are shown as sweeps alone, never as rows of the
-    paper's tables; their hours are counted.
+    of `runs` of each experiment, of claims, recipes, sweeps and costs, docs/speed.md the tables of
+    the JSON files `benchmarks`, and docs/routing.md those of the reports `routed`, but of the demo.
+    Runs of `others` are shown as sweeps alone, never as rows of the paper's tables; their hours are
+    counted.
     """
     known = [
         *paper_tables(longest(runs)),
@@ -70,11 +75,13 @@ def generated(runs: Runs, others: Runs, benchmarks: Sequence[Path]) -> dict[str,
         used_table([*runs.values(), *others.values()]),
         costs_table(benchmarks),
     ]
+    shown = [one for one in routed if "demo" not in one.network.caveats]
     speeds = [sections(speed_tables(json.loads(path.read_text())), "###") for path in benchmarks]
     return {
         "README.md": {"state": markdown(state_table(longest(runs)))},
         "docs/results.md": {"tables": sections(known, "###")},
         "docs/speed.md": {"speed": "\n".join(speeds)},
+        "docs/routing.md": {"routing": sections(routing_tables(shown), "###")},
     }
 
 
