@@ -136,7 +136,7 @@ def trace(
     """Route `u` by the network's own algorithm; iteration k is the network of k iterations."""
     layer = network.class_capsules
     with full_precision(u):
-        return network.routing.trace(u, layer.weight, iterations, layer.bias)
+        return network.routing.trace(u, layer.transformations, iterations, layer.bias)
 
 
 def entropies(c: Float[Tensor, "batch in out"]) -> Float[Tensor, "batch in"]:
