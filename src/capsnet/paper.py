@@ -171,13 +171,18 @@ def published(experiment: str, test: str) -> float:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """The paper says that `better` errs less than `worse` on `test`."""
+class Comparison:
+    """Ask whether the experiment `better` errs less than `worse` on `test`."""
 
     words: str
     better: str
     worse: str
     test: str = "test"
+
+
+@dataclass(frozen=True)
+class Claim(Comparison):
+    """The paper says that `better` errs less than `worse` on `test`."""
 
     @property
     def difference(self) -> float:

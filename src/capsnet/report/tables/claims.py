@@ -7,7 +7,7 @@ from functools import cached_property
 from capsnet import paper
 from capsnet.analysis.selection import Pair, code, exclusion_reason, looked, matched_pairs
 from capsnet.analysis.verdicts import Difference, between, claim_verdicts
-from capsnet.paper import Claim
+from capsnet.paper import Claim, Comparison
 from capsnet.records.record import Record
 from capsnet.report.tables.pairs import PairsRow, comparing, errors
 from capsnet.report.tables.paper_tables import Runs, qualified
@@ -56,14 +56,14 @@ def claims_table(runs: Runs, claims: Sequence[Claim]) -> Table[ClaimRow]:
     return Table("Claims", CLAIM_COLUMNS, rows, lead=GAIN)
 
 
-def by_recipe(claim: Claim, runs: Runs) -> list[list[Pair]]:
+def by_recipe(claim: Comparison, runs: Runs) -> list[list[Pair]]:
     """Group the pairs by recipe; one empty list if there are none."""
     found = pairs(claim, runs)
     recipes = sorted({runs[better].variant for better, _ in found})
     return [[pair for pair in found if runs[pair[0]].variant == name] for name in recipes] or [[]]
 
 
-def pairs(claim: Claim, runs: Runs) -> list[Pair]:
+def pairs(claim: Comparison, runs: Runs) -> list[Pair]:
     """Pair runs that differ in nothing but the model, in the order of their seeds.
 
     Of several schedules, the longest that both were run with.

@@ -8,11 +8,13 @@ from typing import Any
 from capsnet import paper
 from capsnet.analysis.selection import exclude_demo, longest
 from capsnet.errors import UserError
+from capsnet.questions import QUESTIONS
 from capsnet.records.record import read_arrays
 from capsnet.records.routing_reports import RoutingReport
 from capsnet.report.runs import RunResult
 from capsnet.report.tables.affnist import equal_error_table
 from capsnet.report.tables.claims import claims_table
+from capsnet.report.tables.comparisons import comparisons_table
 from capsnet.report.tables.costs import costs_table, used_table
 from capsnet.report.tables.paper_tables import (
     PaperRow,
@@ -81,7 +83,10 @@ def generated(
         "README.md": {"state": markdown(state_table(longest(runs)))},
         "docs/results.md": {"tables": sections(known, "###")},
         "docs/speed.md": {"speed": "\n".join(speeds)},
-        "docs/routing.md": {"routing": sections(routing_tables(shown), "###")},
+        "docs/routing.md": {
+            "questions": sections([comparisons_table(exclude_demo(runs), QUESTIONS)], "###"),
+            "routing": sections(routing_tables(shown), "###"),
+        },
     }
 
 
