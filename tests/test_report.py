@@ -629,6 +629,7 @@ def test_a_table_in_a_terminal_shows_what_was_set_by_hand(tmp_path: Path) -> Non
     code, printed = output("report", "table", "--profile", "mine", cwd=tmp_path)
     assert code == 0, printed
     assert all(value in printed for value in by_hand)
+    assert "mnist_capsnet_r3_recon, seed 0" in printed  # in the table of all runs
     assert "…" not in printed
     assert max(map(len, printed.splitlines())) <= terminal.WIDTH
 
