@@ -152,6 +152,13 @@ def test_an_unknown_model_is_named(model: object) -> None:
         config.validated(OmegaConf.create({"model": model}))
 
 
+@pytest.mark.parametrize("key", ["seed", "data.shift", "model.types", "schedule.steps"])
+def test_a_boolean_is_no_integer(key: str) -> None:
+    told = f"{key} = True is not possible: it must be a valid integer, not a boolean"
+    with pytest.raises(UserError, match=told):
+        composed("experiment=mnist_capsnet_r3", f"{key}=true")
+
+
 def test_values_built_in_python_are_checked_too() -> None:
     run = composed(EXPERIMENT)
     with pytest.raises(ValueError, match="greater than 0"):

@@ -72,6 +72,6 @@ def test_sets_that_are_not_prepared_are_named(data_root: Path, tmp_path: Path) -
     arguments = ("data", "--source", "digits", "--root", str(root))
     code, printed = output("report", *arguments, cwd=tmp_path)
     assert code == 0
-    assert "Left out: affnist, as expanded-digits and affnist-digits in" in printed
+    assert "Left out: affnist. expanded-digits and affnist-digits in" in printed
     drawn = {path.name for path in (tmp_path / "results/paper-data").iterdir()}
     assert drawn == {"shifted.png", "enumerated.png"}

@@ -264,8 +264,32 @@ def test_files_of_another_kind_are_named(official: dict[str, Any], tmp_path: Pat
     with pytest.raises(UserError, match="has no label_int"):
         read_mat(mat(tmp_path, official), 60)
     (tmp_path / "test.mat").write_bytes(b"not a MATLAB file" * 20)
-    with pytest.raises(UserError, match="no MATLAB struct affNISTdata"):
+    with pytest.raises(UserError, match=TRUNCATED):
         read_mat(tmp_path / "test.mat", 60)
+
+
+TRUNCATED = r"^test\.mat(\.zip)? is truncated or no MATLAB 5 file \("
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+@pytest.mark.parametrize("packed", [False, True], ids=["mat", "zip"])
+def test_a_truncated_file_is_named(
+    official: dict[str, Any], share: float, packed: bool, tmp_path: Path
+) -> None:
+    path = (zipped if packed else mat)(tmp_path, official)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UserError, match=TRUNCATED):
+        read_mat(path, 60)
+
+
+def test_a_zip_with_altered_content_is_named(official: dict[str, Any], tmp_path: Path) -> None:
+    path = zipped(tmp_path, official)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=TRUNCATED):
+        read_mat(path, 60)
 
 
 def zipped(folder: Path, struct: Any) -> Path:

@@ -11,7 +11,6 @@ from capsnet.data.dataset import DataSet
 from capsnet.data.examples import Split
 from capsnet.data.groups import Groups
 from capsnet.data.info import DatasetInfo
-from capsnet.data.loading import load_dataset
 from capsnet.data.specification import LabelledImages
 from capsnet.errors import UserError
 from helpers.running import tiny
@@ -82,7 +81,6 @@ def test_without_holdout_nothing_validates(images: LabelledImages) -> None:
     assert len(found.train) == 108
 
 
-def test_other_images_have_no_viewpoints(data_root: Path) -> None:
-    run = tiny(data_root, "data=smallnorb_elevation", "data.source=digits")
+def test_other_images_have_no_viewpoints(digits: LabelledImages) -> None:
     with pytest.raises(UserError, match="smallnorb_elevation is made of smallNORB's viewpoints, "):
-        load_dataset(run)
+        loaded("elevation", digits, held=0)

@@ -16,12 +16,14 @@ from scipy.stats import t as student
 
 from capsnet import ensemble, paper
 from capsnet.analysis.summed_scores import Scores, answer_together, wrong_answers
+from capsnet.data.groups import Groups
 from capsnet.data.storage import read_images
 from capsnet.errors import UserError
 from capsnet.records.ensembles import Ensemble, ensemble_of, read_ensemble, write_ensemble
 from capsnet.records.record import (
     Record,
     outcome,
+    outcome_of,
     read_arrays,
     read_record,
     read_records,
@@ -29,6 +31,7 @@ from capsnet.records.record import (
     write_arrays,
     write_record,
 )
+from capsnet.records.statistics import clustered
 from capsnet.report.__main__ import readme, table
 from capsnet.report.figures.comparison import comparison
 from capsnet.report.tables.paper_tables import paper_table, state_table
@@ -126,6 +129,28 @@ def test_copies_of_one_model_err_as_it_does(models: int, of_three: object, tmp_p
     assert found.test.errors == loop_errors([scores], labels) > 0
     assert found.sd_percent == 0
     assert found.mean_percent == pytest.approx(found.test.error_percent)
+
+
+def test_an_ensembles_interval_knows_groups(of_three: object, tmp_path: Path) -> None:
+    """Ten toys, of which the models know some and not others."""
+    scores, labels = random_scores(3, signal=0.9)
+    toys = np.arange(TESTED) // 20
+    scores = [np.where((toys < 3)[:, None], one[:, ::-1], one) for one in scores]
+    runs = written(tmp_path, scores, labels)
+    for path, one in runs.items():
+        arrays, wrong = read_arrays(path), np.unpackbits(read_arrays(path)["wrong.test"])
+        test = outcome_of("mnist", wrong[:TESTED].astype(bool), 10, groups=Groups("toy", toys))
+        runs[path] = replace(one, tests={"test": test})
+        write_record(runs[path], path)
+        write_arrays(path, arrays | {"group.test": toys})
+    found = answer_together([*runs.items()], tmp_path).test
+    total: NDArray[np.float64] = np.stack(scores).sum(0, dtype=np.float64)
+    wrong = wrong_answers(Scores(total, labels[:, None].astype(np.int16)))
+    assert (found.interval_kind, found.num_distinct) == ("by toy", 10)
+    assert found.interval_percent == clustered(wrong, 10, groups=toys)
+    low, high = found.interval_percent
+    independent = outcome("mnist", found.errors, TESTED).interval_percent
+    assert high - low > 2 * (independent[1] - independent[0])
 
 
 def test_the_order_of_the_records_changes_nothing(of_three: object, tmp_path: Path) -> None:

@@ -1,17 +1,14 @@
 """The networks: sizes, masking, initialisation and gradients."""
 
 import math
-from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from capsnet import config
 from capsnet.compose import composed
-from capsnet.data.info import DatasetInfo
+from capsnet.data.loading import dataset_info
 from capsnet.functional import Balance, lengths, margin_loss, reconstruction_loss
 from capsnet.networks import (
     AffnistBaseline,
@@ -70,47 +67,11 @@ def test_capsnet_has_exactly_the_parameters_of_the_paper(
     assert parameter_count(full_size(**settings)) == count
 
 
-CIFAR, NORB, SVHN = (
-    DatasetInfo("", *image, tuple(map(str, range(classes))))
-    for image, classes in (((3, 24, 24), 10), ((2, 32, 32), 5), ((3, 32, 32), 10))
-)
-SMALLER = {"channels": 64, "types": 16, "primary_dim": 6, "class_dim": 8}  # SVHN's [P]
-RUN = cache(lambda: composed("experiment=mnist_capsnet_r3", "recipe=released"))
-
-
-def configured(info: DatasetInfo, **changed: Any) -> CapsNet:
-    """Build the network of a configuration, without memory or initial values."""
-    run = RUN()
-    assert isinstance(run.model, config.CapsNet)
-    with torch.device("meta"):
-        network = build_network(replace(run, model=replace(run.model, **changed)), info)
-    assert isinstance(network, CapsNet)
-    return network
-
-
-@pytest.mark.parametrize(
-    ("info", "changed", "capsules", "count"),
-    [  # by hand from the layers' sizes, with the routing bias [D]
-        (CIFAR, {"types": 64, "padding": "same", "routing": "leaky"}, 9_216, 22_476_448),
-        (CIFAR, {"types": 64, "decoder": True}, 1_024, 14_369_632),
-        (CIFAR, {"types": 64}, 1_024, 11_990_688),
-        (NORB, {"decoder": True}, 2_048, 9_327_184),
-        (NORB, {}, 2_048, 6_661_200),
-        (SVHN, SMALLER, 1_024, 1_004_976),
-        (SVHN, {**SMALLER, "decoder": True}, 1_024, 4_720_560),
-    ],
-    ids=["released CIFAR", "CIFAR", "CIFAR, bare", "NORB", "NORB, bare", "SVHN, bare", "SVHN"],
-)
-def test_section_7s_networks_have_exactly_the_parameters_of_their_layers(
-    info: DatasetInfo, changed: dict[str, Any], capsules: int, count: int
-) -> None:
-    network = configured(info, **changed)
-    assert parameter_count(network) == count
-    assert len(network.class_capsules.weight) == capsules
-
-
 def test_the_width_multiplies_channels_and_types_and_not_the_capsules_dimensions() -> None:
-    network = configured(SVHN, width=0.5, **SMALLER)
+    run = composed("experiment=svhn_capsnet", "model.width=0.5")
+    with torch.device("meta"):
+        network = build_network(run, dataset_info(run.data))
+    assert isinstance(network, CapsNet)
     assert network.conv1.weight.shape == (32, 3, 9, 9)
     assert network.primary.conv.weight.shape == (8 * 6, 32, 9, 9)
     assert network.class_capsules.weight.shape == (8 * 8 * 8, 10, 6, 8)

@@ -249,6 +249,13 @@ def test_a_seed_that_is_not_there_is_shown_and_not_replaced() -> None:
     assert verdict_of(record(25, seed=seed) for seed in (0, 2, 3, 4, 5)) == "not enough runs"
 
 
+def test_the_interval_is_for_more_of_what_a_data_set_shows() -> None:
+    headings = {table.title: paper_table({}, table).names[-4] for table in paper.TABLES}
+    assert headings["MNIST"] == headings["SVHN"] == "digits in general (seeds and digits)"
+    assert headings["CIFAR-10"] == "photographs in general (seeds and photographs)"
+    assert headings["smallNORB"] == "toys in general (seeds and toys)"
+
+
 def test_seeds_of_other_rows_tell_how_noisy_seeds_are() -> None:
     ours = [record(25 + seed % 2, seed=seed) for seed in range(3)]
     others = [
@@ -260,7 +267,8 @@ def test_seeds_of_other_rows_tell_how_noisy_seeds_are() -> None:
     # Squares: three rows of 0.02, ours of 0.0000667; 8 degrees of freedom; t(0.975; 8) = 2.306004.
     half = 2.306004 * math.sqrt((3 * 0.02 + 0.0002 / 3) / 8 * (1 / 3 + 1 / 3))
     mean = (25 + 26 + 25) / 300 - 0.25
-    assert row[5] == f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})"
+    expected = f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})"
+    assert row[5] == expected.replace("-", "−")
     assert row[-1].startswith("open ")
     for other in ({"recipe": "text"}, {"identity": {"data": "the same", "code": "f" * 16}}):
         apart = [replace(one, **other) for one in others]
@@ -418,7 +426,7 @@ def test_claims(better: list[int], worse: list[int], expected: str, tmp_path: Pa
     word = line[1].replace(f", {plan.quoted()}", "").replace(plan.quoted(), "plan")
     assert (line[0], word) == ("reconstruction helps, 3 iterations", expected)
     gains = [(w - b) / 100 for b, w in zip(better, worse, strict=True)]
-    assert line[2].startswith(f"{sum(gains) / len(gains):+.2f} (")
+    assert line[2].startswith(f"{sum(gains) / len(gains):+.2f} (".replace("-", "−"))
     alone = [(max(w - b, 0), max(b - w, 0)) for b, w in zip(better, worse, strict=True)]
     each = ", ".join(f"{one} / {other}" for one, other in alone)
     # Digit by digit: seed s tells the models apart on the digits between its two counts.
@@ -499,7 +507,7 @@ def test_recipes_are_compared_seed_by_seed_at_equal_steps(tmp_path: Path) -> Non
     assert line[3:5] == ("50, 30 / 10,000", "20, 10 / 10,000")
     # Both sds over two seeds: 0.1 and 0.2 / √2; two degrees of freedom, t(0.975) = 4.302653.
     half = 4.302653 * math.sqrt((0.1**2 / 2 + 0.2**2 / 2) / 2)
-    assert line[5] == f"+0.25 ({0.25 - half:+.2f} to {0.25 + half:+.2f})"
+    assert line[5] == f"+0.25 ({0.25 - half:+.2f} to {0.25 + half:+.2f})".replace("-", "−")
     # Seed 0: text alone gets 0..39 right, released alone 50..59. Seed 1: text alone 10..29. So
     # Σ d = 50, Σ d² = 20 · 1 + 20 · 2² + 10 · 1.
     assert line[7:] == (f"40 / 10, 20 / 0 ({chi2.sf(50**2 / 110, 1):.2g})", "2")
@@ -557,7 +565,7 @@ def test_the_results_page_shows_the_longest_runs_and_no_demo() -> None:
     rows, compared = known(runs).split("### Recipes at equal steps")
     assert "25, 25 / 10,000" in rows
     assert "90 / 10,000" not in rows
-    assert "| 90 / 10,000 | 91 / 10,000 | -0.01 |" in compared
+    assert "| 90 / 10,000 | 91 / 10,000 | −0.01 |" in compared
 
 
 def test_the_table_in_the_readme_has_the_state_of_every_row_and_no_demo() -> None:
@@ -631,6 +639,7 @@ def test_a_table_in_a_terminal_shows_what_was_set_by_hand(tmp_path: Path) -> Non
     code, printed = output("report", "table", "--profile", "mine", cwd=tmp_path)
     assert code == 0, printed
     assert all(value in printed for value in by_hand)
+    assert "mnist_capsnet_r3_recon, seed 0" in printed  # in the table of all runs
     assert "…" not in printed
     assert max(map(len, printed.splitlines())) <= terminal.WIDTH
 

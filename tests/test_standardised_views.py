@@ -230,7 +230,9 @@ def _loading(source: str, spec: DataSpec) -> object:
 
 
 @pytest.mark.parametrize(("data", "side"), [("cifar10", 24), ("smallnorb", 32)])
-def test_images_smaller_than_the_crop_are_refused(data: str, side: int, tmp_path: Path) -> None:
+def test_images_smaller_than_the_crop_are_refused(
+    data: str, side: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     part = np.zeros((20, 3, side, side - 1), np.uint8), np.arange(20) % 10
     write_images(tmp_path / "small", {"name": "small", "source": "small"}, part, part)
     run = tiny(tmp_path, f"data={data}", "data.source=small")
@@ -240,6 +242,9 @@ def test_images_smaller_than_the_crop_are_refused(data: str, side: int, tmp_path
         f"{data}_crops cuts {side}×{side} pixels out of larger images, and those of small are "
         f"{side}×{side - 1}: choose another view, data.name"
     )
+    view = f"{data}_crops"
+    assert not [*contact_sheets.draw(tmp_path, "small", tmp_path / "sheets", [view])]
+    assert capsys.readouterr().out == f"Left out: {view}. {caught.value}\n"
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,16 @@ from wandb.wandb_agent import Agent
 
 from capsnet import evaluate, paper
 from capsnet.compose import composed
+from capsnet.data.info import DatasetInfo
 from capsnet.records.record import read_arrays, read_record
 from capsnet.tracking.credentials import host, logged_in
+from capsnet.tracking.dashboards import bars
+from capsnet.tracking.wandb_summary import beside_the_paper
 from capsnet.train import train
 from capsnet.training.fingerprint import PACKAGE
 from conftest import Shown
 from helpers.offline_wandb import Artifact, OfflineRun, read_run, read_runs
+from helpers.records import record
 from helpers.running import TINY, tiny
 from helpers.wandb_server import Server, serving
 
@@ -177,13 +181,23 @@ def test_confusions_are_counted_as_the_record_counts(
 
 def test_errors_stand_beside_those_of_the_paper(shown: dict[str, Shown]) -> None:
     published = {row.experiment: row for table in paper.TABLES for row in table.rows}
-    for experiment, (record, _, page) in shown.items():
+    for experiment, (result, _, page) in shown.items():
         [row] = page.table("paper")
-        assert row["error_percent"] == record.tests["test"].error_percent
+        assert row["error_percent"] == result.tests["test"].error_percent
         assert row["paper_percent"] == published[experiment].error_percent
         assert row["row"] == published[experiment].name
         assert "uci-digits" in row["run"]
         assert "width 0.03" in row["run"]
+
+
+def test_one_network_is_not_compared_with_an_ensemble() -> None:
+    info = DatasetInfo("CIFAR-10", 3, 24, 24)
+    one = record(1_500, experiment="cifar10_capsnet", dataset=info)
+    [row] = beside_the_paper(one)["paper"].data
+    assert row[1] == "7 CapsNets together"
+    assert row[-2:] == [15.0, None]
+    assert bars.TITLES["CIFAR-10"] == "CIFAR-10 test error, %; lines: the paper's ensemble of 7"
+    assert bars.TITLES["MNIST"] == "MNIST test error, %; lines: the paper's"
 
 
 def test_a_failed_run_ends_as_failed(

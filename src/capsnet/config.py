@@ -11,7 +11,14 @@ from typing import Annotated, Any, Literal
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
@@ -39,9 +46,18 @@ def _registered(group: registry.Group) -> AfterValidator:
 
 OmegaConf.register_new_resolver("flat", lambda name: name.replace("/", "_"), replace=True)
 
+
+def _not_boolean(value: object) -> object:
+    """Refuse true and false, which pydantic takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("integer", "Input should be a valid integer, not a boolean")
+    return value
+
+
 PICTURES = "images"  # data.source before your own pictures are prepared, in images-DIGEST
 OptionalTestShare = Annotated[float | None, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Integer = Annotated[int, BeforeValidator(_not_boolean)]
+Count = Annotated[Integer, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 OptionalShare = Annotated[float | None, Field(gt=0, le=1)]
 
@@ -53,10 +69,10 @@ class Data:
     name: Annotated[str, _registered("capsnet.views")]  # shifted, multimnist …
     source: str  # the prepared images below root: mnist, digits …
     root: str = "data"
-    shift: Annotated[int, Field(ge=0, le=14)] = 2  # pixels, −shift…shift on both axes
+    shift: Annotated[Integer, Field(ge=0, le=14)] = 2  # pixels, −shift…shift on both axes
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the training images, the first
     path: str | None = None  # the folder of your own pictures, which then are the source
-    size: Annotated[int, Field(ge=1, le=128)] = 32  # pixels on a side that these get
+    size: Annotated[Integer, Field(ge=1, le=128)] = 32  # pixels on a side that these get
     test_share: OptionalTestShare = None  # of each class, where there is no test folder; else 0.2
     channels: Literal[1, 3] | None = None  # 1: made grey, 3: made RGB, null: as they are
 
@@ -188,7 +204,7 @@ class RunConfig:
     """One training run."""
 
     name: str  # the experiment
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[Integer, Field(ge=0, lt=2**32)] = 0
     data: Data
     model: Annotated[Network, Field(discriminator="name")]
     recipe: Recipe

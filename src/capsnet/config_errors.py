@@ -103,7 +103,7 @@ def first_fault(error: ValidationError, kinds: Mapping[str, Any]) -> str:
 def _bounds(field: FieldInfo) -> str:
     """Write all bounds of a field in words, such as "above 0 and at most 1"."""
     bounds = (bound for one in field.metadata for bound in asdict(one).items())
-    return " and ".join(f"{BOUNDS[name]} {value:,}" for name, value in bounds)
+    return " and ".join(f"{BOUNDS[name]} {value:,}" for name, value in bounds if name in BOUNDS)
 
 
 def impossible(key: str, value: object, rule: str) -> str:

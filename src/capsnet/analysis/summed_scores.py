@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from capsnet import paper
 from capsnet.analysis.selection import code
+from capsnet.data.groups import Groups
 from capsnet.errors import UserError
 from capsnet.records.ensembles import Ensemble, member
-from capsnet.records.record import Record, outcome, read_arrays
+from capsnet.records.record import Outcome, Record, outcome_of, read_arrays
 
 Run = tuple[Path, Record]
 SAME: dict[str, Callable[[Record], object]] = {  # in which runs of an ensemble agree
@@ -54,11 +55,18 @@ def answer_together(runs: Sequence[Run], folder: Path) -> Ensemble:
         experiment=first.experiment,
         n=len(runs),
         paper_n=paper.ensemble(first.experiment),
-        test=outcome(first.source, int(wrong.sum()), len(wrong)),
+        test=_outcome(*runs[0], wrong),
         mean_percent=mean(alone),
         sd_percent=stdev(alone),
         members=tuple(member(*run, folder) for run in runs),
     )
+
+
+def _outcome(path: Path, record: Record, wrong: NDArray[np.bool_]) -> Outcome:
+    """Count wrong answers [n] to the test set of the record at `path`, in its groups."""
+    test, of = record.tests["test"], read_arrays(path).get("group.test")
+    groups = None if of is None else Groups(test.interval_kind.removeprefix("by "), of)
+    return outcome_of(record.source, wrong, test.num_distinct or test.total, groups=groups)
 
 
 def check_alike(runs: Sequence[Run]) -> None:

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from capsnet.config import Data
 from capsnet.data import affnist, expanded, storage
@@ -21,6 +20,7 @@ from capsnet.data.affnist import FRAME, with_affnist
 from capsnet.data.dataset import DataSet, TestSet
 from capsnet.data.download import fetch_from
 from capsnet.data.examples import UnshiftedImages
+from capsnet.data.matlab_files import mat_errors
 from capsnet.data.specification import LabelledImages
 from capsnet.errors import UserError
 
@@ -93,19 +93,11 @@ def read_mat(path: Path, count: int = COUNT, pixels: str = PIXELS[0]) -> dict[st
 
 def _struct(path: Path) -> dict[str, NDArray[Any]]:
     """Read the fields of the file's affNISTdata."""
-    try:
-        with _unzipped(path) as file:
-            struct = loadmat(file)["affNISTdata"][0, 0]
-        fields = {name: struct[name] for name in struct.dtype.names}
-    except (
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        NotImplementedError,
-        MatReadError,
-    ) as wrong:
-        raise UserError(f"{path} holds no MATLAB struct affNISTdata ({wrong})") from wrong
+    with mat_errors(path), _unzipped(path) as file:
+        struct = loadmat(file).get("affNISTdata")
+    if struct is None or struct.shape != (1, 1) or struct.dtype.names is None:
+        raise UserError(f"{path} holds no MATLAB struct affNISTdata")
+    fields = {name: struct[0, 0][name] for name in struct.dtype.names}
     if missing := {"image", "label_int"} - fields.keys():
         raise UserError(f"{path}: its affNISTdata has no {' and no '.join(sorted(missing))}")
     return fields

@@ -25,12 +25,13 @@ def load_dataset(run: config.RunConfig) -> DataSet:
     """
     data, view = run.data, load_view(run.data.name)
     images = storage.read_images(Path(data.root) / data.source)
+    info = view.info(images.info)
     held = num_held_out(len(images.train_labels), data.holdout, images.train_groups)
     if held == len(images.train_labels):
         raise UserError(
             f"data.holdout = {data.holdout} leaves no image of {images.source} to train on"
         )
-    found = view.load(data, images, run.seed, held)._replace(info=view.info(images.info))
+    found = view.load(data, images, run.seed, held)._replace(info=info)
     _require_known_groups(found, images, view)
     return found
 

@@ -15,7 +15,6 @@ from capsnet.data import digits, photographs, storage
 from capsnet.data.options import add_seed
 from capsnet.data.specification import DataSpec
 
-COPIES = 4  # of each training digit, on other patches
 ABOUT = (
     "UCI optical digits (Alpaydin, Kaynak), the 1,797 of scikit-learn, 20x20, in the middle of RGB "
     "patches of its two photographs, 32x32: |patch - ink|; not CIFAR-10 and not SVHN; "
@@ -24,18 +23,14 @@ ABOUT = (
 
 
 def prepare(folder: Path, seed: int = 0) -> None:
-    """Store the digits of `digits.splits`, on patches drawn from `seed`, in `folder`.
+    """Store the digits of `digits.splits`, on patches drawn from `seed`, in `folder`."""
 
-    Training image i shows digit i div 4, the test images each digit once.
-    """
-    arrays = []
-    for part, (ink, labels), photos, copies in zip(
-        (0, 1), digits.splits(20), photographs.parts(), (COPIES, 1), strict=True
-    ):
-        images = on_photographs(ink.repeat(copies, axis=0), photos, seed, part)
-        arrays.append((images, labels.repeat(copies)))
-    about = SPEC.manifest | {"about": ABOUT, "copies": COPIES, "seed": seed}
-    storage.write_images(folder, about, *arrays)
+    def draw(ink: storage.Images, photos: storage.Images, part: int) -> storage.Images:
+        return on_photographs(ink, photos, seed, part)
+
+    about = SPEC.manifest | {"about": ABOUT, "copies": photographs.COPIES, "seed": seed}
+    train, test = photographs.on_parts(digits.splits(20), draw)
+    storage.write_images(folder, about, train, test)
 
 
 def on_photographs(

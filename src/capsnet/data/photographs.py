@@ -5,7 +5,7 @@ right 30 % for testing. Versions of libjpeg decode them to values that differ by
 images made of them may differ between machines, as their md5s in the manifest then do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 
 from capsnet.data.counter_rng import integers
+from capsnet.data.storage import Images, Labels
 
 CREDITS = (
     "photographs: china.jpg by danielbuechele and flower.jpg by vultilion (flickr.com), "
@@ -20,6 +21,7 @@ CREDITS = (
     "rest for testing"
 )
 TRAINING = 0.7  # of the width
+COPIES = 4  # of each training digit, on other patches
 FLOOR = 64.0  # the least `contrast` of a digit; in stereo, the faintest would have 0.7 without it
 
 
@@ -29,6 +31,22 @@ def parts() -> list[UInt8[np.ndarray, "photographs 3 height width"]]:
 
     photographs = np.stack(load_sample_images().images).transpose(0, 3, 1, 2)
     return np.split(photographs, [round(TRAINING * photographs.shape[3])], axis=3)
+
+
+def on_parts(
+    splits: Iterable[tuple[Images, Labels]], draw: Callable[[Images, Images, int], Images]
+) -> list[tuple[Images, Labels]]:
+    """Draw training and test digits on their parts of the photographs.
+
+    Training image i shows digit i div COPIES, the test images each digit once. `draw` gives images
+    of digits, photographs, and the number of the part: 0 for training, 1 for testing.
+    """
+    return [
+        (draw(ink.repeat(copies, axis=0), photographs, part), labels.repeat(copies))
+        for part, ((ink, labels), photographs, copies) in enumerate(
+            zip(splits, parts(), (COPIES, 1), strict=True)
+        )
+    ]
 
 
 def random_patches(

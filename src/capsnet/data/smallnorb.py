@@ -95,12 +95,11 @@ def prepare(folder: Path, count: int = COUNT) -> None:
         for file in files.values():
             file.unlink()
         (scratch / "raw").rmdir()
-        about = SPEC.manifest | ABOUT
-        arrays = storage.image_arrays(
-            *(folder, about, train[:2], test[:2], (train.toys, test.toys)),
+        storage.write_images(
+            *(folder, SPEC.manifest | ABOUT, train[:2], test[:2], (train.toys, test.toys)),
             annotations={"info": (train.info, test.info)},
+            scratch=scratch,
         )
-        storage.write(scratch, about, arrays)
 
 
 def by_instance(pairs: Pairs) -> Pairs:

@@ -18,7 +18,6 @@ from capsnet.data.options import add_seed
 from capsnet.data.specification import DataSpec
 
 CLASSES = tuple("01234")
-COPIES = 4  # of each training digit, on other patches, at other distances
 ABOUT = (
     "stereo pairs of UCI optical digits (Alpaydin, Kaynak), those of 0 to 4 of scikit-learn's "
     "1,797, 44x44 in 96x96 on grey patches of its two photographs, subsampled to 48x48; real "
@@ -28,18 +27,16 @@ ABOUT = (
 
 
 def prepare(folder: Path, seed: int = 0) -> None:
-    """Store the digits 0 to 4 of `digits.splits`, as pairs drawn from `seed`, in `folder`.
+    """Store the digits 0 to 4 of `digits.splits`, as pairs drawn from `seed`, in `folder`."""
 
-    Training pair i shows digit i div 4, the test pairs each digit once.
-    """
-    arrays = []
-    for part, (ink, labels), photos, copies in zip(
-        (0, 1), digits.splits(44), photographs.parts(), (COPIES, 1), strict=True
-    ):
-        kept = np.flatnonzero(labels < len(CLASSES)).repeat(copies)
-        arrays.append((pairs(ink[kept], grey(photos), seed, part), labels[kept]))
-    about = SPEC.manifest | {"about": ABOUT, "copies": COPIES, "seed": seed}
-    storage.write_images(folder, about, *arrays)
+    def draw(ink: storage.Images, photos: storage.Images, part: int) -> storage.Images:
+        return pairs(ink, grey(photos), seed, part)
+
+    kept = [(ink, labels, labels < len(CLASSES)) for ink, labels in digits.splits(44)]
+    few = [(ink[known], labels[known]) for ink, labels, known in kept]
+    train, test = photographs.on_parts(few, draw)
+    about = SPEC.manifest | {"about": ABOUT, "copies": photographs.COPIES, "seed": seed}
+    storage.write_images(folder, about, train, test)
 
 
 def grey(photos: UInt8[np.ndarray, "n 3 height width"]) -> UInt8[np.ndarray, "n 1 height width"]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,7 @@ def write_images(
     test: tuple[Images, Labels],
     groups: tuple[Labels, Labels] | None = None,
     annotations: Mapping[str, tuple[NDArray[Any], NDArray[Any]]] | None = None,
+    scratch: Path | None = None,
 ) -> None:
     """Store labelled images as the prepared data set `folder`.
 
@@ -153,32 +154,21 @@ def write_images(
     is a `DataSpec.manifest`, or holds name, source and class_names itself. `groups` int64 [n] say
     which training and test images show the same thing, which `about` may name: group_name, such as
     'toy'. `annotations` are other facts by name, with a row for each training and test image.
-    Raises UserError when the arrays are others, or the disk is full.
+    `scratch` is what `building(folder)` gave, where the caller builds the folder. Raises UserError
+    when the arrays are others, or the disk is full.
     """
-    arrays = image_arrays(folder, about, train, test, groups, annotations)
-    with building(folder) as scratch:
-        write(scratch, about, arrays)
-
-
-def image_arrays(
-    folder: Path,
-    about: Mapping[str, Any],
-    train: tuple[Images, Labels],
-    test: tuple[Images, Labels],
-    groups: tuple[Labels, Labels] | None = None,
-    annotations: Mapping[str, tuple[NDArray[Any], NDArray[Any]]] | None = None,
-) -> dict[str, NDArray[Any]]:
-    """Check and name the arrays that `write_images` stores, for a folder that is being built."""
     require_images(folder, [train, test], tuple(about.get("class_names", DIGITS)))
     rows = {"images": (train[0], test[0]), "labels": (train[1], test[1]), **(annotations or {})}
     if groups is not None:
         require_groups(folder, groups, (len(train[1]), len(test[1])))
         rows["groups"] = groups
-    return {
-        f"{split}_{name}": array
-        for place, split in enumerate(("train", "test"))
-        for name, array in ((name, both[place]) for name, both in rows.items())
+    arrays = {
+        f"{split}_{name}": both[k]
+        for k, split in enumerate(("train", "test"))
+        for name, both in rows.items()
     }
+    with nullcontext(scratch) if scratch else building(folder) as place:
+        write(place, about, arrays)
 
 
 def read_images(folder: Path) -> LabelledImages:

@@ -3,7 +3,6 @@
 The paper trains on "the small training set": the 531,131 images of `extra` are not used.
 """
 
-import zlib
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from rich.progress import track
 
 from capsnet.data import storage
 from capsnet.data.download import fetch_from
+from capsnet.data.matlab_files import mat_errors
 from capsnet.data.specification import DataSpec
 from capsnet.errors import UserError
 
@@ -69,21 +69,14 @@ def read_mat(path: Path) -> tuple[UInt8[np.ndarray, "n 3 32 32"], Int64[np.ndarr
 
 
 def _variables(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Read X and y, of any shape.
-
-    SciPy 1.17 crashes on some altered files: no file is read whose md5 is not the official one.
-    """
+    """Read X and y, of any shape."""
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
-    faults = (MatReadError, ValueError, TypeError, IndexError, OSError, zlib.error)
-    try:
+    with mat_errors(path):
         values = loadmat(path, variable_names=("X", "y"))
-        return values["X"], values["y"]
-    except KeyError as error:
-        raise UserError(f"{path.name} lacks the array {error}: it must have X and y") from error
-    except (*faults, NotImplementedError) as error:
-        raise UserError(f"{path.name} is truncated or no MATLAB 5 file ({error})") from error
+    if missing := [name for name in ("X", "y") if name not in values]:
+        raise UserError(f"{path.name} lacks the array {missing[0]}: it must have X and y")
+    return values["X"], values["y"]
 
 
 def _require_official_count(file: Path, split: str, count: int) -> None:

@@ -78,15 +78,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def table(folder: Path) -> None:
     """Print and write the tables of `folder`. Raises UserError when it holds no records."""
-    from capsnet.report.tables.document import document, extra_tables, tables
+    from capsnet.report.tables.document import document, tables
     from capsnet.report.tables.terminal import show
 
     runs, path = read_records(folder, "*/*.json"), folder.with_suffix(".md")
     if not runs:
         raise UserError(f"there are no results in {folder}: run `dvc repro` first")
     write_atomically(path, document(runs, folder.name).encode())
-    every = [*tables(runs), *extra_tables(runs)]
-    show(replace(one, title=f"{one.title} ({folder.name})") for one in every)
+    show(replace(one, title=f"{one.title} ({folder.name})") for one in tables(runs))
     print(f"Written to {path}")
 
 

@@ -182,7 +182,10 @@ def _counts(confusion: NDArray[np.float64], class_names: Sequence[str]) -> Itera
 
 
 def beside_the_paper(record: Record) -> dict[str, Any]:
-    """Compare the record's errors with the paper's for that experiment, where there are any."""
+    """Compare the record's errors with the paper's for that experiment, where there are any.
+
+    A number of the paper that is an ensemble's is left out: a run is one network.
+    """
     import wandb
 
     rows = list(_rows(record))
@@ -195,7 +198,8 @@ def _rows(record: Record) -> Iterator[list[Any]]:
             if row.experiment == record.experiment and row.test in record.tests:
                 test = record.tests[row.test]
                 about = (table.title, row.name, which(record, test), str(record.seed))
-                yield [*about, test.error_percent, float(row.error_percent)]
+                comparable = float(row.error_percent) if row.ensemble == 1 else None
+                yield [*about, test.error_percent, comparable]
 
 
 def which(record: Record, test: Outcome) -> str:

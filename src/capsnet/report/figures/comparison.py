@@ -11,7 +11,7 @@ from capsnet.report.figures.style import ACCENT, INK
 from capsnet.report.tables.paper_tables import PaperRow
 from capsnet.report.tables.table import Table
 
-TITLE = "◇ the paper's number, ● ours with its 95 % interval for digits in general"
+TITLE = "◇ the paper's number, ● ours with its 95 % interval, as in the table"
 LEAST = 0.01  # percent: where the logarithmic scale begins
 ROW = 26  # pixels
 

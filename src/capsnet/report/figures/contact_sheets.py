@@ -36,24 +36,22 @@ def draw(
     """
     images = storage.read_images(root / source)
     for name in views or registry.names("capsnet.views"):
-        if why := _misfit(load_view(name), images.info, root, source):
-            print(f"Left out: {name}, as {why}")
-            continue
         path = folder / f"{f'{source}-{name}' if views else name}.png".replace("_", "-")
         try:
+            _require_fit(load_view(name), images.info, root, source)
             yield _view(path, images, Data(name=name, source=source, root=str(root)))
         except UserError as error:
             print(f"Left out: {name}. {error}")
 
 
-def _misfit(view: View, info: DatasetInfo, root: Path, source: str) -> str:
-    """Say why a view cannot show the images; '' if it can."""
+def _require_fit(view: View, info: DatasetInfo, root: Path, source: str) -> None:
+    """Raise UserError when a view lacks its tables, or would crop small images or handwriting."""
     missing = [one for one in view.prepared(source) if not (root / one).is_dir()]
     if missing:
-        return f"{' and '.join(missing)} in {root} is not prepared"
-    if view.crop is not None and (info.ink or view.crop >= min(info.height, info.width)):
-        return f"{source} is {info.height}×{info.width} with nothing to cut off"
-    return ""
+        raise UserError(f"{' and '.join(missing)} in {root} is not prepared")
+    view.info(info)
+    if view.crop is not None and info.ink:
+        raise UserError(f"{view.name} crops photographs, and {source} is handwriting")
 
 
 def _view(path: Path, images: LabelledImages, data: Data) -> Path:

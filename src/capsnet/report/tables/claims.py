@@ -107,7 +107,7 @@ GAIN = "error lower by, % points (seeds)"
 CLAIM_COLUMNS: list[Column[ClaimRow]] = [
     Column("claim", lambda row: row.claim.words, "text"),
     Column("verdict", verdict, "text"),
-    *comparing(GAIN, "right alone: the better, the other (p of all seeds)"),
+    *comparing(GAIN, "right alone: the better, the other (p of all seeds)", "digits"),
     Column("recipe", lambda row: row.recipe, "text"),
     Column("steps", lambda row: steps(row.records) if row.pairs else "–", "text"),
     Column("pairs share", shared, "text"),

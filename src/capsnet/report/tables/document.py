@@ -32,8 +32,9 @@ from capsnet.report.tables.table import Table, markdown
 
 
 def tables(runs: Runs) -> list[Table[Any]]:
-    """Make the paper's tables, then that of its claims."""
-    return [*paper_tables(runs), claims_table(runs, paper.CLAIMS)]
+    """Make the paper's tables, that of its claims, what the paper does not have, and every run."""
+    claims = claims_table(runs, paper.CLAIMS)
+    return [*paper_tables(runs), claims, *extra_tables(runs), runs_table(runs.values())]
 
 
 def extra_tables(runs: Runs) -> list[Table[Any]]:
@@ -47,9 +48,8 @@ def paper_tables(runs: Runs) -> list[Table[PaperRow]]:
 
 
 def document(runs: Runs, title: str) -> str:
-    """Write a page of Markdown: the tables, and every run by itself."""
-    every = [*tables(runs), *extra_tables(runs), runs_table(runs.values())]
-    return f"# {title}\n\n" + sections(every, "##")
+    """Write a page of Markdown: all `tables`."""
+    return f"# {title}\n\n" + sections(tables(runs), "##")
 
 
 def sections(tables: Iterable[Table[Any]], mark: str) -> str:

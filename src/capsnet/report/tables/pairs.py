@@ -12,7 +12,7 @@ from capsnet.analysis.selection import Pair, noise
 from capsnet.analysis.verdicts import Noise, between
 from capsnet.records.record import Record
 from capsnet.report.tables.paper_tables import Runs, signed
-from capsnet.report.tables.table import Column, Result, Row
+from capsnet.report.tables.table import Column, Result, Row, with_sign
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ def gain(row: PairsRow) -> str:
         return "–"
     better, worse = errors(row.runs, row.pairs, row.test)
     if row.noise is None or len(better) < 2:
-        return f"{mean(worse) - mean(better):+.2f}"
+        return with_sign(mean(worse) - mean(better))
     return signed(between(better, worse, row.noise))
 
 
@@ -74,16 +74,16 @@ def compared(found: Contrast | None, spread: Noise | None) -> tuple[str, str]:
     if found is None:
         return "–", "–"
     both = None if spread is None else Noise(2**0.5 * spread.sd, spread.freedom)
-    interval = "{:+.2f} to {:+.2f}".format(*in_general(found.differences, both))
+    interval = " to ".join(map(with_sign, in_general(found.differences, both)))
     each = ", ".join(f"{test.only_first:,} / {test.only_second:,}" for test in found.pairs)
     return interval, f"{each} ({f'{found.p:.2g}' if found.p else '< 1e-300'})"
 
 
-def comparing(lower: str, alone: str) -> list[Column[PairsRow]]:
-    """Make the columns that compare the pairs, with the names of the two that depend on them."""
+def comparing(lower: str, alone: str, shown: str) -> list[Column[PairsRow]]:
+    """Make the columns that compare the pairs, with the names that depend on them."""
     return [
         Column(lower, gain),
-        Column("digits in general (seeds and digits)", lambda row: row.compared[0]),
+        Column(f"{shown} in general (seeds and {shown})", lambda row: row.compared[0]),
         Column(alone, lambda row: row.compared[1]),
         Column("seeds", lambda row: f"{len(row.pairs)}"),
     ]

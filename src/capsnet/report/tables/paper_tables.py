@@ -16,7 +16,7 @@ from capsnet.paper import Ablation, PaperResult, PaperTable
 from capsnet.records.ensembles import Ensemble, ensemble_of
 from capsnet.records.record import Record
 from capsnet.report.tables.runs_table import error_counts, percents, steps, steps_done
-from capsnet.report.tables.table import Column, Result, Row, Table
+from capsnet.report.tables.table import Column, Result, Row, Table, with_sign
 
 Runs = Mapping[Path, Record]
 
@@ -54,7 +54,7 @@ class ExperimentRow(Row):
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """Return the 95 % interval for digits in general: of one run its own, else with seeds.
+        """Return the 95 % interval for images in general: of one run its own, else with seeds.
 
         None where several runs have not kept their answers, and at equal clean error, where the
         errors of single digits are not counted.
@@ -171,7 +171,8 @@ def signed(found: Difference | None) -> str:
     """Return a difference in percentage points, and its interval over seeds."""
     if found is None:
         return "–"
-    return "{:+.2f} ({:+.2f} to {:+.2f})".format(float(found.value), *found.interval())
+    low, high = map(with_sign, found.interval())
+    return f"{with_sign(float(found.value))} ({low} to {high})"
 
 
 def tested_on(row: ExperimentRow) -> str:
@@ -221,12 +222,15 @@ def trained(row: PaperRow) -> str:
     return f"{steps_done(row.records)}, {first.schedule}, {first.variant}"
 
 
+def general_column(shown: str) -> Column[ExperimentRow]:
+    """Make the column of intervals for such digits, toys or images in general."""
+    interval = if_run(lambda row: percents(row.interval))
+    return Column(f"{shown} in general (seeds and {shown})", interval)
+
+
 OURS = Column("ours %", if_run(ours))
 TOGETHER: Column[PaperRow] = Column("ensemble %", together)
 COUNTS = Column("errors / tests", if_run(counts))
-IN_GENERAL = Column(
-    "digits in general (seeds and digits)", if_run(lambda row: percents(row.interval))
-)
 TESTED_ON = Column("tested on, recipe", if_run(tested_on), "text")
 STEPS = Column("steps", if_run(lambda row: steps(row.records)), "text")
 PAPER_COLUMNS: list[Column[PaperRow]] = [
@@ -236,14 +240,13 @@ PAPER_COLUMNS: list[Column[PaperRow]] = [
     OURS,
     COUNTS,
     Column("against the paper (seeds)", lambda row: signed(row.against)),
-    IN_GENERAL,
     TESTED_ON,
     STEPS,
     Column("verdict", verdict, "text"),
 ]
 ABLATION_COLUMNS: list[Column[ExperimentRow]] = [
     Column("experiment", lambda row: row.result.name, "text"),
-    *(OURS, COUNTS, IN_GENERAL, TESTED_ON, STEPS),
+    *(OURS, COUNTS, general_column("images"), TESTED_ON, STEPS),
 ]
 STATE_COLUMNS: list[Column[PaperRow]] = [
     Column("test error, %", lambda row: f"{row.table.title}: {row.result.name}", "text"),
@@ -262,6 +265,7 @@ def paper_table(runs: Runs, table: PaperTable) -> Table[PaperRow]:
     together with Wilson's interval, and *against the paper* is about that.
     """
     title, columns = f"{table.title}: test error", [*PAPER_COLUMNS]
+    columns.insert(columns.index(TESTED_ON), general_column(table.shown))
     if any(row.ensemble > 1 for row in table.rows):
         columns.insert(columns.index(OURS) + 1, TOGETHER)
     return Table(title, columns, paper_rows(runs, table), lead=OURS.name)

@@ -62,5 +62,7 @@ RECIPE_COLUMNS: list[Column[RecipesRow]] = [
     Column("steps", lambda row: steps(row.records[::2]), "text"),
     Column("released, errors", lambda row: counts(row.records[1::2])),
     Column("text, errors", lambda row: counts(row.records[::2])),
-    *comparing("text lower by, % points (seeds)", "right alone: text, released (p of all seeds)"),
+    *comparing(
+        "text lower by, % points (seeds)", "right alone: text, released (p of all seeds)", "images"
+    ),
 ]

@@ -29,7 +29,7 @@ from capsnet.analysis.verdicts import (
     row_verdict,
 )
 from capsnet.paper import PaperTable
-from capsnet.report.tables.table import Table, text_table
+from capsnet.report.tables.table import Table, text_table, with_sign
 
 SEED, DRAWS = 0, 20_000
 SD = {"MNIST": 0.024, "MultiMNIST": 0.3, "affNIST": 2.0}  # the last two are assumed [?]
@@ -55,7 +55,7 @@ def row_table(draws: int = DRAWS) -> Table[Any]:
 
 def _row_line(name: str, sd: float, offset: float, n: int, draws: int) -> tuple[str, ...]:
     words = row_words(name, sd, offset, n, draws)
-    shown = f"{name}, {sd:g}", f"{offset:+.2f}", f"{n}"
+    shown = f"{name}, {sd:g}", with_sign(offset), f"{n}"
     return *shown, *shares(words, ROWS[3:])
 
 

@@ -59,6 +59,11 @@ def text_table(
     return Table(title, columns, rows)
 
 
+def with_sign(value: float) -> str:
+    """Write '+0.12', or '−0.12' with a minus sign in place of a hyphen."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def markdown(table: Table[Any]) -> str:
     """Write the table in Markdown, without its title."""
     lines = [table.names, ("---",) * len(table.columns), *table.cells]

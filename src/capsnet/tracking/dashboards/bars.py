@@ -4,12 +4,21 @@ import hashlib
 import json
 from typing import Any
 
-from capsnet.paper import TABLES
+from capsnet.paper import TABLES, PaperTable
 
-TITLES = {one.title: f"{one.title} test error, %; lines: the paper's" for one in TABLES}
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 LEGEND = {"title": "bars: ours, mean over seeds", "orient": "bottom", "columns": 1, "labelLimit": 0}
 FIELDS = ("table", "row", "run", "error_percent")  # columns of `page.ROWS`
+
+
+def title(table: PaperTable) -> str:
+    """Head the chart of a table, and name an ensemble, as the bars are single networks."""
+    together = max(row.ensemble for row in table.rows)
+    whose = f"the paper's ensemble of {together}" if together > 1 else "the paper's"
+    return f"{table.title} test error, %; lines: {whose}"
+
+
+TITLES = {one.title: title(one) for one in TABLES}
 
 
 def published() -> list[dict[str, Any]]:
