@@ -1,11 +1,13 @@
 """Data prepared once for all tests, by the code that users run."""
 
+import gc
 import os
 
 # Kernels for GPUs are interpreted here; Triton looks when it is imported, by torchvision at last.
 os.environ["TRITON_INTERPRET"] = "1"
 os.environ["CAPSNET_MACHINE"] = "none"  # no settings of the machine that runs the tests
 
+from functools import cache
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -18,12 +20,16 @@ from capsnet.data.storage import LabelledImages, read_images
 from capsnet.prepare import prepare
 from capsnet.records.record import Record
 from capsnet.train import train
+from capsnet.training import fingerprint
 from helpers.offline_wandb import OfflineRun, read_runs
 from helpers.running import tiny
 
 # Networks this small are fastest on one thread, and tests may run beside one another.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+
+# Parsing this package for its digest is most of a short training; the same text is parsed once.
+fingerprint.normalised = cache(fingerprint.normalised)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,6 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         marks.setdefault(item.path, []).append(item.get_closest_marker("slow") is not None)
     items.sort(key=lambda item: -mean(marks[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    """Keep modules out of garbage collection, which would look through torch again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # what modules check for leaks at the end
 
 
 @pytest.fixture(scope="session")
