@@ -6,6 +6,7 @@ import os
 # Kernels for GPUs are interpreted here; Triton looks when it is imported, by torchvision at last.
 os.environ["TRITON_INTERPRET"] = "1"
 os.environ["CAPSNET_MACHINE"] = "none"  # no settings of the machine that runs the tests
+gc.disable()  # until all is imported, which is quicker without
 
 from functools import cache
 from pathlib import Path
@@ -42,8 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Keep modules out of garbage collection, which would look through torch again and again."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

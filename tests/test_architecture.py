@@ -11,7 +11,7 @@ import pytest
 from capsnet.training.fingerprint import PACKAGE
 
 ORDER = (  # the packages, and the modules beside them
-    *("errors", "paper", "registry", "config_errors", "config"),
+    *("errors", "startup", "paper", "registry", "config_errors", "config"),
     *("functional", "metrics", "routing", "layers", "networks", "kernels"),
     *("data", "records", "evaluation", "tracking", "training"),
     *("prepare", "compose", "usage", "train", "evaluate", "pretrained"),

@@ -22,6 +22,7 @@ from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable, write_json
 from capsnet.records.record import Outcome, read_record, record_path
 from capsnet.records.run_folder import run_folder, trained_run
+from capsnet.startup import quick_imports
 from capsnet.train import result_overrides
 
 if TYPE_CHECKING:
@@ -75,12 +76,13 @@ def evaluate(
     run = with_data(trained_run(checkpoint), overrides)
     storage.read_manifest(Path(run.data.root) / run.data.source)
 
-    from capsnet.data.loading import load_dataset
-    from capsnet.evaluation.outcomes import count_outcomes
-    from capsnet.evaluation.predict import predict_all
-    from capsnet.kernels.precision import fp32_arithmetic
-    from capsnet.records.weights import load_weights, read_weights
-    from capsnet.training.factory import autocast, build_network
+    with quick_imports():
+        from capsnet.data.loading import load_dataset
+        from capsnet.evaluation.outcomes import count_outcomes
+        from capsnet.evaluation.predict import predict_all
+        from capsnet.kernels.precision import fp32_arithmetic
+        from capsnet.records.weights import load_weights, read_weights
+        from capsnet.training.factory import autocast, build_network
 
     _, weights = read_weights(checkpoint)
     data = load_dataset(run)
