@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo lint quick test gpu-check lock
+.PHONY: demo lint style types quick test suite gpu-check lock
 
 demo: .venv/installed
 	[ -e .git ] || dvc config --local core.no_scm true
@@ -14,17 +14,25 @@ demo: .venv/installed
 	@python -m capsnet.report table --profile demo
 	@cat demo/next.txt
 
-lint: .venv/installed
+lint: style types
+
+style: .venv/installed
 	ruff format --check .
 	ruff check .
-	basedpyright
 	codespell
+
+types: .venv/installed
+	basedpyright
 
 # Without the tests marked `slow`; says which of the others took a second or more.
 quick: lint
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow" --durations 10 --durations-min 1
 
-test: lint
+# Types beside the tests: alone, the type checker would keep one core busy and the others idle.
+test: style
+	@$(MAKE) --no-print-directory --jobs 2 types suite
+
+suite: .venv/installed
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 gpu-check: .venv/installed

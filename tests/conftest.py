@@ -1,10 +1,12 @@
 """Data prepared once for all tests, by the code that users run."""
 
+import gc
 import os
 
 # Kernels for GPUs are interpreted here; Triton looks when it is imported, by torchvision at last.
 os.environ["TRITON_INTERPRET"] = "1"
 os.environ["CAPSNET_MACHINE"] = "none"  # no settings of the machine that runs the tests
+gc.disable()  # until all is imported, which is quicker without
 
 from pathlib import Path
 from statistics import mean
@@ -32,6 +34,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         marks.setdefault(item.path, []).append(item.get_closest_marker("slow") is not None)
     items.sort(key=lambda item: -mean(marks[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    """Keep modules out of garbage collection, which would look through torch again and again."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # what modules check for leaks at the end
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from capsnet.benchmark.textbook import TextbookCapsNet
 from capsnet.compose import names
 from capsnet.data.datamodule import BLOCK, batch_indices
 from capsnet.kernels.networks import FastCapsNet, FastConv2d
-from helpers.running import output
+from helpers.running import output, output_here
 
 
 class Told(Stopwatch):
@@ -301,7 +301,7 @@ def test_a_setting_is_named_by_what_is_not_plain() -> None:
 @pytest.mark.slow
 def test_where_there_is_no_gpu_that_is_said(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
-        code, printed = output("benchmark", "--device", "cuda", cwd=tmp_path)
+        code, printed = output_here("benchmark.__main__", "--device", "cuda", cwd=tmp_path)
         assert code == 2
         assert "error: --device cuda: there is no CUDA GPU here" in printed
 
@@ -349,10 +349,12 @@ def test_an_experiment_by_the_textbook_is_the_same_experiment(
 
 @pytest.mark.slow
 def test_unknown_words_are_answered_with_the_known_ones(tmp_path: Path) -> None:
-    code, printed = output("benchmark", "speed", cwd=tmp_path)
+    code, printed = output_here("benchmark.__main__", "speed", cwd=tmp_path)
     assert code == 2
     assert "speed: choose from paths, rows, loop, growth" in printed
-    code, printed = output("benchmark", "rows", "foo=1", cwd=tmp_path)
+    code, printed = output_here(
+        "benchmark.__main__", "rows", "foo=1", "--threads", "1", cwd=tmp_path
+    )
     assert code == 1
     assert printed.startswith("error: experiment=affnist_baseline profile=paper foo=1: there is no")
     assert printed.count("\n") == 1

@@ -13,7 +13,7 @@ from capsnet import config, paper
 from capsnet.compose import compose, composed, names
 from capsnet.errors import UserError
 from capsnet.training.factory import adam_settings
-from helpers.running import output
+from helpers.running import output, output_here
 
 EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
 
@@ -94,7 +94,7 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
     ],
 )
 def test_a_wrong_override_ends_with_one_message(override: str, told: str, tmp_path: Path) -> None:
-    code, printed = output("train", EXPERIMENT, override, cwd=tmp_path)
+    code, printed = output_here("train", EXPERIMENT, override, cwd=tmp_path)
     assert code == 1
     assert printed.startswith("error: ")
     assert told in printed

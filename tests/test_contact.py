@@ -12,7 +12,7 @@ from capsnet.data import mnist
 from capsnet.data.examples import Examples, UnshiftedImages
 from capsnet.report.figures import contact_sheets
 from capsnet.report.figures.contact import COLUMNS, ROWS, sheet
-from helpers.running import output
+from helpers.running import output_here
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ def test_sets_that_are_not_prepared_are_named(data_root: Path, tmp_path: Path) -
     root.mkdir()
     (root / "digits").symlink_to(data_root / "digits")
     arguments = ("data", "--source", "digits", "--root", str(root))
-    code, printed = output("report", *arguments, cwd=tmp_path)
+    code, printed = output_here("report.__main__", *arguments, cwd=tmp_path)
     assert code == 0
     assert "Left out: affnist. expanded-digits and affnist-digits in" in printed
     drawn = {path.name for path in (tmp_path / "results/paper-data").iterdir()}

@@ -41,10 +41,17 @@ def dvc(project: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def repro(project: Path, *arguments: str) -> list[str]:
-    """`dvc repro demo/dvc.yaml`: the stages that ran."""
-    printed = dvc(project, "repro", "demo/dvc.yaml", *arguments)
+def repro(project: Path, *arguments: str, stage: str = "") -> list[str]:
+    """`dvc repro demo/dvc.yaml`, or of a stage with all before it: the stages that ran."""
+    target = f"demo/dvc.yaml:{stage}" if stage else "demo/dvc.yaml"
+    printed = dvc(project, "repro", target, *arguments)
     return re.findall(r"Running stage 'demo/dvc.yaml:(.*)':", printed)
+
+
+def outdated(project: Path) -> list[str]:
+    """Compose again, which an edit of the code calls for; then say what else would run."""
+    assert repro(project, stage="compose") == ["compose"]
+    return repro(project, "--dry")
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -143,16 +150,18 @@ def test_words_re_run_no_training(project: Path) -> None:
     edit(project / "src/capsnet/functional.py", "The equations of the paper", "Equations")
     edit(project / "src/capsnet/functional.py", "# [P] section 4.1", "# [P]")
     edit(project / "src/capsnet/report/tables/table.py", "named columns", "columns")
-    edit(project / "conf/experiment/mnist_capsnet_r3.yaml", "[P].", "[P]!")
+    edit(project / "conf/experiment/mnist_capsnet_r1.yaml", "[P].", "[P]!")
     (project / "README.md").write_text("Other words")
-    assert trained(repro(project)) == []
+    assert outdated(project) == ["report"]
 
 
 def test_a_value_re_runs_its_own_experiment(project: Path) -> None:
     edit(project / "conf/experiment/mnist_capsnet_r3.yaml", "iterations: 3", "iterations: 4")
-    assert trained(repro(project)) == []  # not one of the two
     edit(project / "conf/experiment/mnist_capsnet_r1.yaml", "iterations: 1", "iterations: 2")
-    assert trained(repro(project)) == ["train@mnist_capsnet_r1-0"]
+    own = "train@mnist_capsnet_r1-0"
+    assert trained(outdated(project)) == [own]  # and r3 is none of the four
+    assert repro(project, stage=own) == [own]
+    assert repro(project, "--dry") == ["report"]
     kept = project / "runs/demo/mnist_capsnet_r1/seed0/superseded-1"
     files = {"seed0.json", "seed0.npz", "seed0.metrics.yaml", "weights.safetensors", "checkpoints"}
     assert files <= {path.name for path in kept.iterdir()}  # of the training that was replaced
@@ -163,7 +172,7 @@ def test_a_value_re_runs_its_own_experiment(project: Path) -> None:
 
 def test_an_equation_re_runs_all(project: Path) -> None:
     edit(project / "src/capsnet/functional.py", "0.9, 0.1, 0.5", "0.9, 0.1, 0.4")
-    experiments = [stage.split("@")[1] for stage in trained(repro(project))]
+    experiments = [stage.split("@")[1] for stage in trained(outdated(project))]
     assert sorted(experiments) == [f"{experiment}-0" for experiment in EXPERIMENTS]
 
 

@@ -23,7 +23,7 @@ from capsnet.records.weights import read_weights, save_weights
 from capsnet.train import train
 from capsnet.training.factory import build_network
 from capsnet.training.fingerprint import PACKAGE, config_digest
-from helpers.running import interrupted_reading, output, tiny
+from helpers.running import interrupted_reading, output, output_here, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -213,12 +213,12 @@ def test_data_of_another_kind_get_a_sentence(
 
 def test_options_may_be_anywhere_and_paths_are_checked_first(affine: Path, tmp_path: Path) -> None:
     options = ("--json", "/proc/numbers/out.json", "data=expanded")
-    code, printed = output("evaluate", str(affine), *options, cwd=tmp_path)
+    code, printed = output_here("evaluate", str(affine), *options, cwd=tmp_path)
     sentence = (
         "error: --json: /proc/numbers/out.json cannot be written: No such file or directory\n"
     )
     assert (code, printed) == (1, sentence)
-    code, printed = output("evaluate", cwd=tmp_path)
+    code, printed = output_here("evaluate", cwd=tmp_path)
     assert code == 2
     assert printed.endswith("error: the following arguments are required: CHECKPOINT\n")
 

@@ -30,7 +30,7 @@ from capsnet.report.runs import RunResult, caption, caveats
 from capsnet.report.tables.sweep import Sweep, sweep_of
 from helpers.drawn import Axes, panels, words
 from helpers.records import record
-from helpers.running import output
+from helpers.running import output, output_here
 
 RNG = np.random.default_rng(0)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -531,7 +531,7 @@ def test_figures_without_arrays_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("figures", "--profile", "none"), ("sweep", "results/none")])
 def test_nothing_to_draw_gets_a_sentence(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    code, printed = output("report", *arguments, cwd=tmp_path)
+    code, printed = output_here("report.__main__", *arguments, cwd=tmp_path)
     assert (code, printed) == (1, "error: there are no results in results/none\n")
 
 
@@ -560,7 +560,7 @@ def test_a_sweeps_numbers(tmp_path: Path) -> None:
         write_arrays(path, {"curve.train/loss": curve(*values)})
     baseline = record(experiment="mnist_baseline", model={"name": "mnist_baseline", "width": 1.0})
     write_record(baseline, tmp_path / "baseline" / "record.json")
-    code, printed = output("report", "sweep", str(tmp_path), cwd=tmp_path)
+    code, printed = output_here("report.__main__", "sweep", str(tmp_path), cwd=tmp_path)
     assert code == 0, printed
     series = (
         "mnist_capsnet_r3_recon, released, 60,000 mnist, width 1, no decoder, "

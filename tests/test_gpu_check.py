@@ -25,7 +25,7 @@ from capsnet.records.files import write_json
 from capsnet.report.tables.costs import costs_table
 from capsnet.report.tables.speed import speed_tables
 from helpers.copies import PROJECT
-from helpers.running import output
+from helpers.running import output_here
 
 TINY = ("model.width=0.03", "schedule.batch=8", "trainer.progress=false")
 SIZES = Sizes(routed=((3, 9),), images=2, side=20, channels=4)
@@ -43,12 +43,14 @@ def plan(minutes: float = 10, jobs: tuple[int, ...] = (1, 2)) -> Plan:
 def test_without_a_gpu_there_is_one_sentence(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    code, printed = output("gpu_check", cwd=tmp_path)
+    code, printed = output_here("gpu_check.__main__", cwd=tmp_path)
     assert code == 1
     assert printed.startswith("error: this check needs a CUDA GPU, and PyTorch finds none here")
     assert len(printed.splitlines()) == 1
     assert not list(tmp_path.iterdir())
-    code, printed = output("gpu_check", "--output", "/proc/none/card.json", cwd=tmp_path)
+    code, printed = output_here(
+        "gpu_check.__main__", "--output", "/proc/none/card.json", cwd=tmp_path
+    )
     assert (code, printed.split(":")[:2]) == (1, ["error", " --output"])
 
 

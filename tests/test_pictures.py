@@ -21,7 +21,7 @@ from capsnet.data.pictures import located, on_pictures
 from capsnet.errors import UserError
 from capsnet.evaluate import with_data
 from capsnet.training.fingerprint import config_digest
-from helpers.running import output, tiny
+from helpers.running import output_here, tiny
 
 NOISE = np.random.default_rng(0)
 
@@ -368,10 +368,10 @@ def test_trained_weights_are_tested_on_other_pictures(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("pets")
 def test_they_are_prepared_by_a_command_as_well(tmp_path: Path) -> None:
-    code, printed = output("prepare", "images", "pets", "--size", "20", cwd=tmp_path)
+    code, printed = output_here("prepare", "images", "pets", "--size", "20", cwd=tmp_path)
     name = located(own(tmp_path, size=20)).source
     told = f"data/{name}: 10 training and 2 test pictures of 2 classes, 1×20×20\n"
     assert (code, printed) == (0, told)
-    code, printed = output("prepare", "images", "cats", cwd=tmp_path)
+    code, printed = output_here("prepare", "images", "cats", cwd=tmp_path)
     assert (code, printed.count("\n")) == (1, 1), printed
     assert "cats is not a folder" in printed

@@ -51,7 +51,7 @@ from capsnet.report.tables.speed import speed_tables
 from capsnet.report.tables.table import markdown
 from helpers.drawn import panels
 from helpers.records import of_schema_1, record
-from helpers.running import output
+from helpers.running import output_here
 
 MNIST, MULTIMNIST, AFFNIST, *_ = paper.TABLES
 R3 = MNIST.rows[-1]
@@ -636,7 +636,7 @@ def test_an_experiment_that_is_not_in_the_paper_gets_no_verdict_and_breaks_no_ta
 def test_a_table_in_a_terminal_shows_what_was_set_by_hand(tmp_path: Path) -> None:
     by_hand = ("model.width=0.25", "schedule.learning_rate=0.0001", "schedule.steps=2000")
     write_record(record(overrides=by_hand), tmp_path / "results/mine/some/seed0.json")
-    code, printed = output("report", "table", "--profile", "mine", cwd=tmp_path)
+    code, printed = output_here("report.__main__", "table", "--profile", "mine", cwd=tmp_path)
     assert code == 0, printed
     assert all(value in printed for value in by_hand)
     assert "mnist_capsnet_r3_recon, seed 0" in printed  # in the table of all runs
@@ -801,7 +801,7 @@ def test_growth_is_drawn_from_the_file_of_a_benchmark(tmp_path: Path) -> None:
     told = {"processor": "Abacus", "threads": 2, "growth": points}
     (tmp_path / "abacus.json").write_text(json.dumps(told))
     (tmp_path / "other.json").write_text("{}")
-    code, printed = output("report", "growth", "abacus.json", cwd=tmp_path)
+    code, printed = output_here("report.__main__", "growth", "abacus.json", cwd=tmp_path)
     assert code == 0, printed
     drawn = (tmp_path / "abacus-growth.svg").read_text()
     *seconds, memory, _, _ = panels(tmp_path / "abacus-growth.svg")
@@ -810,10 +810,10 @@ def test_growth_is_drawn_from_the_file_of_a_benchmark(tmp_path: Path) -> None:
         assert memory.points(colour) == pytest.approx(np.array([(32, 2), (1024, 2)]), rel=1e-3)
     words = ("Abacus, 2 threads", "batch", "image side", "routing iterations", "textbook", "1024")
     assert all(word in drawn for word in words)
-    code, printed = output("report", "growth", "other.json", cwd=tmp_path)
+    code, printed = output_here("report.__main__", "growth", "other.json", cwd=tmp_path)
     assert (code, printed.split(":")[:2]) == (1, ["error", " other.json holds no growth"])
     (tmp_path / "other.json").write_text("# Not JSON")
-    code, printed = output("report", "growth", "other.json", cwd=tmp_path)
+    code, printed = output_here("report.__main__", "growth", "other.json", cwd=tmp_path)
     told = "error: other.json is no JSON file of a benchmark: "
     assert (code, printed[: len(told)]) == (1, told)
 
@@ -856,7 +856,7 @@ def test_markdown_is_a_table() -> None:
 
 @pytest.mark.slow
 def test_no_results_get_a_sentence(tmp_path: Path) -> None:
-    code, printed = output("report", "table", "--profile", "nothing", cwd=tmp_path)
+    code, printed = output_here("report.__main__", "table", "--profile", "nothing", cwd=tmp_path)
     assert code == 1
     assert printed == "error: there are no results in results/nothing: run `dvc repro` first\n"
 

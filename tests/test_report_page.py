@@ -34,7 +34,7 @@ from capsnet.report.web.write import CITATION, page, write
 from helpers.drawn import panels
 from helpers.parsed import cells, parsed, text
 from helpers.records import record
-from helpers.running import output
+from helpers.running import output, output_here
 
 PROJECT = Path(__file__).parents[1]
 WEB = PROJECT / "src/capsnet/report/web"
@@ -57,7 +57,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shown(project: Path) -> Element:
     """The page of 500 steps, as the command leaves it."""
-    code, printed = output("report", "page", "--profile", "steps500", cwd=project)
+    code, printed = output_here("report.__main__", "page", "--profile", "steps500", cwd=project)
     assert (code, printed) == (0, "Written to results/steps500.html\n")
     return parsed((project / "results/steps500.html").read_text())
 
@@ -103,7 +103,7 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
 def test_no_page_is_written_where_one_is_missing(tmp_path: Path) -> None:
     marks = "<!-- state: `python -m capsnet.report readme` -->\n<!-- end of state -->\n"
     (tmp_path / "README.md").write_text(marks)
-    code, printed = output("report", "readme", cwd=tmp_path)
+    code, printed = output_here("report.__main__", "readme", cwd=tmp_path)
     where = "run this command in the project's folder"
     assert (code, printed) == (1, f"error: docs/results.md is missing: {where}\n")
     assert (tmp_path / "README.md").read_text() == marks
@@ -363,7 +363,7 @@ def test_only_a_full_schedule_speaks_of_the_paper(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_without_arrays_the_page_says_what_is_missing(project: Path) -> None:
-    code, printed = output("report", "page", "--profile", "epochs5", cwd=project)
+    code, printed = output_here("report.__main__", "page", "--profile", "epochs5", cwd=project)
     assert (code, printed) == (0, "Written to results/epochs5.html\n")
     shown = parsed((project / "results/epochs5.html").read_text())
     absent = [text(one) for one in shown.iter("p") if one.get("class") == "absent"]
@@ -375,7 +375,7 @@ def test_without_arrays_the_page_says_what_is_missing(project: Path) -> None:
 
 @pytest.mark.slow
 def test_no_records_get_a_sentence_and_leave_no_page(tmp_path: Path) -> None:
-    code, printed = output("report", "page", "--profile", "nothing", cwd=tmp_path)
+    code, printed = output_here("report.__main__", "page", "--profile", "nothing", cwd=tmp_path)
     assert code == 1
     assert printed == "error: there are no results in results/nothing: run `dvc repro` first\n"
     assert list(tmp_path.iterdir()) == []

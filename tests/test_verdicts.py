@@ -22,7 +22,7 @@ from capsnet.analysis.verdicts import (
     row_verdict,
 )
 from capsnet.report.tables import simulate
-from helpers.running import output
+from helpers.running import output_here
 
 DRAWS = 20_000
 MNIST = paper.TABLES[0]
@@ -184,7 +184,7 @@ def test_a_plan_that_is_not_here_is_said_to_be_absent(monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_anyone_can_run_the_simulation(tmp_path: Path) -> None:
-    code, printed = output("report", "simulate", cwd=tmp_path)
+    code, printed = output_here("report.__main__", "simulate", cwd=tmp_path)
     assert code == 0, printed
     words = simulate.row_words("MNIST", 0.024, 0.0, 5)
     shares = " | ".join(simulate.shares(words, simulate.ROWS[3:]))

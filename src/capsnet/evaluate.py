@@ -22,6 +22,7 @@ from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable, write_json
 from capsnet.records.record import Outcome, read_record, record_path
 from capsnet.records.run_folder import run_folder, trained_run
+from capsnet.startup import quick_imports
 from capsnet.train import result_overrides
 
 if TYPE_CHECKING:
@@ -100,9 +101,10 @@ def load_run(checkpoint: Path, overrides: list[str], device: str | None = None) 
     run = with_data(trained_run(checkpoint), overrides)
     storage.read_manifest(Path(run.data.root) / run.data.source)
 
-    from capsnet.data.loading import load_dataset
-    from capsnet.records.weights import load_weights, read_weights
-    from capsnet.training.factory import build_network
+    with quick_imports():
+        from capsnet.data.loading import load_dataset
+        from capsnet.records.weights import load_weights, read_weights
+        from capsnet.training.factory import build_network
 
     _, weights = read_weights(checkpoint)
     data = load_dataset(run)

@@ -19,6 +19,7 @@ from capsnet.errors import UserError, exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable
 from capsnet.records.record import record_path
+from capsnet.startup import quick_imports
 from capsnet.training.fingerprint import composition
 from capsnet.training.sweep_jobs import failed_jobs_named, failure_noted
 
@@ -84,7 +85,8 @@ def train(run: config.RunConfig, folder: Path, overrides: tuple[str, ...] = ()) 
             "`dvc repro` composes again; to try values out, use experiment=NAME KEY=VALUE"
         )
     prepared = on_pictures(run)
-    from capsnet.training.run import train_and_record  # imports torch, which takes seconds
+    with quick_imports():  # of torch as well, which takes seconds
+        from capsnet.training.run import train_and_record
 
     return train_and_record(prepared, folder, overrides)
 

@@ -1,11 +1,16 @@
 """Runs as a user starts them: composed by Hydra, as commands or within the test process."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from importlib import import_module
 from pathlib import Path
+from typing import cast
+
+import pytest
 
 from capsnet import config
 from capsnet.compose import composed
@@ -57,6 +62,23 @@ def output(module: str, *arguments: str, cwd: Path, **environment: str) -> tuple
     process = command(module, *arguments, cwd=cwd, **environment)
     printed, _ = process.communicate(timeout=300)
     return shell_code(process), printed
+
+
+def output_here(module: str, *arguments: str, cwd: Path) -> tuple[int, str]:
+    """Exit code and everything printed, as by `output`, without another process.
+
+    For what a command says: its imports would take longer than all that it does.
+    """
+    main = import_module(f"capsnet.{module}").main
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", [module, *arguments])
+        try:
+            main()
+        except SystemExit as end:
+            return cast(int, end.code), printed.getvalue()
+    return 0, printed.getvalue()
 
 
 def shell_code(process: subprocess.Popen[str]) -> int:

@@ -14,6 +14,7 @@ from capsnet.data import storage
 from capsnet.data.pictures import located
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.run_folder import trained_run
+from capsnet.startup import quick_imports
 
 DEMO = Path("runs/demo/mnist_capsnet_r3_recon/seed0")
 PORT = 2017  # the year of the paper
@@ -43,8 +44,9 @@ def explore(checkpoint: Path | None, host: str, port: int) -> None:
     data = located(trained_run(checkpoint or DEMO).data)
     storage.read_manifest(Path(data.root) / data.source)
 
-    from capsnet.explorer.checkpoint import load_run
-    from capsnet.explorer.page import serve
+    with quick_imports():
+        from capsnet.explorer.checkpoint import load_run
+        from capsnet.explorer.page import serve
 
     loaded = load_run(checkpoint or DEMO)
     print(f"Capsule explorer: http://{host}:{port} (Ctrl-C ends it)", flush=True)
