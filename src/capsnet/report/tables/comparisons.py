@@ -64,6 +64,6 @@ COLUMNS: list[Column[ComparisonRow]] = [
     Column("first, not second", lambda row: row.comparison.words, "text"),
     Column("first %", lambda row: row.means[0]),
     Column("second %", lambda row: row.means[1]),
-    *comparing(LOWER, "right alone: the first, the second (p of all seeds)"),
+    *comparing(LOWER, "right alone: the first, the second (p of all seeds)", "digits"),
     Column("recipe, schedule, steps", lambda row: row.trained, "text"),
 ]
