@@ -8,7 +8,7 @@ import argparse
 import importlib.util
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -26,6 +26,9 @@ from capsnet.train import result_overrides
 
 if TYPE_CHECKING:
     import torch
+
+    from capsnet.data.dataset import DataSet
+    from capsnet.networks import Baseline, CapsNet
 
 
 def main() -> None:
@@ -65,7 +68,29 @@ def in_words(test: Outcome) -> str:
 def evaluate(
     checkpoint: Path, overrides: list[str], device: str | None = None
 ) -> dict[str, Outcome]:
-    """Test the trained weights on every test set of the data asked for.
+    """Test the trained weights on every test set of the data asked for. Raises as `load_run`."""
+    run, network, data, where = load_run(checkpoint, overrides, device)
+
+    from capsnet.evaluation.outcomes import count_outcomes
+    from capsnet.evaluation.predict import predict_all
+    from capsnet.kernels.precision import fp32_arithmetic
+    from capsnet.training.factory import autocast
+
+    with fp32_arithmetic(run.precision), autocast(run, where):
+        return count_outcomes(data, predict_all(network, data))
+
+
+class LoadedRun(NamedTuple):
+    """A finished run on the data asked for: its network, on `device`, and the test sets."""
+
+    run: config.RunConfig
+    network: "CapsNet | Baseline"
+    data: "DataSet"
+    device: "torch.device"
+
+
+def load_run(checkpoint: Path, overrides: list[str], device: str | None = None) -> LoadedRun:
+    """Load the trained weights and the data asked for.
 
     By the fast kernels, which every device has, whatever trained them. Raises UserError when there
     are no weights, or the data are not prepared, or their images have another shape than those of
@@ -76,11 +101,8 @@ def evaluate(
     storage.read_manifest(Path(run.data.root) / run.data.source)
 
     from capsnet.data.loading import load_dataset
-    from capsnet.evaluation.outcomes import count_outcomes
-    from capsnet.evaluation.predict import predict_all
-    from capsnet.kernels.precision import fp32_arithmetic
     from capsnet.records.weights import load_weights, read_weights
-    from capsnet.training.factory import autocast, build_network
+    from capsnet.training.factory import build_network
 
     _, weights = read_weights(checkpoint)
     data = load_dataset(run)
@@ -88,9 +110,7 @@ def evaluate(
         require_classes(checkpoint, run, data.info.class_names)
     network, where = build_network(anywhere(run), data.info), _device(device)
     load_weights(network, weights, data.image)
-    with fp32_arithmetic(run.precision), autocast(run, where):
-        predictions = predict_all(network.to(where), data)
-    return count_outcomes(data, predictions)
+    return LoadedRun(run, network.to(where), data, where)
 
 
 def require_classes(checkpoint: Path, run: config.RunConfig, names: tuple[str, ...]) -> None:

@@ -23,6 +23,7 @@ from capsnet.records.provenance import Provenance, versions
 from capsnet.records.statistics import clustered, wilson
 
 ENSEMBLE = "ensemble.json"  # the end of the names of ensembles' files, which are no records
+ATTACKS = ".attacks.json"  # that of the files of `capsnet.attack`, which are none either
 WILSON, BY_DIGIT, BY_PAIR = "wilson", "by digit", "by pair of digits"  # kinds of intervals
 
 
@@ -198,8 +199,11 @@ class Record:
 def record_path(folder: Path, record: str | None) -> Path:
     """Give the place of a run's record: `record`, or record.json in the run's folder.
 
-    Raises UserError for the name of an ensemble, which no reader of records would find.
+    Raises UserError for the name of an ensemble or of attacks, which no reader of records would
+    find.
     """
+    if record and record.endswith(ATTACKS):
+        raise UserError(f"record = {record} is not possible: *{ATTACKS} are files of attacks")
     if record and record.endswith(ENSEMBLE):
         raise UserError(f"record = {record} is not possible: *{ENSEMBLE} are files of ensembles")
     return Path(record) if record else folder / "record.json"
@@ -247,8 +251,9 @@ def read_records(folder: Path, pattern: str = "*/*.json") -> dict[Path, Record]:
 
 
 def record_paths(folder: Path, pattern: str = "*/*.json") -> list[Path]:
-    """List the files of records in the order of their paths: without those of ensembles."""
-    return sorted(path for path in folder.glob(pattern) if not path.name.endswith(ENSEMBLE))
+    """List the files of records in the order of their paths: without ensembles and attacks."""
+    others = ENSEMBLE, ATTACKS
+    return sorted(path for path in folder.glob(pattern) if not path.name.endswith(others))
 
 
 def write_arrays(record: Path, arrays: dict[str, NDArray[Any]]) -> None:
