@@ -410,7 +410,10 @@ def test_no_reader_of_records_takes_it_for_one(
     assert read_records(tmp_path / "results/paper") == runs
     table(tmp_path / "results/paper")
     assert "of 3 |" in (tmp_path / "results/paper.md").read_text()
-    marks = {"README.md": "state", "docs/results.md": "tables", "docs/speed.md": "speed"}
+    marks = {
+        **{"README.md": "state", "docs/results.md": "tables", "docs/speed.md": "speed"},
+        **{"docs/robustness.md": "attacks"},
+    }
     for name, mark in marks.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         begin = f"<!-- {mark}: `python -m capsnet.report readme` -->"

@@ -73,7 +73,10 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
         one.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, one / f"record{path.suffix}")
     (tmp_path / "docs").mkdir()
-    pages = {"README.md": "state", "docs/results.md": "tables", "docs/speed.md": "speed"}
+    pages = {
+        **{"README.md": "state", "docs/results.md": "tables", "docs/speed.md": "speed"},
+        **{"docs/robustness.md": "attacks"},
+    }
     for name, mark in pages.items():
         marks = f"<!-- {mark}: `python -m capsnet.report readme` -->\n<!-- end of {mark} -->\n"
         (tmp_path / name).write_text(marks)

@@ -55,8 +55,8 @@ class Attacks:
         return f"{self.experiment}, seed {self.seed}"
 
     @property
-    def attacks(self) -> list[str]:
-        """List the attacks that were made."""
+    def methods(self) -> list[str]:
+        """List the attacks that were made: fgsm, bim."""
         return list(dict.fromkeys(one.attack for one in self.attacked))
 
     @property

@@ -11,7 +11,7 @@ from pathlib import Path
 from capsnet import registry
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.files import write_atomically
-from capsnet.records.record import read_records, record_paths
+from capsnet.records.record import ATTACKS, read_records, record_paths
 
 
 def main() -> None:
@@ -32,6 +32,8 @@ def main() -> None:
                 sweep(arguments.folder)
             case "growth":
                 growth(arguments.file)
+            case "attacks":
+                attacks(arguments.folder)
             case "readme":
                 readme(Path(), Path("results"))
             case "simulate":
@@ -62,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     grown = commands.add_parser("growth", help="how a step grows, from a benchmark")
     grown.add_argument("file", type=Path, help="its JSON; the figure is drawn beside it")
+    attacked = commands.add_parser("attacks", help="accuracy over eps, of `capsnet.attack`")
+    about = "above files of attacks; written to as well (results)"
+    attacked.add_argument("folder", type=Path, nargs="?", default=Path("results"), help=about)
     swept = commands.add_parser("sweep", help="a sweep, over any value")
     swept.add_argument("folder", type=Path, help="above the runs' folders; written to as well")
     return parser
@@ -103,6 +108,8 @@ def everything(results: Path) -> None:
     for file in sorted(results.glob("benchmark/*.json")):
         if "growth" in json.loads(file.read_text()):
             growth(file)
+    if any(results.glob(f"**/*{ATTACKS}")):
+        attacks(results)
     readme(Path(), results)
 
 
@@ -112,6 +119,7 @@ def readme(project: Path, results: Path) -> None:
     So is `results`/records.csv, which leaves out runs on stand-in data. Raises UserError, before
     anything is written, when a file or its marks are missing, or polars is.
     """
+    from capsnet.report.tables.attacks import read_all_attacks
     from capsnet.report.tables.document import generated, updated
 
     try:
@@ -122,7 +130,8 @@ def readme(project: Path, results: Path) -> None:
     benchmarks = sorted(results.glob("benchmark/*.json"))
     known = {path: one for path, one in (runs | others).items() if not one.dataset.stand_in}
     written = {results / "records.csv": frame(known, project).write_csv()}
-    for name, contents in generated(runs, others, benchmarks).items():
+    attacks = read_all_attacks(results)
+    for name, contents in generated(runs, others, benchmarks, attacks).items():
         if not (path := project / name).is_file():
             raise UserError(f"{path} is missing: run this command in the project's folder")
         written[path] = updated(name, path.read_text(), contents)
@@ -174,6 +183,26 @@ def growth(file: Path) -> None:
     stem = file.with_name(f"{file.stem}-growth")
     save_chart(stem, figure_growth(benchmark))
     for path in files(stem):
+        print(f"Drawn: {path}")
+
+
+def attacks(folder: Path) -> None:
+    """Draw the accuracy under attack of all files below `folder`, into it.
+
+    Raises UserError where there are none.
+    """
+    from capsnet.report.tables.attacks import read_all_attacks
+
+    with _pipeline_extra():
+        from capsnet.report.figures.attacks import figure_attacks
+        from capsnet.report.figures.chart import save_chart
+        from capsnet.report.figures.style import files
+    if not (every := read_all_attacks(folder)):
+        raise UserError(
+            f"there are no attacks below {folder}: run `python -m capsnet.attack` first"
+        )
+    save_chart(folder / "attacks", figure_attacks(every))
+    for path in files(folder / "attacks"):
         print(f"Drawn: {path}")
 
 

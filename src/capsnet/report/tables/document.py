@@ -8,9 +8,11 @@ from typing import Any
 from capsnet import paper
 from capsnet.analysis.selection import exclude_demo, longest
 from capsnet.errors import UserError
+from capsnet.records.attacks import Attacks
 from capsnet.records.record import read_arrays
 from capsnet.report.runs import RunResult
 from capsnet.report.tables.affnist import equal_error_table
+from capsnet.report.tables.attacks import attacks_table
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table, used_table
 from capsnet.report.tables.paper_tables import (
@@ -53,13 +55,15 @@ def sections(tables: Iterable[Table[Any]], mark: str) -> str:
     return "\n".join(f"{mark} {table.title}\n\n{markdown(table)}" for table in tables)
 
 
-def generated(runs: Runs, others: Runs, benchmarks: Sequence[Path]) -> dict[str, dict[str, str]]:
+def generated(
+    runs: Runs, others: Runs, benchmarks: Sequence[Path], attacks: Sequence[Attacks] = ()
+) -> dict[str, dict[str, str]]:
     """Return the generated Markdown of each documentation file, by the name of its marks.
 
     README.md gets the state of every row of the paper, docs/results.md the tables of the longest
-    of `runs` of each experiment, of claims, recipes, sweeps and costs, and docs/speed.md the tables
-    of the JSON files `benchmarks`. Runs of `others` are shown as sweeps alone, never as rows of the
-    paper's tables; their hours are counted.
+    of `runs` of each experiment, of claims, recipes, sweeps and costs, docs/speed.md the tables of
+    the JSON files `benchmarks`, and docs/robustness.md that of `attacks`. Runs of `others` are
+    shown as sweeps alone, never as rows of the paper's tables; their hours are counted.
     """
     known = [
         *paper_tables(longest(runs)),
@@ -75,6 +79,7 @@ def generated(runs: Runs, others: Runs, benchmarks: Sequence[Path]) -> dict[str,
         "README.md": {"state": markdown(state_table(longest(runs)))},
         "docs/results.md": {"tables": sections(known, "###")},
         "docs/speed.md": {"speed": "\n".join(speeds)},
+        "docs/robustness.md": {"attacks": markdown(attacks_table(attacks))},
     }
 
 
