@@ -16,7 +16,6 @@ REMARK = (
     "which the loss has no gradient, so that the attacker of that loss cannot begin."
 )
 X = alt.X("eps:Q", title="eps", axis=alt.Axis(format="~g"))
-PERCENT = alt.Scale(domain=[0, 100])
 
 
 def figure_attacks(every: Sequence[Attacks]) -> Chart:
@@ -46,19 +45,16 @@ def _panel(every: Sequence[Attacks], method: str) -> Panel:
     values = [value for one in every for value in _values(one, method)]
     color = colours("run", dict(zip(map(_label, every), cycle(COLOURS), strict=False)))
     chart = alt.Chart(alt.Data(values=values)).encode(x=X, color=color, detail="run:N")
-    percent = alt.Y("accuracy:Q", title="accuracy, %", scale=PERCENT)
-    line = chart.encode(y=percent)
-    band = chart.mark_area(opacity=0.2, line=False).encode(
-        y=alt.Y("low:Q", title=None), y2="high:Q"
-    )
-    floor = chart.mark_line(strokeDash=[3, 3], strokeWidth=1).encode(y="flat:Q")
+    line = chart.encode(y=_percent("accuracy"))
+    band = chart.mark_area(opacity=0.2, line=False).encode(y=_percent("low"), y2="high:Q")
+    flat = chart.mark_line(strokeDash=[3, 3], strokeWidth=1).encode(y=_percent("flat"))
     dots = line.mark_circle(size=25, opacity=1, tooltip=True)
-    return Panel(TITLES[method], layers(band, floor, line.mark_line(strokeWidth=1.5), dots))
+    return Panel(TITLES[method], layers(band, flat, line.mark_line(strokeWidth=1.5), dots))
 
 
 def _percent(field: str) -> alt.Y:
     """Encode a percentage on the axis that all layers share."""
-    return alt.Y(f"{field}:Q", title="accuracy, %", scale=PERCENT)
+    return alt.Y(f"{field}:Q", title="accuracy, %", scale=alt.Scale(domain=[0, 100]))
 
 
 def _values(one: Attacks, method: str) -> Iterator[dict[str, Any]]:
