@@ -19,6 +19,7 @@ ORDER = (  # the packages, and the modules beside them
     *(
         "analysis",
         "ensemble",
+        "attack",
         "report",
         "benchmark",
         "gpu_check",
@@ -112,6 +113,7 @@ def test_entry_points_import_nothing_heavy_at_the_top() -> None:
         *("config_errors", "training/fingerprint", "training/sweep_jobs", "training/__init__"),
         *("records/record", "records/files", "records/run_folder", "records/provenance"),
         *("explorer/__main__", "parallel_repro/__main__", "gpu_check/__main__"),
+        *("attack/__main__", "attack/run", "attack/plan", "records/attacks"),
         *("tracking/dashboards/__main__", "tracking/wandb_summary", "tracking/credentials"),
     ):
         tops = {module.split(".")[0] for module in imports(PACKAGE / f"{name}.py", False)}

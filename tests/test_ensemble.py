@@ -435,16 +435,19 @@ def test_no_reader_of_records_takes_it_for_one(
     assert read_records(tmp_path / "results/paper") == runs
     table(tmp_path / "results/paper")
     assert "of 3 |" in (tmp_path / "results/paper.md").read_text()
-    marks = {
-        "README.md": "state",
-        "docs/results.md": "tables",
-        "docs/speed.md": "speed",
-        "docs/routing.md": "routing",
-    }
-    for name, mark in marks.items():
+    marks = (
+        ("README.md", "state"),
+        ("docs/results.md", "tables"),
+        ("docs/speed.md", "speed"),
+        ("docs/routing.md", "questions"),
+        ("docs/routing.md", "routing"),
+        ("docs/robustness.md", "attacks"),
+    )
+    for name, mark in marks:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         begin = f"<!-- {mark}: `python -m capsnet.report readme` -->"
-        (tmp_path / name).write_text(f"{begin}\n<!-- end of {mark} -->\n")
+        with (tmp_path / name).open("a") as page:
+            page.write(f"{begin}\n<!-- end of {mark} -->\n")
     readme(tmp_path, tmp_path / "results")
     assert len((tmp_path / "results/records.csv").read_text().splitlines()) == 1 + len(runs)
     assert "; ensemble of 3: " in (tmp_path / "README.md").read_text()

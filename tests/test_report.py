@@ -28,7 +28,7 @@ from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.frame import frame
 from capsnet.records.record import (
-    ROUTING,
+    OTHERS,
     Record,
     outcome,
     outcome_of,
@@ -42,6 +42,7 @@ from capsnet.records.routing_reports import read_reports
 from capsnet.records.statistics import clustered, t_interval, wilson
 from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.tables import terminal
+from capsnet.report.tables.attacks import read_all_attacks
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table, used_table
 from capsnet.report.tables.document import document, extra_tables, generated, updated
@@ -671,12 +672,13 @@ def test_the_results_page_shows_sweeps_and_counts_their_hours(tmp_path: Path) ->
 
 
 def committed() -> list[Path]:
-    """Every JSON file of results/ that is in git, but those that report on routing."""
+    """Every record and benchmark of results/ that is in git."""
     listed = subprocess.run(["git", "ls-files", "results"], cwd=PROJECT, capture_output=True)
     if listed.returncode:
         pytest.skip("not a git checkout: what is committed is not known")
     paths = [PROJECT / name for name in listed.stdout.decode().split()]
-    return [path for path in paths if path.suffix == ".json" and not path.name.endswith(ROUTING)]
+    paths = [path for path in paths if path.suffix == ".json"]
+    return [path for path in paths if not path.name.endswith(tuple(OTHERS))]
 
 
 def depth(path: Path) -> int:
@@ -689,7 +691,8 @@ def test_readme_and_docs_are_in_step_with_the_records() -> None:
     others = {path: read_record(path) for path in paths if depth(path) > 3}
     benchmarks = [path for path in paths if path.match("results/benchmark/*.json")]
     routed = read_reports(PROJECT / "results").values()
-    for name, contents in generated(runs, others, benchmarks, routed).items():
+    attacks = read_all_attacks(PROJECT / "results")
+    for name, contents in generated(runs, others, benchmarks, routed, attacks).items():
         text = (PROJECT / name).read_text()
         assert updated(name, text, contents) == text, "run `python -m capsnet.report readme`"
 

@@ -73,15 +73,18 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
         one.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, one / f"record{path.suffix}")
     (tmp_path / "docs").mkdir()
-    pages = {
-        "README.md": "state",
-        "docs/results.md": "tables",
-        "docs/speed.md": "speed",
-        "docs/routing.md": "routing",
-    }
-    for name, mark in pages.items():
+    pages = (
+        ("README.md", "state"),
+        ("docs/results.md", "tables"),
+        ("docs/speed.md", "speed"),
+        ("docs/routing.md", "questions"),
+        ("docs/routing.md", "routing"),
+        ("docs/robustness.md", "attacks"),
+    )
+    for name, mark in pages:
         marks = f"<!-- {mark}: `python -m capsnet.report readme` -->\n<!-- end of {mark} -->\n"
-        (tmp_path / name).write_text(marks)
+        with (tmp_path / name).open("a") as page:
+            page.write(marks)
     code, printed = output("report", "all", cwd=tmp_path)
     assert code == 0, printed
     for name in ("epochs2.md", "steps500.md"):

@@ -22,6 +22,7 @@ COMMANDS = {
     "prepare": "build a data set in data/",
     "train": "train a network, test it and write its record",
     "evaluate": "test the weights of a finished run",
+    "attack": "accuracy of a finished run under FGSM and BIM",
     "ensemble": "errors of the models of several seeds together",
     "report": "tables, figures and one page of all results",
     "explorer": "look into a trained CapsNet, in the browser",

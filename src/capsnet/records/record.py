@@ -22,8 +22,12 @@ from capsnet.records.files import write_atomically, write_json
 from capsnet.records.provenance import Provenance, versions
 from capsnet.records.statistics import clustered, wilson
 
-ENSEMBLE = "ensemble.json"  # the end of the names of ensembles' files, which are no records
-ROUTING = ".routing.json"  # that of the files of `report routing`, which are none either
+ENSEMBLE, ROUTING, ATTACKS = "ensemble.json", ".routing.json", ".attacks.json"
+OTHERS = {  # ends of the names of files that are no records, and what such files are
+    ENSEMBLE: "files of ensembles",
+    ROUTING: "reports on routing",
+    ATTACKS: "files of attacks",
+}
 WILSON, BY_DIGIT, BY_PAIR = "wilson", "by digit", "by pair of digits"  # kinds of intervals
 
 
@@ -199,13 +203,12 @@ class Record:
 def record_path(folder: Path, record: str | None) -> Path:
     """Give the place of a run's record: `record`, or record.json in the run's folder.
 
-    Raises UserError for the name of an ensemble or a routing report, which no reader of records
-    would find.
+    Raises UserError for the name of an ensemble, a routing report or attacks, which no reader of
+    records would find.
     """
-    if record and record.endswith(ENSEMBLE):
-        raise UserError(f"record = {record} is not possible: *{ENSEMBLE} are files of ensembles")
-    if record and record.endswith(ROUTING):
-        raise UserError(f"record = {record} is not possible: *{ROUTING} are reports on routing")
+    for end, what in OTHERS.items():
+        if record and record.endswith(end):
+            raise UserError(f"record = {record} is not possible: *{end} are {what}")
     return Path(record) if record else folder / "record.json"
 
 
@@ -251,9 +254,9 @@ def read_records(folder: Path, pattern: str = "*/*.json") -> dict[Path, Record]:
 
 
 def record_paths(folder: Path, pattern: str = "*/*.json") -> list[Path]:
-    """List the files of records in the order of their paths: without ensembles and reports."""
-    others = ENSEMBLE, ROUTING
-    return sorted(path for path in folder.glob(pattern) if not path.name.endswith(others))
+    """List the files of records in the order of their paths: those of OTHERS are none."""
+    found = (path for path in folder.glob(pattern) if not path.name.endswith(tuple(OTHERS)))
+    return sorted(found)
 
 
 def write_arrays(record: Path, arrays: dict[str, NDArray[Any]]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from capsnet import registry
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.files import write_atomically
-from capsnet.records.record import read_records, record_paths
+from capsnet.records.record import ATTACKS, read_records, record_paths
 from capsnet.records.routing_reports import read_report, read_reports
 
 
@@ -35,6 +35,8 @@ def main() -> None:
                 growth(arguments.file)
             case "routing":
                 routing(arguments)
+            case "attacks":
+                attacks(arguments.folder)
             case "readme":
                 readme(Path(), Path("results"))
             case "simulate":
@@ -71,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     routed.add_argument("data", nargs="*", default=[], help=about)
     routed.add_argument("--device", help="cpu, cuda, cuda:1 … (a GPU, if there is one)")
     routed.add_argument("--output", type=Path, metavar="FILE", help="default: beside the record")
+    attacked = commands.add_parser("attacks", help="accuracy over eps, of `capsnet.attack`")
+    about = "above files of attacks; written to as well (results)"
+    attacked.add_argument("folder", type=Path, nargs="?", default=Path("results"), help=about)
     swept = commands.add_parser("sweep", help="a sweep, over any value")
     swept.add_argument("folder", type=Path, help="above the runs' folders; written to as well")
     return parser
@@ -113,6 +118,8 @@ def everything(results: Path) -> None:
     for file in sorted(results.glob("benchmark/*.json")):
         if "growth" in json.loads(file.read_text()):
             growth(file)
+    if any(results.glob(f"**/*{ATTACKS}")):
+        attacks(results)
     readme(Path(), results)
 
 
@@ -122,6 +129,7 @@ def readme(project: Path, results: Path) -> None:
     So is `results`/records.csv, which leaves out runs on stand-in data. Raises UserError, before
     anything is written, when a file or its marks are missing, or polars is.
     """
+    from capsnet.report.tables.attacks import read_all_attacks
     from capsnet.report.tables.document import generated, updated
 
     try:
@@ -132,8 +140,8 @@ def readme(project: Path, results: Path) -> None:
     benchmarks = sorted(results.glob("benchmark/*.json"))
     known = {path: one for path, one in (runs | others).items() if not one.dataset.stand_in}
     written = {results / "records.csv": frame(known, project).write_csv()}
-    routed = read_reports(results).values()
-    for name, contents in generated(runs, others, benchmarks, routed).items():
+    routed, attacks = read_reports(results).values(), read_all_attacks(results)
+    for name, contents in generated(runs, others, benchmarks, routed, attacks).items():
         if not (path := project / name).is_file():
             raise UserError(f"{path} is missing: run this command in the project's folder")
         written[path] = updated(name, path.read_text(), contents)
@@ -209,6 +217,26 @@ def routing_figures(path: Path) -> None:
 
     for drawn in draw_routing(path):
         print(f"Drawn: {drawn}")
+
+
+def attacks(folder: Path) -> None:
+    """Draw the accuracy under attack of all files below `folder`, into it.
+
+    Raises UserError where there are none.
+    """
+    from capsnet.report.tables.attacks import read_all_attacks
+
+    with _pipeline_extra():
+        from capsnet.report.figures.attacks import figure_attacks
+        from capsnet.report.figures.chart import save_chart
+        from capsnet.report.figures.style import files
+    if not (every := read_all_attacks(folder)):
+        raise UserError(
+            f"there are no attacks below {folder}: run `python -m capsnet.attack` first"
+        )
+    save_chart(folder / "attacks", figure_attacks(every))
+    for path in files(folder / "attacks"):
+        print(f"Drawn: {path}")
 
 
 def sweep(folder: Path) -> None:

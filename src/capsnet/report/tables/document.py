@@ -9,10 +9,12 @@ from capsnet import paper
 from capsnet.analysis.selection import exclude_demo, longest
 from capsnet.errors import UserError
 from capsnet.questions import QUESTIONS
+from capsnet.records.attacks import Attacks
 from capsnet.records.record import read_arrays
 from capsnet.records.routing_reports import RoutingReport
 from capsnet.report.runs import RunResult
 from capsnet.report.tables.affnist import equal_error_table
+from capsnet.report.tables.attacks import attacks_table
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.comparisons import comparisons_table
 from capsnet.report.tables.costs import costs_table, used_table
@@ -58,15 +60,19 @@ def sections(tables: Iterable[Table[Any]], mark: str) -> str:
 
 
 def generated(
-    runs: Runs, others: Runs, benchmarks: Sequence[Path], routed: Iterable[RoutingReport] = ()
+    runs: Runs,
+    others: Runs,
+    benchmarks: Sequence[Path],
+    routed: Iterable[RoutingReport] = (),
+    attacks: Sequence[Attacks] = (),
 ) -> dict[str, dict[str, str]]:
     """Return the generated Markdown of each documentation file, by the name of its marks.
 
     README.md gets the state of every row of the paper, docs/results.md the tables of the longest
     of `runs` of each experiment, of claims, recipes, sweeps and costs, docs/speed.md the tables of
-    the JSON files `benchmarks`, and docs/routing.md those of the reports `routed`, but of the demo.
-    Runs of `others` are shown as sweeps alone, never as rows of the paper's tables; their hours are
-    counted.
+    the JSON files `benchmarks`, docs/routing.md answers to questions and those of the reports
+    `routed`, but of the demo, and docs/robustness.md that of `attacks`. Runs of `others` are shown
+    as sweeps alone, never as rows of the paper's tables; their hours are counted.
     """
     known = [
         *paper_tables(longest(runs)),
@@ -87,6 +93,7 @@ def generated(
             "questions": sections([comparisons_table(exclude_demo(runs), QUESTIONS)], "###"),
             "routing": sections(routing_tables(shown), "###"),
         },
+        "docs/robustness.md": {"attacks": markdown(attacks_table(attacks))},
     }
 
 

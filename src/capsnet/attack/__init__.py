@@ -1,0 +1,1 @@
+"""Attacks on trained networks: images changed a little so that the answer becomes wrong."""

@@ -1,0 +1,96 @@
+"""Attacks on a finished run, from its folder to what is kept of them."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from capsnet.analysis.selection import is_demo
+from capsnet.attack.plan import BIM, FGSM, Plan
+from capsnet.errors import UserError
+from capsnet.evaluate import LoadedRun, load_run
+from capsnet.records.attacks import Attacked, Attacks
+from capsnet.records.record import Record, outcome_of, read_record, record_path
+from capsnet.records.run_folder import WEIGHTS, run_folder, trained_run
+from capsnet.training.fingerprint import config_digest
+
+
+def attack(
+    checkpoint: Path, overrides: Sequence[str], plan: Plan, device: str | None = None
+) -> Attacks:
+    """Attack the network of a finished run on its test set, and count the errors.
+
+    Raises UserError as `capsnet.evaluate` does, and for a limit where examples come in groups.
+    """
+    from capsnet.attack.count import attack_all
+    from capsnet.attack.target import target_of
+    from capsnet.evaluation.outcomes import groups_of
+    from capsnet.kernels.precision import fp32_arithmetic
+    from capsnet.training.factory import autocast
+
+    loaded = load_run(checkpoint, [*overrides], device)
+    run, test = loaded.run, loaded.data.tests["test"]
+    groups = groups_of(test)
+    if groups is not None and plan.limit is not None:
+        raise UserError(f"--limit would divide a {groups.name} of {test.source}: leave it out")
+    target, points = target_of(loaded, plan.loss), points_of(plan)
+    described = about(loaded, checkpoint)  # the commit as it was before the hours of an attack
+    with fp32_arithmetic(run.precision), autocast(run, loaded.device):
+        found = attack_all(target, test.split, points, loaded.device, plan.limit)
+    distinct = min(test.num_distinct, len(found.clean))
+    count = partial(outcome_of, test.source, num_distinct=distinct, groups=groups)
+    return Attacks(
+        **described,
+        loss=plan.loss,
+        bim_steps=plan.steps,
+        bim_step=plan.step,
+        zero_gradients=int(found.without_gradient.sum()),
+        clean=count(found.clean.numpy()),
+        attacked=tuple(
+            Attacked(*point, count(wrong.numpy())) for point, wrong in found.wrong.items()
+        ),
+    )
+
+
+def points_of(plan: Plan) -> dict[tuple[str, float], Any]:
+    """Return each attack of the plan at each eps, as a function of images and the gradient."""
+    from capsnet.attack.methods import bim, fgsm
+
+    makers = {
+        FGSM: lambda eps: partial(fgsm, eps=eps),
+        BIM: lambda eps: partial(bim, eps=eps, steps=plan.steps, step=plan.step * eps),
+    }
+    return {(name, eps): makers[name](eps) for name in plan.attacks for eps in plan.eps}
+
+
+def about(loaded: LoadedRun, checkpoint: Path) -> dict[str, Any]:
+    """Say which run is attacked, from its record where that is there, and by what code."""
+    from capsnet.records.provenance import device_name, git_commit
+
+    run, info, (record, path) = loaded.run, loaded.data.info, trained_record(checkpoint)
+    weights = (run_folder(checkpoint) / WEIGHTS).read_bytes()
+    commit, clean = git_commit()
+    return {
+        "experiment": run.name,
+        "seed": run.seed,
+        "variant": run.recipe.name if record is None else record.variant,
+        "schedule": run.schedule.name,
+        "dataset": info.name,
+        "demo": info.stand_in or run.model.width != 1 if record is None else is_demo(record),
+        "record": None if path is None else path.name,
+        "weights": hashlib.sha256(weights).hexdigest(),
+        "commit": commit,
+        "clean_code": clean,
+        "device": device_name(loaded.device),
+    }
+
+
+def trained_record(checkpoint: Path) -> tuple[Record, Path] | tuple[None, None]:
+    """Find the record of the configuration and seed that the weights were trained with."""
+    run, folder = trained_run(checkpoint), run_folder(checkpoint)
+    for path in (record_path(folder, run.record), record_path(folder, None)):
+        record = read_record(path) if path.is_file() else None
+        if record and (record.identity["config"], record.seed) == (config_digest(run), run.seed):
+            return record, path
+    return None, None
