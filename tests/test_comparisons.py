@@ -11,6 +11,7 @@ from capsnet import config, paper
 from capsnet.paper import Comparison
 from capsnet.questions import QUESTIONS
 from capsnet.records.record import Record, write_arrays, write_record
+from capsnet.report.runs import RunResult, of_the_papers_kinds
 from capsnet.report.tables.comparisons import comparisons_table
 from helpers.records import record
 
@@ -67,3 +68,10 @@ def test_questions_are_about_experiments_on_the_same_test_set(question: Comparis
     assert first is second
     assert first is not None
     assert question.test in first.tested
+
+
+def test_figures_leave_out_networks_that_the_paper_does_not_have() -> None:
+    names = [ROW, ABLATION, "mnist_baseline_margin", "cifar10_capsnet_r1"]
+    runs = [RunResult(record(experiment=name), {}) for name in names]
+    kept = [run.record.experiment for run in of_the_papers_kinds(runs)]
+    assert kept == [ROW, "cifar10_capsnet_r1"]  # one more with an iteration: figure A.2

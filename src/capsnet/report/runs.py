@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from capsnet import config
+from capsnet import config, paper
 from capsnet.analysis import selection
 from capsnet.errors import UserError
 from capsnet.records.record import Record, read_arrays, read_records
@@ -70,6 +70,12 @@ def read_runs(folder: Path, pattern: str = "*/*.json") -> list[RunResult]:
     if not runs:
         raise UserError(f"there are no results in {folder}")
     return sorted(runs, key=lambda run: (run.record.experiment, run.record.seed))
+
+
+def of_the_papers_kinds(runs: Iterable[RunResult]) -> list[RunResult]:
+    """Leave out ablations that are other networks: figures would name them like the paper's own."""
+    others = {one.experiment for one in paper.MNIST_ABLATIONS}
+    return [run for run in runs if run.record.experiment not in others]
 
 
 def by_dataset(runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:

@@ -17,7 +17,7 @@ from capsnet.report.figures.routing_statistics import figure_routing
 from capsnet.report.figures.style import files
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import all_curves, figure_a2
-from capsnet.report.runs import RunResult, by_dataset, read_runs
+from capsnet.report.runs import RunResult, by_dataset, of_the_papers_kinds, read_runs
 from capsnet.report.tables.sweep import sweep_of, write_numbers
 
 PICTURES = {  # what draws each, the array that it takes, and the labels of each image
@@ -39,9 +39,10 @@ def draw(folder: Path, target: Path) -> Iterator[Path]:
 
     Raises UserError when there are no runs or none has arrays.
     """
-    runs = [run for run in read_runs(folder) if run.arrays]
-    if not runs:
+    kept = [run for run in read_runs(folder) if run.arrays]
+    if not kept:
         raise UserError(f"no record in {folder} has its arrays (.npz) beside it: train again")
+    runs = of_the_papers_kinds(kept)
     for stem, shown in pictures(runs).items():
         PICTURES[stem.partition("-")[0]][0](target / stem, shown)
         yield from files(target / stem)

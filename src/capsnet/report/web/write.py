@@ -14,7 +14,13 @@ from capsnet.report.figures.comparison import TITLE, comparison
 from capsnet.report.figures.draw import charts
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import SMOOTHED, metrics
-from capsnet.report.runs import RunResult, caveats, counted, read_runs
+from capsnet.report.runs import (
+    RunResult,
+    caveats,
+    counted,
+    of_the_papers_kinds,
+    read_runs,
+)
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table
 from capsnet.report.tables.document import extra_tables, paper_tables
@@ -118,15 +124,16 @@ def compared(table: Table[PaperRow]) -> Embedded | None:
 
 def training(runs: Sequence[RunResult]) -> dict[str, Any]:
     """Return the parts made from arrays: curves, figures and failures."""
+    drawn = of_the_papers_kinds(runs)
     return {
-        "curves": curves(runs),
-        "metrics": metrics(runs),
-        "networks": networks(runs),
+        "curves": curves(drawn),
+        "metrics": metrics(drawn),
+        "networks": networks(drawn),
         "last": page_table(last(runs)),
         "smoothed": SMOOTHED,
         "charts": [
             (chart, embedded(name, chart))
-            for name, chart in charts(runs).items()
+            for name, chart in charts(drawn).items()
             if name != "curves"  # the page has them to choose from
         ],
         "galleries": images.galleries(runs),
