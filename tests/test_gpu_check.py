@@ -248,7 +248,8 @@ def test_hours_are_all_steps_and_tests_of_all_trials() -> None:
 def test_every_experiment_takes_the_setting_of_its_kind() -> None:
     kinds = {name: advice.stands_for(name) for name in names("experiment")}
     assert {name for name, kind in kinds.items() if kind == BASELINE} == {
-        *("mnist_baseline", "multimnist_baseline", "affnist_baseline")
+        *("mnist_baseline", "multimnist_baseline", "affnist_baseline"),
+        *("mnist_baseline_recon", "mnist_baseline_margin"),
     }
 
 

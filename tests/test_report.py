@@ -253,7 +253,7 @@ def test_a_seed_that_is_not_there_is_shown_and_not_replaced() -> None:
 def test_the_interval_is_for_more_of_what_a_data_set_shows() -> None:
     headings = {table.title: paper_table({}, table).names[-4] for table in paper.TABLES}
     assert headings["MNIST"] == headings["SVHN"] == "digits in general (seeds and digits)"
-    assert headings["CIFAR-10"] == "photographs in general (seeds and photographs)"
+    assert headings["CIFAR-10"] == "images in general (seeds and images)"
     assert headings["smallNORB"] == "toys in general (seeds and toys)"
 
 

@@ -125,7 +125,7 @@ TABLES = (  # examples [P], except those that affNIST's networks are trained on:
         *("CIFAR-10", CIFAR10, 50_000, {"test": 10_000}, 1.0, CIFAR10_ABLATIONS),
         steps=600_000,  # [C]
         trials=1,
-        shown="photographs",
+        shown="images",
     ),
     PaperTable(  # trials: [?]
         *("smallNORB", SMALLNORB, 24_300, {"test": 24_300}, 0.5), trials=1, shown="toys"
