@@ -295,7 +295,7 @@ def attacks(**changes: Any) -> Attacks:
     return Attacks(**values | changes)
 
 
-def test_the_table_has_a_row_for_each_attack_on_a_run_of_full_width() -> None:
+def test_the_table_has_a_row_for_each_attack_but_those_on_stand_ins() -> None:
     table = attacks_table([attacks(), attacks(demo=True, seed=1)])
     low, high = wilson(10, 100)
     attacked = f"90.0 ({100 - high:.1f}–{100 - low:.1f})"
@@ -307,6 +307,14 @@ def test_the_table_has_a_row_for_each_attack_on_a_run_of_full_width() -> None:
     )
     assert (second["attack"], second["eps 0.1"]) == ("BIM, 10 × 0.1 eps", "–")
     assert first["clean"].startswith("98.0 (")
+    assert first["schedule"] == "short"
+
+
+def test_a_narrow_network_that_was_stopped_is_named_as_such() -> None:
+    table = attacks_table([attacks(width=0.25, stopped=1400)])
+    row = dict(zip(table.names, table.cells[0], strict=True))
+    assert row["run"] == "mnist_capsnet_r3 of width 0.25, seed 0"
+    assert row["schedule"] == "short, 1,400 steps"
 
 
 def test_the_figure_shows_both_attacks_side_by_side_with_bands() -> None:

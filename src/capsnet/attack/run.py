@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from capsnet.analysis.selection import is_demo
 from capsnet.attack.plan import BIM, FGSM, Plan
 from capsnet.errors import UserError
 from capsnet.evaluate import LoadedRun, load_run
@@ -77,7 +76,9 @@ def about(loaded: LoadedRun, checkpoint: Path) -> dict[str, Any]:
         "variant": run.recipe.name if record is None else record.variant,
         "schedule": run.schedule.name,
         "dataset": info.name,
-        "demo": info.stand_in or run.model.width != 1 if record is None else is_demo(record),
+        "demo": info.stand_in,
+        "width": run.model.width,
+        "stopped": None if record is None else record.stopped,
         "record": None if path is None else path.name,
         "weights": hashlib.sha256(weights).hexdigest(),
         "commit": commit,

@@ -35,7 +35,7 @@ class Attacks:
     variant: str
     schedule: str
     dataset: str
-    demo: bool  # stand-in data or a narrow network: results say nothing of the paper's
+    demo: bool  # stand-in data: results say nothing of the paper's
     record: str | None
     weights: str
     loss: str
@@ -47,12 +47,20 @@ class Attacks:
     device: str
     commit: str | None
     clean_code: bool | None  # whether src/ and conf/ were the commit's
+    width: float = 1.0  # of the network
+    stopped: int | None = None  # the step at which validation ended the training
     schema: int = SCHEMA
 
     @property
     def name(self) -> str:
-        """Name the run: 'mnist_baseline, seed 0'."""
-        return f"{self.experiment}, seed {self.seed}"
+        """Name the run: 'mnist_baseline, seed 0'; and the width of a narrow network."""
+        width = "" if self.width == 1 else f" of width {self.width:g}"
+        return f"{self.experiment}{width}, seed {self.seed}"
+
+    @property
+    def trained(self) -> str:
+        """Name the schedule, and the step at which a training was stopped."""
+        return self.schedule if self.stopped is None else f"{self.schedule}, {self.stopped:,} steps"
 
     @property
     def methods(self) -> list[str]:

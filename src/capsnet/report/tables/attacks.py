@@ -19,11 +19,13 @@ class AttackRow(NamedTuple):
 def read_all_attacks(results: Path) -> list[Attacks]:
     """Read every file of attacks below `results`, in the order of runs and losses."""
     found = [read_attacks(path) for path in sorted(results.glob(f"**/*{ATTACKS}"))]
-    return sorted(found, key=lambda one: (one.experiment, one.variant, one.seed, one.loss))
+    return sorted(
+        found, key=lambda one: (-one.width, one.experiment, one.variant, one.seed, one.loss)
+    )
 
 
 def attacks_table(every: Iterable[Attacks]) -> Table[AttackRow]:
-    """Give a row to each attack on each run of the paper's data and width, one loss at a time."""
+    """Give a row to each attack on each run on the paper's data, one loss at a time."""
     rows = [AttackRow(one, attack) for one in every if not one.demo for attack in one.methods]
     eps = sorted({at for row in rows for at in row.attacks.along(row.attack)})
     columns = [*ATTACK_COLUMNS, *(Column(_heading(at), _accuracy_at(at)) for at in eps)]
@@ -54,7 +56,7 @@ def _method(row: AttackRow) -> str:
 ATTACK_COLUMNS: list[Column[AttackRow]] = [
     Column("run", lambda row: row.attacks.name, "text"),
     Column("recipe", lambda row: row.attacks.variant, "text"),
-    Column("schedule", lambda row: row.attacks.schedule, "text"),
+    Column("schedule", lambda row: row.attacks.trained, "text"),
     Column("loss", lambda row: row.attacks.loss, "text"),
     Column("attack", _method, "text"),
     Column("test images", lambda row: f"{row.attacks.clean.total:,}"),
