@@ -58,6 +58,11 @@ class Attacks:
         return f"{self.experiment}{width}, seed {self.seed}"
 
     @property
+    def recipe(self) -> str:
+        """Name the recipe, without the values that were set by hand."""
+        return self.variant.split(", ")[0]
+
+    @property
     def trained(self) -> str:
         """Name the schedule, and the step at which a training was stopped."""
         return self.schedule if self.stopped is None else f"{self.schedule}, {self.stopped:,} steps"

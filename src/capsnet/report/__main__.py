@@ -36,7 +36,7 @@ def main() -> None:
             case "routing":
                 routing(arguments)
             case "attacks":
-                attacks(arguments.folder)
+                attacks(arguments.folder, arguments.loss)
             case "readme":
                 readme(Path(), Path("results"))
             case "simulate":
@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     attacked = commands.add_parser("attacks", help="accuracy over eps, of `capsnet.attack`")
     about = "above files of attacks; written to as well (results)"
     attacked.add_argument("folder", type=Path, nargs="?", default=Path("results"), help=about)
+    attacked.add_argument("--loss", help="draw only the attacks that maximised this one")
     swept = commands.add_parser("sweep", help="a sweep, over any value")
     swept.add_argument("folder", type=Path, help="above the runs' folders; written to as well")
     return parser
@@ -219,8 +220,8 @@ def routing_figures(path: Path) -> None:
         print(f"Drawn: {drawn}")
 
 
-def attacks(folder: Path) -> None:
-    """Draw the accuracy under attack of all files below `folder`, into it.
+def attacks(folder: Path, loss: str | None = None) -> None:
+    """Draw the accuracy under attack of all files below `folder`, or those of one loss, into it.
 
     Raises UserError where there are none.
     """
@@ -230,9 +231,11 @@ def attacks(folder: Path) -> None:
         from capsnet.report.figures.attacks import figure_attacks
         from capsnet.report.figures.chart import save_chart
         from capsnet.report.figures.style import files
-    if not (every := read_all_attacks(folder)):
+    every = [one for one in read_all_attacks(folder) if loss in (None, one.loss)]
+    if not every:
+        of = f" by the loss {loss}" if loss else ""
         raise UserError(
-            f"there are no attacks below {folder}: run `python -m capsnet.attack` first"
+            f"there are no attacks{of} below {folder}: run `python -m capsnet.attack` first"
         )
     save_chart(folder / "attacks", figure_attacks(every))
     for path in files(folder / "attacks"):

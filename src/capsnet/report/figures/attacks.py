@@ -30,14 +30,14 @@ def figure_attacks(every: Sequence[Attacks]) -> Chart:
 def _caption(every: Sequence[Attacks]) -> str:
     """Write the clean errors beside each other, then what is drawn."""
     clean = dict.fromkeys(
-        f"{one.name}, {one.variant}: {one.clean.error_percent:.2f} % of {one.clean.total:,}"
+        f"{one.name}, {one.recipe}: {one.clean.error_percent:.2f} % of {one.clean.total:,}"
         for one in every
     )
     return "\n".join((f"Clean errors · {' · '.join(clean)}", REMARK))
 
 
 def _label(one: Attacks) -> str:
-    return f"{one.name}, {one.variant}, {one.loss} loss"
+    return f"{one.name}, {one.recipe}, {one.loss} loss"
 
 
 def _panel(every: Sequence[Attacks], method: str) -> Panel:

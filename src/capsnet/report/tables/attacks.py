@@ -55,7 +55,7 @@ def _method(row: AttackRow) -> str:
 
 ATTACK_COLUMNS: list[Column[AttackRow]] = [
     Column("run", lambda row: row.attacks.name, "text"),
-    Column("recipe", lambda row: row.attacks.variant, "text"),
+    Column("recipe", lambda row: row.attacks.recipe, "text"),
     Column("schedule", lambda row: row.attacks.trained, "text"),
     Column("loss", lambda row: row.attacks.loss, "text"),
     Column("attack", _method, "text"),
