@@ -36,6 +36,7 @@ from capsnet.report.__main__ import readme, table
 from capsnet.report.figures.comparison import comparison
 from capsnet.report.tables.paper_tables import paper_table, state_table
 from capsnet.train import train
+from helpers.marked_pages import write_marked_pages
 from helpers.records import record
 from helpers.running import tiny
 
@@ -435,19 +436,7 @@ def test_no_reader_of_records_takes_it_for_one(
     assert read_records(tmp_path / "results/paper") == runs
     table(tmp_path / "results/paper")
     assert "of 3 |" in (tmp_path / "results/paper.md").read_text()
-    marks = (
-        ("README.md", "state"),
-        ("docs/results.md", "tables"),
-        ("docs/speed.md", "speed"),
-        ("docs/routing.md", "questions"),
-        ("docs/routing.md", "routing"),
-        ("docs/robustness.md", "attacks"),
-    )
-    for name, mark in marks:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        begin = f"<!-- {mark}: `python -m capsnet.report readme` -->"
-        with (tmp_path / name).open("a") as page:
-            page.write(f"{begin}\n<!-- end of {mark} -->\n")
+    write_marked_pages(tmp_path)
     readme(tmp_path, tmp_path / "results")
     assert len((tmp_path / "results/records.csv").read_text().splitlines()) == 1 + len(runs)
     assert "; ensemble of 3: " in (tmp_path / "README.md").read_text()

@@ -32,6 +32,7 @@ from capsnet.report.tables.table import Column, Table
 from capsnet.report.tables.terminal import show
 from capsnet.report.web.write import CITATION, page, write
 from helpers.drawn import panels
+from helpers.marked_pages import write_marked_pages
 from helpers.parsed import cells, parsed, text
 from helpers.records import record
 from helpers.running import output, output_here
@@ -72,19 +73,7 @@ def test_one_command_makes_all_again(tmp_path: Path) -> None:
         one = sweep / path.parent.name
         one.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, one / f"record{path.suffix}")
-    (tmp_path / "docs").mkdir()
-    pages = (
-        ("README.md", "state"),
-        ("docs/results.md", "tables"),
-        ("docs/speed.md", "speed"),
-        ("docs/routing.md", "questions"),
-        ("docs/routing.md", "routing"),
-        ("docs/robustness.md", "attacks"),
-    )
-    for name, mark in pages:
-        marks = f"<!-- {mark}: `python -m capsnet.report readme` -->\n<!-- end of {mark} -->\n"
-        with (tmp_path / name).open("a") as page:
-            page.write(marks)
+    write_marked_pages(tmp_path)
     code, printed = output("report", "all", cwd=tmp_path)
     assert code == 0, printed
     for name in ("epochs2.md", "steps500.md"):

@@ -20,10 +20,11 @@ from capsnet.data.pictures import located
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable, write_json
-from capsnet.records.record import Outcome, read_record, record_path
+from capsnet.records.record import Outcome, Record, read_record, record_path
 from capsnet.records.run_folder import run_folder, trained_run
 from capsnet.startup import quick_imports
 from capsnet.train import result_overrides
+from capsnet.training.fingerprint import config_digest
 
 if TYPE_CHECKING:
     import torch
@@ -113,6 +114,16 @@ def load_run(checkpoint: Path, overrides: list[str], device: str | None = None) 
     network, where = build_network(anywhere(run), data.info), _device(device)
     load_weights(network, weights, data.image)
     return LoadedRun(run, network.to(where), data, where)
+
+
+def record_of(run: config.RunConfig, path: Path) -> Record | None:
+    """Read the record of `run` at `path`; None where it is missing, or another run's is there."""
+    if not path.is_file():
+        return None
+    record = read_record(path)
+    identity = {"seed": str(record.seed)} | record.identity
+    trained = {"config": config_digest(run), "seed": str(run.seed)}
+    return record if identity.items() >= trained.items() else None
 
 
 def require_classes(checkpoint: Path, run: config.RunConfig, names: tuple[str, ...]) -> None:

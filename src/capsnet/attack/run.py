@@ -8,11 +8,10 @@ from typing import Any
 
 from capsnet.attack.plan import BIM, FGSM, Plan
 from capsnet.errors import UserError
-from capsnet.evaluate import LoadedRun, load_run
+from capsnet.evaluate import LoadedRun, load_run, record_of
 from capsnet.records.attacks import Attacked, Attacks
-from capsnet.records.record import Record, outcome_of, read_record, record_path
+from capsnet.records.record import Record, outcome_of, record_path
 from capsnet.records.run_folder import WEIGHTS, run_folder, trained_run
-from capsnet.training.fingerprint import config_digest
 
 
 def attack(
@@ -91,7 +90,6 @@ def trained_record(checkpoint: Path) -> tuple[Record, Path] | tuple[None, None]:
     """Find the record of the configuration and seed that the weights were trained with."""
     run, folder = trained_run(checkpoint), run_folder(checkpoint)
     for path in (record_path(folder, run.record), record_path(folder, None)):
-        record = read_record(path) if path.is_file() else None
-        if record and (record.identity["config"], record.seed) == (config_digest(run), run.seed):
+        if (record := record_of(run, path)) is not None:
             return record, path
     return None, None

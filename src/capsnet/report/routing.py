@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from capsnet import config
 from capsnet.errors import UserError
-from capsnet.evaluate import LoadedRun, load_run, with_data
+from capsnet.evaluate import LoadedRun, load_run, record_of, with_data
 from capsnet.records.files import check_writable
 from capsnet.records.provenance import device_name, git_commit
-from capsnet.records.record import ROUTING, Record, read_record, record_path, write_arrays
+from capsnet.records.record import ROUTING, record_path, write_arrays
 from capsnet.records.routing_reports import (
     RoutedTest,
     RoutingReport,
@@ -25,7 +25,7 @@ from capsnet.records.routing_reports import (
 )
 from capsnet.records.run_folder import WEIGHTS, run_folder, trained_run
 from capsnet.report.runs import RunResult, caveats
-from capsnet.training.fingerprint import config_digest, training_code
+from capsnet.training.fingerprint import training_code
 
 
 def describe_routing(
@@ -94,26 +94,19 @@ def output(asked: Path | None, checkpoint: Path, overrides: list[str]) -> Path:
     if any(not one.startswith("data.root=") for one in overrides):
         words = " ".join(overrides)
         raise UserError(f"{words}: --output says where the numbers of other data go, *{ROUTING}")
-    path = record_path(run_folder(checkpoint), trained_run(checkpoint).record)
-    beside = path if record_of(checkpoint) else run_folder(checkpoint) / "record.json"
-    return beside.with_suffix(ROUTING)
-
-
-def record_of(checkpoint: Path) -> Record | None:
-    """Read the record of a run; None where it is missing, or another run's is in its place."""
     run = trained_run(checkpoint)
     path = record_path(run_folder(checkpoint), run.record)
-    record = read_record(path) if path.is_file() else None
-    trained = {"config": config_digest(run), "seed": str(run.seed)}
-    return record if record and record.identity.items() >= trained.items() else None
+    beside = path if record_of(run, path) else run_folder(checkpoint) / "record.json"
+    return beside.with_suffix(ROUTING)
 
 
 def trained_network(checkpoint: Path, folder: Path) -> TrainedNetwork:
     """Describe the network for a report in `folder`; without its record, what the run was to be."""
-    run, record = trained_run(checkpoint), record_of(checkpoint)
+    run = trained_run(checkpoint)
     assert isinstance(run.model, config.CapsNet)
     weights = (run_folder(checkpoint) / WEIGHTS).read_bytes()
     path = record_path(run_folder(checkpoint), run.record)
+    record = record_of(run, path)
     return TrainedNetwork(
         experiment=run.name,
         seed=run.seed,
