@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from capsnet import paper
+from capsnet.analysis import plan
 from capsnet.analysis.selection import Pair, code, exclusion_reason, looked, matched_pairs
 from capsnet.analysis.verdicts import Difference, between, claim_verdicts
 from capsnet.paper import Claim, Comparison
 from capsnet.records.record import Record
 from capsnet.report.tables.pairs import PairsRow, comparing, errors
-from capsnet.report.tables.paper_tables import Runs, qualified
+from capsnet.report.tables.paper_tables import Runs, qualified, verdict_limits
 from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Column, Table
 
@@ -90,8 +91,11 @@ def shared(row: ClaimRow) -> str:
     return f"{same}; commits {', '.join(commits)}"
 
 
-def verdict(row: ClaimRow) -> str:
-    """Give the verdict of a row's pairs on its claim, by the rules of the analysis plan."""
+def verdict(row: ClaimRow, *quotes: str) -> str:
+    """Give the verdict of a row's pairs on its claim, by the rules of the analysis plan.
+
+    `quotes` follow its limits.
+    """
     if (why := exclusion_reason(row.records)) is not None:
         return f"none: {why}"
     if row.difference is None:
@@ -100,13 +104,14 @@ def verdict(row: ClaimRow) -> str:
     differences = [done.get(claim) for claim in paper.CLAIMS]
     words = claim_verdicts(differences, [claim.difference for claim in paper.CLAIMS])
     seen = [path for pair in row.seen for path in pair]
-    return f"{words[paper.CLAIMS.index(row.claim)]} ({qualified(row.runs, seen, row.test)})"
+    limits = verdict_limits(row.runs, seen, row.test)
+    return qualified(words[paper.CLAIMS.index(row.claim)], [*limits, *quotes])
 
 
 GAIN = "error lower by, % points (seeds)"
 CLAIM_COLUMNS: list[Column[ClaimRow]] = [
     Column("claim", lambda row: row.claim.words, "text"),
-    Column("verdict", verdict, "text"),
+    Column("verdict", lambda row: verdict(row, plan.quoted()), "text"),
     *comparing(GAIN, "right alone: the better, the other (p of all seeds)", "digits"),
     Column("recipe", lambda row: row.recipe, "text"),
     Column("steps", lambda row: steps(row.records) if row.pairs else "–", "text"),

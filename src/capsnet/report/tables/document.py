@@ -29,6 +29,7 @@ from capsnet.report.tables.recipes import recipes_table
 from capsnet.report.tables.routing import routing_tables
 from capsnet.report.tables.runs_table import runs_table
 from capsnet.report.tables.speed import speed_tables
+from capsnet.report.tables.status import status_table
 from capsnet.report.tables.sweep import sweep_tables
 from capsnet.report.tables.table import Table, markdown
 
@@ -75,6 +76,7 @@ def generated(
     as sweeps alone, never as rows of the paper's tables; their hours are counted.
     """
     known = [
+        status_table(exclude_demo(runs)),
         *paper_tables(longest(runs)),
         claims_table(exclude_demo(runs), paper.CLAIMS),
         *extra_tables(exclude_demo(runs)),

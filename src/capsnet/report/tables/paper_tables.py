@@ -182,8 +182,10 @@ def tested_on(row: ExperimentRow) -> str:
     return f"{row.results[0][1].source}, {row.records[0].variant}{several}"
 
 
-def verdict(row: PaperRow) -> str:
+def verdict(row: PaperRow, *quotes: str) -> str:
     """Give the verdict of the runs of a row on the paper's number, by the analysis plan.
+
+    `quotes` follow its limits.
 
     Other digits, narrower networks, shorter schedules, values set by hand, uncommitted code and
     numbers that training was stopped at get no verdict; nor do experiments that are not the
@@ -199,25 +201,29 @@ def verdict(row: PaperRow) -> str:
         return f"none: {row.missing_ensemble}"
     if row.against is None:
         return "not enough runs"
-    word = row_verdict(row.against, row.table.margin)
-    return f"{word} ({qualified(row.runs, looked(row.group), row.result.test)})"
+    word = str(row_verdict(row.against, row.table.margin))
+    limits = verdict_limits(row.runs, looked(row.group), row.result.test)
+    return qualified(word, [*limits, *quotes])
 
 
-def qualified(runs: Runs, paths: Sequence[Path], test: str) -> str:
-    """State what limits a verdict on the runs at `paths`, and the plan's digest."""
+def verdict_limits(runs: Runs, paths: Sequence[Path], test: str) -> list[str]:
+    """List what limits a verdict on the runs at `paths`."""
     seen = [runs[path] for path in paths]
     limits = {
         "secondary": any(one.capsules and one.recipe != PRIMARY for one in seen),
         "interim": len({one.seed for one in seen}) < len(SEEDS),
         "at the stop": test == "affnist" and at_equal_error(paths, test) is None,
     }
-    return ", ".join((*(word for word, holds in limits.items() if holds), plan.quoted()))
+    return [word for word, holds in limits.items() if holds]
 
 
-def trained(row: PaperRow) -> str:
+def qualified(word: str, limits: Sequence[str]) -> str:
+    """Write a verdict's word and, in brackets, its limits."""
+    return f"{word} ({', '.join(limits)})" if limits else word
+
+
+def trained(row: ExperimentRow) -> str:
     """Return the steps done, the schedule and the recipe."""
-    if not row.group:
-        return "not yet run"
     first = row.records[0]
     return f"{steps_done(row.records)}, {first.schedule}, {first.variant}"
 
@@ -242,7 +248,7 @@ PAPER_COLUMNS: list[Column[PaperRow]] = [
     Column("against the paper (seeds)", lambda row: signed(row.against)),
     TESTED_ON,
     STEPS,
-    Column("verdict", verdict, "text"),
+    Column("verdict", lambda row: verdict(row, plan.quoted()), "text"),
 ]
 ABLATION_COLUMNS: list[Column[ExperimentRow]] = [
     Column("experiment", lambda row: row.result.name, "text"),
@@ -252,7 +258,8 @@ STATE_COLUMNS: list[Column[PaperRow]] = [
     Column("test error, %", lambda row: f"{row.table.title}: {row.result.name}", "text"),
     Column("paper", published),
     Column("ours so far", lambda row: so_far(row) if row.group else "–"),
-    Column("steps, schedule, recipe", trained, "text"),
+    Column("steps, schedule, recipe", if_run(trained), "text"),
+    Column("verdict", verdict, "text"),
 ]
 
 

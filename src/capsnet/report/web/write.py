@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from capsnet import paper
+from capsnet.analysis.selection import exclude_demo
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import Record, read_arrays, read_records
@@ -26,6 +27,7 @@ from capsnet.report.tables.costs import costs_table
 from capsnet.report.tables.document import extra_tables, paper_tables
 from capsnet.report.tables.paper_tables import PaperRow
 from capsnet.report.tables.runs_table import runs_table as every_run
+from capsnet.report.tables.status import status_table
 from capsnet.report.tables.sweep import REMARK, Sweep, means_table, runs_table, sweep_of
 from capsnet.report.tables.table import Table
 from capsnet.report.web import images
@@ -39,6 +41,7 @@ from capsnet.report.web.tables import hours, page_table, table_caveats
 CITATION = Path(__file__).with_name("CITATION.bib")
 SECTIONS = {
     "worth": "What these numbers are worth",
+    "status": "Decided and open",
     "results": "Results",
     "claims": "Claims",
     "extras": "Not in the paper",
@@ -69,7 +72,8 @@ def page(folder: Path, swept: Path | None = None) -> str:
         raise UserError(f"there are no results in {folder}: run `dvc repro` first")
     found = sweep_of(read_runs(swept, "**/record.json")) if swept else None
     known = results(records)
-    absent = {name for name, shown in (("sweep", found), ("extras", known["extras"])) if not shown}
+    optional = {"status": known["status"], "extras": known["extras"], "sweep": found}
+    absent = {name for name, shown in optional.items() if not shown}
     return rendered(
         head(folder, list(records.values()), absent)
         | known
@@ -105,8 +109,14 @@ def took(records: Sequence[Record]) -> str:
 
 
 def results(records: Mapping[Path, Record]) -> dict[str, Any]:
-    """Return the tables, the paper's each with a chart where anything was run."""
+    """Return the tables, the paper's each with a chart where anything was run.
+
+    What is decided and open has no meaning for the demo's runs.
+    """
+    real = exclude_demo(records)
     return {
+        "margins": ", ".join(f"{table.title} {table.margin:g}" for table in paper.TABLES),
+        "status": page_table(status_table(real)) if real else None,
         "tables": [(page_table(one), compared(one)) for one in paper_tables(records)],
         "claims": page_table(claims_table(records, paper.CLAIMS)),
         "extras": [page_table(one) for one in extra_tables(records)],

@@ -1,0 +1,36 @@
+"""Find which runs of the paper's schedule the analysis plan still needs for a verdict."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from capsnet import paper
+from capsnet.analysis.selection import exclusion_reason, groups
+from capsnet.analysis.verdicts import LOOKS, PRIMARY
+from capsnet.records.record import Record
+
+
+def remaining(runs: Mapping[Path, Record], experiment: str) -> list[int]:
+    """List the seeds that `experiment` lacks for the plan's next look; none after the last one.
+
+    Only runs that may get a verdict count, of the primary recipe where the model has one.
+    """
+    done = counted_seeds(runs, experiment)
+    lacking = ([seed for seed in look if seed not in done] for look in looks(experiment))
+    return next((seeds for seeds in lacking if seeds), [])
+
+
+def looks(experiment: str) -> list[range]:
+    """Return the seeds of each look: the plan's two, or the networks of the paper's ensemble."""
+    together = paper.ensemble(experiment)
+    return [range(together)] if together > 1 else [range(count) for count in LOOKS]
+
+
+def counted_seeds(runs: Mapping[Path, Record], experiment: str) -> set[int]:
+    """Return the seeds of the largest group of runs that may get a verdict."""
+    allowed = [
+        {record.seed for record in group.values()}
+        for group in groups(runs, experiment)
+        if exclusion_reason([*group.values()]) is None
+        and all(one.recipe == PRIMARY or not one.capsules for one in group.values())
+    ]
+    return max(allowed, key=len, default=set())

@@ -1,0 +1,73 @@
+"""The statements of the paper one by one: what is decided, and which runs would decide the rest."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from capsnet import paper
+from capsnet.analysis.remaining import remaining
+from capsnet.analysis.verdicts import PRIMARY
+from capsnet.paper import Claim
+from capsnet.report.tables import claims, paper_tables
+from capsnet.report.tables.paper_tables import PaperRow, Runs, paper_rows
+from capsnet.report.tables.table import Column, Table
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A claim or a number of the paper, the verdict so far, and the experiments that decide it."""
+
+    words: str
+    verdict: str
+    experiments: tuple[str, ...]
+
+
+def status_table(runs: Runs) -> Table[Statement]:
+    """Tabulate the verdict on each claim and number under the primary recipe, and what is missing.
+
+    *Still needed* lists the seeds of the paper's schedule that the plan's next look lacks.
+    """
+    columns = [
+        Column[Statement]("the paper says", lambda row: row.words, "text"),
+        Column[Statement]("verdict", lambda row: row.verdict, "text"),
+        Column[Statement]("still needed: seeds", partial(needed, runs), "text"),
+    ]
+    return Table("Decided and open", columns, [*_claims(runs), *_numbers(runs)])
+
+
+def needed(runs: Runs, row: Statement) -> str:
+    """List the experiments and seeds that the next look lacks; 'nothing' after the last look."""
+    lacking = {name: remaining(runs, name) for name in row.experiments}
+    listed = [f"`{name}` {', '.join(map(str, seeds))}" for name, seeds in lacking.items() if seeds]
+    return "; ".join(listed) or "nothing"
+
+
+def _claims(runs: Runs) -> Iterator[Statement]:
+    """Give each claim, with its verdict under the primary recipe or else any that was run."""
+    rows = claims.claims_table(runs, paper.CLAIMS).rows
+    for claim in paper.CLAIMS:
+        about = [row for row in rows if row.claim is claim]
+        row = next((row for row in about if row.recipe == PRIMARY), about[0])
+        yield Statement(_sized(claim), claims.verdict(row), (claim.better, claim.worse))
+
+
+def _sized(claim: Claim) -> str:
+    """State a claim and its size."""
+    return f"{claim.words}: by {claim.difference:.2f} points"
+
+
+def _numbers(runs: Runs) -> Iterator[Statement]:
+    """Give each number of the paper, with its verdict; not those that training is stopped at."""
+    every = [row for table in paper.TABLES for row in paper_rows(runs, table)]
+    for result in dict.fromkeys(row.result for row in every if not row.result.condition):
+        row = max((row for row in every if row.result == result), key=_rank)
+        words = f"{row.table.title}: {result.name}: {result.error_percent} %"
+        yield Statement(words, paper_tables.verdict(row), (result.experiment,))
+
+
+def _rank(row: PaperRow) -> tuple[bool, int]:
+    """Prefer the primary recipe, then the longest schedule."""
+    if not row.group:
+        return False, 0
+    first = row.records[0]
+    return first.recipe == PRIMARY or not first.capsules, first.steps_planned
