@@ -166,12 +166,10 @@ def ensemble(experiment: str) -> int:
     return max((row.ensemble for row in every), default=1)
 
 
-def published(experiment: str, test: str) -> float:
-    """Return the paper's test error in percent. Raises StopIteration where it has none."""
+def result_of(experiment: str, test: str = "test") -> PaperResult:
+    """Return the paper's result on a test set. Raises StopIteration where it has none."""
     every = (row for table in TABLES for row in table.rows)
-    return next(
-        row.error_percent for row in every if (row.experiment, row.test) == (experiment, test)
-    )
+    return next(row for row in every if (row.experiment, row.test) == (experiment, test))
 
 
 @dataclass(frozen=True)
@@ -191,7 +189,10 @@ class Claim(Comparison):
     @property
     def difference(self) -> float:
         """Return by how many percentage points the paper's errors differ."""
-        return published(self.worse, self.test) - published(self.better, self.test)
+        return (
+            result_of(self.worse, self.test).error_percent
+            - result_of(self.better, self.test).error_percent
+        )
 
 
 CLAIMS = (

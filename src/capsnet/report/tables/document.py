@@ -8,6 +8,7 @@ from typing import Any
 from capsnet import paper
 from capsnet.analysis.selection import exclude_demo, longest
 from capsnet.errors import UserError
+from capsnet.public_results import PUBLIC_RESULTS
 from capsnet.questions import QUESTIONS
 from capsnet.records.attacks import Attacks
 from capsnet.records.record import read_arrays
@@ -18,6 +19,7 @@ from capsnet.report.tables.attacks import attacks_table
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.comparisons import comparisons_table
 from capsnet.report.tables.costs import costs_table, used_table
+from capsnet.report.tables.equal_epochs import equal_epochs_table
 from capsnet.report.tables.paper_tables import (
     PaperRow,
     Runs,
@@ -78,6 +80,7 @@ def generated(
     known = [
         status_table(exclude_demo(runs)),
         *paper_tables(longest(runs)),
+        equal_epochs_table(runs, PUBLIC_RESULTS),
         claims_table(exclude_demo(runs), paper.CLAIMS),
         *extra_tables(exclude_demo(runs)),
         recipes_table(runs),
