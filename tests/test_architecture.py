@@ -11,7 +11,8 @@ import pytest
 from capsnet.training.fingerprint import PACKAGE
 
 ORDER = (  # the packages, and the modules beside them
-    *("errors", "startup", "paper", "questions", "registry", "config_errors", "config"),
+    *("errors", "startup", "paper", "questions", "public_results"),
+    *("registry", "config_errors", "config"),
     *("functional", "metrics", "routing", "routing_ablations", "layers", "networks", "kernels"),
     *("em_routing", "spread_loss"),
     *("data", "records", "evaluation", "tracking", "training"),
