@@ -89,3 +89,19 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
         UserError, match="does not exist: CHECKPOINT is the folder of a finished run"
     ):
         capsnet.load(tmp_path / "nothing")
+
+
+def test_weights_that_the_repository_has_are_found_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path / "results/weights/mine", "mnist_capsnet_r1", 28)
+    images = torch.rand(2, 1, 28, 28)
+    by_name, by_folder = capsnet.load("mine"), capsnet.load(tmp_path / "results/weights/mine")
+    assert torch.equal(by_name(images), by_folder(images))
+    with pytest.raises(UserError, match=r"other does not exist: .*results/weights/, as mine"):
+        capsnet.load("other")
+    with pytest.raises(UserError, match="runs/mine does not exist"):
+        capsnet.load("runs/mine")
+    saved(tmp_path / "mine", "mnist_baseline", 28)
+    assert not isinstance(capsnet.load("mine"), type(by_name))  # a folder here comes first

@@ -1,7 +1,7 @@
 """`python -m capsnet.evaluate CHECKPOINT [data=SET] [data.key=value ...]`: test trained weights.
 
-CHECKPOINT is the folder of a finished run, or its weights.safetensors with config.yaml beside it.
-Without `data=` it is tested on what it was trained for.
+CHECKPOINT is the folder of a finished run, its weights.safetensors with config.yaml beside it, or a
+name in results/weights/. Without `data=` it is tested on what it was trained for.
 """
 
 import argparse

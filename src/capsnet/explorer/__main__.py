@@ -1,7 +1,8 @@
 """`python -m capsnet.explorer [CHECKPOINT]`: look into a trained CapsNet, on a page in the browser.
 
-CHECKPOINT is the folder of a finished run with a decoder, or its weights.safetensors; without it,
-the one that `make demo` leaves. The page is served to this machine alone, and needs no other.
+CHECKPOINT is the folder of a finished run with a decoder, its weights.safetensors, or a name in
+results/weights/; without it, the one that `make demo` leaves. The page is served to this machine
+alone, and needs no other.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 from capsnet.data import storage
 from capsnet.data.pictures import located
 from capsnet.errors import UserError, exit_on_user_error
-from capsnet.records.run_folder import trained_run
+from capsnet.records.run_folder import KEPT, kept_names, trained_run
 from capsnet.startup import quick_imports
 
 DEMO = Path("runs/demo/mnist_capsnet_r3_recon/seed0")
@@ -37,8 +38,9 @@ def explore(checkpoint: Path | None, host: str, port: int) -> None:
         raise UserError("the explorer needs NiceGUI: run `pip install -e '.[explore]'`")
     require_free(host, port)
     if checkpoint is None and not DEMO.is_dir():
+        trained = "".join(f", or {name}, which is in {KEPT}/" for name in kept_names())
         raise UserError(
-            f"{DEMO} is not here: run `make demo`, or name the folder of a finished run"
+            f"{DEMO} is not here: run `make demo`, or name the folder of a finished run{trained}"
         )
     # What may be missing comes before torch, whose import takes seconds.
     data = located(trained_run(checkpoint or DEMO).data)

@@ -10,16 +10,20 @@ from capsnet import config
 from capsnet.errors import UserError
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.yaml"
+KEPT = Path("results/weights")  # the weights that this repository has, by their names
 
 
 def run_folder(checkpoint: Path) -> Path:
-    """Return the folder of a run, which is named by itself or by its weights file.
+    """Return the folder of a run: named by itself, by its weights file or by a name in KEPT.
 
     Raises UserError when there is no such folder, or weights or configuration are missing from it.
     """
-    expected = f"CHECKPOINT is the folder of a finished run, or its {WEIGHTS}"
+    expected = f"CHECKPOINT is the folder of a finished run, its {WEIGHTS}, or a name in {KEPT}/"
+    if not checkpoint.exists() and str(checkpoint) in kept_names():
+        return KEPT / checkpoint
     if not checkpoint.exists():
-        raise UserError(f"{checkpoint} does not exist: {expected}")
+        here = "".join(f", as {name}" for name in kept_names())
+        raise UserError(f"{checkpoint} does not exist: {expected}{here}")
     if not checkpoint.is_dir() and checkpoint.name != WEIGHTS:
         raise UserError(f"{checkpoint} is not the weights of a run: {expected}")
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
@@ -27,6 +31,11 @@ def run_folder(checkpoint: Path) -> Path:
         if not file.is_file():
             raise UserError(f"{file} does not exist: {expected}")
     return folder
+
+
+def kept_names() -> list[str]:
+    """List the names in KEPT, where the current folder has it."""
+    return sorted(path.parent.name for path in KEPT.glob(f"*/{WEIGHTS}"))
 
 
 def trained_run(checkpoint: Path) -> config.RunConfig:
