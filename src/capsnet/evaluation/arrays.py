@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from capsnet.data.dataset import DataSet
 from capsnet.evaluation.figure_data import figure_arrays
-from capsnet.evaluation.outcomes import groups_of, partners_of
+from capsnet.evaluation.outcomes import errors_by_pair, groups_of, partners_of
 from capsnet.evaluation.predict import Predictions
 from capsnet.networks import Baseline, CapsNet
 from capsnet.records.curves import curves
@@ -21,6 +21,7 @@ def record_arrays(
 
     `wrong.<test>` uint8, one bit for each test example as numpy.packbits leaves them;
     `by_partner.<test>` uint32 [2, num_distinct] where examples show two, as `partner_counts`;
+    `by_pair.<test>` uint32 [2, classes, classes] of the same, as `errors_by_pair`;
     `group.<test>` [n] the number of each example's group, from 0, where they come in groups;
     `confusion.<test>` float64 [classes, classes] as in Predictions; `scores.<test>` float32
     [n, classes] and `labels.<test>` int16 [n, labels] where those were kept for an ensemble;
@@ -32,6 +33,9 @@ def record_arrays(
         kept[f"confusion.{name}"] = one.confusion.numpy()
         if (counts := partners_of(data.tests[name], one.wrong.numpy())) is not None:
             kept[f"by_partner.{name}"] = counts
+        pairs = errors_by_pair(data.tests[name], one.wrong.numpy(), len(one.confusion))
+        if pairs is not None:
+            kept[f"by_pair.{name}"] = pairs
         if (groups := groups_of(data.tests[name])) is not None:
             kept[f"group.{name}"] = groups.of.astype(np.min_scalar_type(groups.of.max()))
         if one.scores is not None and one.labels is not None:

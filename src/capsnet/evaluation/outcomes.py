@@ -31,6 +31,22 @@ def partners_of(test: TestSet, wrong: NDArray[np.bool_]) -> Counts | None:
     return partner_counts(wrong, test.split.partner.numpy().ravel(), test.num_distinct)
 
 
+def errors_by_pair(
+    test: TestSet, wrong: NDArray[np.bool_], classes: int
+) -> NDArray[np.uint32] | None:
+    """Count wrong answers and examples of each pair of classes, None unless examples show two.
+
+    [2, classes, classes], the lower class first: the rest is 0.
+    """
+    if not isinstance(test.split, MultiMnist):
+        return None
+    labels = test.split.labels.numpy()
+    both = np.stack([np.resize(labels, len(wrong)), labels[test.split.partner.numpy().ravel()]])
+    pair = both.min(0) * classes + both.max(0)
+    counts = [np.bincount(some, minlength=classes**2) for some in (pair[wrong], pair)]
+    return np.stack(counts).reshape(2, classes, classes).astype(np.uint32)
+
+
 def groups_of(test: TestSet) -> Groups | None:
     """Return the group of each example, numbered from 0, None where images have none."""
     if test.groups is None:

@@ -11,6 +11,7 @@ from capsnet.records.routing_reports import read_report
 from capsnet.report.figures import reconstruction_figures
 from capsnet.report.figures.affnist import figure_affnist
 from capsnet.report.figures.chart import Chart, save_chart
+from capsnet.report.figures.class_errors import figure_class_errors, has_confusions
 from capsnet.report.figures.recipes import figure_recipes
 from capsnet.report.figures.routing_changes import figure_a1
 from capsnet.report.figures.routing_statistics import figure_routing
@@ -64,10 +65,18 @@ def pictures(runs: Sequence[RunResult]) -> dict[str, RunResult]:
             for run in _most(runs, lambda run: run.record.variant)
             if array in run.arrays and run.record.dataset.labels_per_image == labels
         ]
-        for place, (dataset, some) in enumerate(by_dataset(able).items()):
-            suffix = "-" + re.sub(r"\W+", "_", dataset) if place else ""
-            found[name + suffix] = min(some, key=lambda run: (run.iterations != 3, run.record.seed))
+        found |= _for_each_dataset(name, able)
     return found
+
+
+def _for_each_dataset(name: str, runs: Sequence[RunResult]) -> dict[str, RunResult]:
+    """Choose a run of each data set, for a figure of that name and of the data set's."""
+    return {
+        name + ("-" + re.sub(r"\W+", "_", dataset) if place else ""): min(
+            some, key=lambda run: (run.iterations != 3, run.record.seed)
+        )
+        for place, (dataset, some) in enumerate(by_dataset(runs).items())
+    }
 
 
 def charts(runs: Sequence[RunResult]) -> dict[str, Chart]:
@@ -80,6 +89,8 @@ def charts(runs: Sequence[RunResult]) -> dict[str, Chart]:
     same_recipe = _most(runs, lambda run: replace(run.record, overrides=()).variant)
     shown = dict.fromkeys(CHARTS, alike) | {"curves": same_recipe, "recipes": runs}
     drawn = {name: chart(shown[name]) for name, chart in CHARTS.items()}
+    by_class = _for_each_dataset("class_errors", [*filter(has_confusions, alike)])
+    drawn |= {name: figure_class_errors(run) for name, run in by_class.items()}
     return {name: chart for name, chart in drawn.items() if chart is not None}
 
 
