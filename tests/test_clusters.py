@@ -14,7 +14,8 @@ from capsnet.data import dataset
 from capsnet.data.groups import Groups
 from capsnet.data.multimnist import MultiMnist
 from capsnet.data.multimnist import pairs as drawn_pairs
-from capsnet.evaluation.outcomes import partners_of
+from capsnet.data.shifted import ShiftedImages
+from capsnet.evaluation.outcomes import errors_by_pair, partners_of
 from capsnet.records.clusters import partner_counts, sums
 from capsnet.records.record import BY_PAIR, outcome_of, read_record, write_arrays, write_record
 from capsnet.records.statistics import clustered, wilson
@@ -108,6 +109,23 @@ def test_a_run_on_pairs_keeps_the_errors_of_each_digit_as_partner() -> None:
     counts = partners_of(dataset.TestSet(split, "mnist", 40), wrong)
     assert counts is not None
     assert counts.tolist() == expected.tolist()
+
+
+def test_a_run_on_pairs_keeps_the_errors_of_each_pair_of_classes() -> None:
+    labels = np.array([0, 1, 2, 3] * 5)
+    tables = [torch.from_numpy(table) for table in drawn_pairs(labels, count=4)]
+    images = torch.zeros(20, 1, 28, 28, dtype=torch.uint8)
+    split = MultiMnist(images, torch.from_numpy(labels), *tables, max_shift=4)
+    wrong = np.random.default_rng(4).random(80) < 0.3
+    expected = np.zeros((2, 4, 4), int)
+    shown = split.examples(torch.arange(80), None).labels.sort(dim=1).values.tolist()
+    for i, (low, high) in enumerate(shown):
+        expected[:, low, high] += wrong[i], 1
+    counts = errors_by_pair(dataset.TestSet(split, "mnist", 20), wrong, 4)
+    assert counts is not None
+    assert counts.tolist() == expected.tolist()
+    single = ShiftedImages(images, torch.from_numpy(labels), max_shift=2, seed=0)
+    assert errors_by_pair(dataset.TestSet(single, "mnist", 20), wrong[:20], 4) is None
 
 
 TOYS = 25

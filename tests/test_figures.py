@@ -21,6 +21,7 @@ from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, write_arrays, write_record
 from capsnet.report.figures import draw, reconstruction_figures
 from capsnet.report.figures.chart import DOTS, Chart, save_chart
+from capsnet.report.figures.class_errors import figure_class_errors
 from capsnet.report.figures.recipes import figure_recipes
 from capsnet.report.figures.routing_changes import figure_a1
 from capsnet.report.figures.style import BLACK, BLUE, COLOURS, GREEN, VERMILION
@@ -455,6 +456,24 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs = record(experiment="multimnist_capsnet_r3_recon")
     leave(folder, pairs, trained() | shown(PAIRS))
     return folder
+
+
+def test_errors_by_class_stand_where_their_classes_are(tmp_path: Path) -> None:
+    confusion = np.diag(np.full(10, 90.0))
+    confusion[4, 9], confusion[7, 1], confusion[0, 5] = 10, 2.5, 0
+    pairs = np.zeros((2, 10, 10), np.uint32)
+    pairs[:, 2, 6], pairs[:, 0, 1] = (3, 12), (0, 8)
+    arrays = {"confusion.test": confusion, "by_pair.test": pairs}
+    single, pair = saved(tmp_path, figure_class_errors(RunResult(record(), arrays)))
+    assert single.texts() == {(9, 4): "10.00", (1, 7): "2.70"}
+    assert pair.texts() == {(6, 2): "25.00"}
+
+
+def test_errors_by_class_are_drawn_for_the_run_that_has_them(tmp_path: Path) -> None:
+    plain = RunResult(record(), {})
+    counted = RunResult(record(seed=1), {"confusion.test": np.eye(10)})
+    assert "seed 1" in draw.charts([plain, counted])["class_errors"].caption
+    assert "class_errors" not in draw.charts([plain])
 
 
 NAMES = ("curves", "figure_3", "figure_4", "figure_5", "figure_a1", "figure_a2")

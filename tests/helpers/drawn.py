@@ -89,6 +89,18 @@ class Axes:
                     found.append((low, high))
         return found
 
+    def texts(self) -> dict[tuple[int, int], str]:
+        """The text of marks, by the nearest whole x and y."""
+        marks = [
+            text
+            for group in self._groups("mark-text role-mark")
+            for text in group.iter(f"{SVG}text")
+        ]
+        places = np.array([_numbers(text.attrib["transform"])[0] for text in marks])
+        places[:, 1] -= BASELINE
+        cells = self._values(places).round().astype(int).tolist()
+        return {(x, y): text.text or "" for (x, y), text in zip(cells, marks, strict=True)}
+
     def _values(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.column_stack([self.x.values(places[:, 0]), self.y.values(places[:, 1])])
 
