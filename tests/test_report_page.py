@@ -512,8 +512,10 @@ def test_the_page_draws_the_points_of_the_file(shown: Element, project: Path) ->
         for figure in by_id(shown, "figures").iter("figure")
         if figure.get("class") == "chart"
     }
-    assert [*specs] == ["figure_a1-0", "figure_a1-1", "figure_a2-0"]
-    for name, found in specs.items():
+    lines = ["figure_a1-0", "figure_a1-1", "figure_a2-0"]
+    matrices = ["class_errors-0", "class_errors-affNIST-0", "class_errors-affNIST-1"]
+    assert [*specs] == [*lines, *matrices]
+    for name, found in zip(lines, specs.values(), strict=False):
         stem, _, place = name.partition("-")
         axes = panels(files / f"{stem}.svg")[int(place)]
         spec = json.loads(found)
