@@ -66,13 +66,13 @@ def test_a_line_says_what_is_decided_and_which_runs_are_missing() -> None:
     found = status([*seeds(0, 1, 2), *seeds(0, 1, 2, schedule="short", recipe="text")])
     assert found["MNIST: CapsNet, 3 routing, decoder: 0.25 %"] == [
         "reproduced (interim)",
-        f"`{R3}` 3, 4",
+        f"{R3} 3, 4",
     ]
     assert found["CapsNet beats the baseline on MNIST: by 0.14 points"] == [
         "not enough runs",
-        f"`{R3}` 3, 4; `{BASELINE}` 0, 1, 2",
+        f"{R3} 3, 4; {BASELINE} 0, 1, 2",
     ]
-    assert found["SVHN: smaller CapsNet: 4.3 %"] == ["not yet run", "`svhn_capsnet` 0, 1, 2"]
+    assert found["SVHN: smaller CapsNet: 4.3 %"] == ["not yet run", "svhn_capsnet 0, 1, 2"]
 
 
 def test_after_the_last_look_nothing_is_missing() -> None:

@@ -38,7 +38,7 @@ def status_table(runs: Runs) -> Table[Statement]:
 def needed(runs: Runs, row: Statement) -> str:
     """List the experiments and seeds that the next look lacks; 'nothing' after the last look."""
     lacking = {name: remaining(runs, name) for name in row.experiments}
-    listed = [f"`{name}` {', '.join(map(str, seeds))}" for name, seeds in lacking.items() if seeds]
+    listed = [f"{name} {', '.join(map(str, seeds))}" for name, seeds in lacking.items() if seeds]
     return "; ".join(listed) or "nothing"
 
 
