@@ -346,6 +346,8 @@ def test_what_numbers_are_worth_is_said_of_each_kind(tmp_path: Path) -> None:
     verdicts = [row[-1] for row in cells(next(by_id(shown, "results").iter("table")))]
     reproduced = f"reproduced (interim, {plan.quoted()})"
     assert {"none: demo", "none: short schedule", reproduced} <= {*verdicts}
+    [marked] = [cell for cell in by_id(shown, "results").iter("td") if text(cell) == reproduced]
+    assert marked.get("class", "").split()[-2:] == ["verdict", "reproduced"]
 
 
 def test_only_a_full_schedule_speaks_of_the_paper(tmp_path: Path) -> None:
