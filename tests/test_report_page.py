@@ -347,7 +347,7 @@ def test_what_numbers_are_worth_is_said_of_each_kind(tmp_path: Path) -> None:
     reproduced = f"reproduced (interim, {plan.quoted()})"
     assert {"none: demo", "none: short schedule", reproduced} <= {*verdicts}
     [marked] = [cell for cell in by_id(shown, "results").iter("td") if text(cell) == reproduced]
-    assert marked.get("class", "").split()[-2:] == ["verdict", "reproduced"]
+    assert marked.get("class", "").split() == ["long", "verdict", "reproduced", "has-facts"]
 
 
 def test_only_a_full_schedule_speaks_of_the_paper(tmp_path: Path) -> None:
