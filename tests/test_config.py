@@ -303,6 +303,19 @@ def test_every_experiment_is_a_row_of_the_paper_or_an_ablation_and_never_both() 
     assert {name for claim in paper.CLAIMS for name in (claim.better, claim.worse)} <= rows
 
 
+def test_the_paper_s_results_are_found_by_experiment_and_test_set() -> None:
+    assert paper.result_of("affnist_capsnet", "affnist").error_percent == 21
+    with pytest.raises(KeyError, match="nothing"):
+        paper.result_of("nothing")
+
+
+@pytest.mark.parametrize("experiment", names("experiment"))
+def test_an_experiment_says_whether_it_has_run_at_the_papers_schedule(experiment: str) -> None:
+    text = (config.CONF / f"experiment/{experiment}.yaml").read_text()
+    done = any((config.CONF.parent / "results/paper" / experiment).glob("*.json"))
+    assert not (done and "ot yet run" in text)
+
+
 @pytest.mark.slow
 def test_composed_files_are_whole_and_train_takes_them(tmp_path: Path) -> None:
     compose("demo", tmp_path / "demo")
