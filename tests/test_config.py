@@ -3,13 +3,14 @@
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, asdict, replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import cast
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from capsnet import config, paper
+from capsnet import config, paper, registry
 from capsnet.compose import compose, composed, names
 from capsnet.errors import UserError
 from capsnet.training.factory import adam_settings
@@ -275,12 +276,44 @@ def test_a_stopping_rule_needs_validation_digits() -> None:
         composed("experiment=mnist_capsnet_r1", "schedule.stop_at=0.9")
 
 
+@pytest.mark.parametrize(
+    ("experiment", "rule"),
+    [
+        ("affnist_capsnet", "left out with data.name = affnist, which does not read it$"),
+        ("multimnist_baseline", "`python -m capsnet.prepare multimnist-mnist --max-shift 6`$"),
+    ],
+)
+def test_a_shift_that_the_view_would_ignore_is_refused(experiment: str, rule: str) -> None:
+    with pytest.raises(UserError, match=rf"data\.shift = 6 is not possible: .*{rule}"):
+        composed(f"experiment={experiment}", "data.shift=6")
+    assert composed(EXPERIMENT, "data=enumerated", "data.shift=6").data.shift == 6
+
+
+def test_a_view_of_another_package_may_read_the_shift(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = EntryPoint("mine", "mine:VIEW", "capsnet.views")
+    monkeypatch.setattr(registry, "installed", lambda _: {"mine": added})
+    assert composed(EXPERIMENT, "data.name=mine", "data.shift=6").data.shift == 6
+
+
 def test_every_experiment_is_a_row_of_the_paper_or_an_ablation_and_never_both() -> None:
     rows = {row.experiment for table in paper.TABLES for row in table.rows}
     ablations = {one.experiment for one in paper.ABLATIONS}
     assert rows | ablations == set(names("experiment"))
     assert not rows & ablations
     assert {name for claim in paper.CLAIMS for name in (claim.better, claim.worse)} <= rows
+
+
+def test_the_paper_s_results_are_found_by_experiment_and_test_set() -> None:
+    assert paper.result_of("affnist_capsnet", "affnist").error_percent == 21
+    with pytest.raises(KeyError, match="nothing"):
+        paper.result_of("nothing")
+
+
+@pytest.mark.parametrize("experiment", names("experiment"))
+def test_an_experiment_says_whether_it_has_run_at_the_papers_schedule(experiment: str) -> None:
+    text = (config.CONF / f"experiment/{experiment}.yaml").read_text()
+    done = any((config.CONF.parent / "results/paper" / experiment).glob("*.json"))
+    assert not (done and "ot yet run" in text)
 
 
 @pytest.mark.slow

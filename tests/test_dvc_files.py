@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from capsnet.records import dvc_files
-from capsnet.records.record import Record, read_records
+from capsnet.records.record import Record, read_arrays, read_records
 from capsnet.train import train
 from helpers.running import tiny
 
+PAPER = Path(__file__).parents[1] / "results/paper"
 SHORT = (
     *("schedule.steps=12", "schedule.batch=16", "trainer.log_every=2", "logger=csv"),
     *("data.holdout=0.2", "schedule.validate_every=6"),
@@ -85,6 +86,16 @@ def test_what_was_never_logged_leaves_empty_cells() -> None:
     assert dvc_files.table({}, 128) == "images_seen,train_loss,validation_error_percent\n"
     loss = {"curve.train/loss": np.array([[49, 0.123456], [99, 0.0999]])}
     assert dvc_files.table(loss, 128).splitlines()[1:] == ["6400,0.12346,", "12800,0.0999,"]
+
+
+def test_runs_in_git_at_the_paper_s_schedule_have_both(tmp_path: Path) -> None:
+    records = read_records(PAPER)
+    assert records
+    for path, record in records.items():
+        dvc_files.write(record, tmp_path / path.name, read_arrays(path))
+        for kind in (dvc_files.METRICS, dvc_files.CURVES):
+            kept = path.with_suffix(kind).read_text()
+            assert kept == (tmp_path / path.name).with_suffix(kind).read_text()
 
 
 @pytest.mark.slow

@@ -6,12 +6,14 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from capsnet.analysis import plan
 from helpers.copies import EXPERIMENTS, PROJECT, tiny_copy
 
 pytestmark = pytest.mark.slow
@@ -144,6 +146,31 @@ def test_plots_name_the_curves_of_all_runs(file: str) -> None:
             drawn.setdefault(column, set()).add("/".join(Path(path).parts[-2:]))
     assert drawn["train_loss"] == curves
     assert drawn["validation_error_percent"] == {one for one in curves if "affnist" in one[:8]}
+
+
+@pytest.mark.parametrize("file", ["dvc.yaml", "demo/dvc.yaml"])
+@pytest.mark.parametrize("stage", ["ensemble", "report"])
+def test_verdicts_are_out_of_date_after_an_edit_of_what_makes_them(file: str, stage: str) -> None:
+    deps = yaml.safe_load((PROJECT / file).read_text())["stages"][stage]["deps"]
+    known = [PROJECT / dep for dep in deps]
+    read = [*loaded_by(stage), plan.PLACES[-1]]
+    assert PROJECT / "src/capsnet/analysis/verdicts.py" in read
+    assert [path for path in read if not any(path.is_relative_to(dep) for dep in known)] == []
+
+
+@cache
+def loaded_by(stage: str) -> list[Path]:
+    """Find the files of the package that the commands of a stage import."""
+    modules = {
+        "ensemble": "ensemble",
+        "report": "report.tables.document, capsnet.report.figures.draw, capsnet.report.web.write",
+    }
+    code = (
+        f"import sys, capsnet.{modules[stage]}\n"
+        "print(*(one.__file__ for name, one in sys.modules.items() if name[:8] == 'capsnet.'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return [Path(path) for path in done.stdout.split()]
 
 
 def test_words_re_run_no_training(project: Path) -> None:

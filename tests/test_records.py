@@ -3,12 +3,13 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from capsnet.records.provenance import device_name, git_commit, processor
-from capsnet.records.record import read_record
+from capsnet.records.record import keep_origin, read_record, write_record
 from helpers.records import of_schema_1, record
 
 
@@ -80,3 +81,24 @@ def test_devices_of_older_records_are_named_alike(tmp_path: Path, written: str, 
     old = of_schema_1(record(device=written), tmp_path / "seed0.json")
     (tmp_path / "seed0.json").write_text(json.dumps(old))
     assert read_record(tmp_path / "seed0.json").device == read
+
+
+ORIGIN = {"device": "abacus", "commit": "c" * 40, "clean": True, "train_seconds": 1.0}
+
+
+def test_evaluating_again_changes_nothing_that_a_record_says_of_the_training(
+    tmp_path: Path,
+) -> None:
+    write_record(record(wandb_id="a", **ORIGIN), tmp_path / "seed0.json")
+    again = keep_origin(record(30, wandb_id="a", clean=False), tmp_path / "seed0.json")
+    assert again == record(30, wandb_id="a", **ORIGIN)
+
+
+@pytest.mark.parametrize(
+    "other", [{"wandb_id": "b"}, {"wandb_id": None}, {"steps_done": 5}, {"identity": {}}]
+)
+def test_another_training_states_its_own_origin(tmp_path: Path, other: dict[str, Any]) -> None:
+    """Its folder is new in a fresh clone, where the record is in git and the run is not."""
+    write_record(record(**{"wandb_id": "a"} | other, **ORIGIN), tmp_path / "seed0.json")
+    trained = record(30, wandb_id="a", device="here", clean=False)
+    assert keep_origin(trained, tmp_path / "seed0.json") == trained

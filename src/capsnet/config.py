@@ -69,7 +69,9 @@ class Data:
     name: Annotated[str, _registered("capsnet.views")]  # shifted, multimnist …
     source: str  # the prepared images below root: mnist, digits …
     root: str = "data"
-    shift: Annotated[Integer, Field(ge=0, le=14)] = 2  # pixels, −shift…shift on both axes
+    shift: Annotated[Integer, Field(ge=0, le=14)] = (
+        2  # pixels, on both axes; only views that read it
+    )
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the training images, the first
     path: str | None = None  # the folder of your own pictures, which then are the source
     size: Annotated[Integer, Field(ge=1, le=128)] = 32  # pixels on a side that these get
@@ -78,6 +80,7 @@ class Data:
 
 
 PICTURE_KEYS = ("path", "size", "test_share", "channels")
+SHIFTING = ("shifted", "enumerated")  # our views that read data.shift
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
@@ -223,6 +226,7 @@ class RunConfig:
             rule = f"a divisor of the global batch, schedule.batch = {batch}"
             raise UserError(impossible(f"trainer.{key}", processes, rule))
         self._check_pictures()
+        self._check_shift()
         for key in ("stop_at", "evaluate_below"):
             value = getattr(self.schedule, key)
             if value is not None and self.data.holdout == 0:
@@ -238,6 +242,17 @@ class RunConfig:
             value = getattr(self.data, key)
             if value != getattr(Data, key):
                 raise UserError(impossible(f"data.{key}", value, "left out without data.path"))
+
+    def _check_shift(self) -> None:
+        """Raise UserError for a shift that the view, one of ours, would ignore."""
+        data, ours = self.data, registry.TABLES["capsnet.views"]
+        if data.shift == Data.shift or data.name in SHIFTING or data.name not in ours:
+            return
+        rule = f"left out with data.name = {data.name}, which does not read it"
+        if data.name == "multimnist":
+            command = f"capsnet.prepare multimnist-{data.source} --max-shift {data.shift}"
+            rule += f"; its pairs are shifted by `python -m {command}`"
+        raise UserError(impossible("data.shift", data.shift, rule))
 
 
 MODELS = {

@@ -8,7 +8,8 @@ import yaml
 
 PROJECT = Path(__file__).parents[2]
 PARTS = (
-    *("src", "conf", "demo/dvc.yaml", "dvc.yaml", "results/benchmark"),
+    *("src", "conf", "demo/dvc.yaml", "dvc.yaml", "docs/analysis-plan.md"),
+    "results/benchmark",
     *(".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".dvcignore", ".gitignore"),
     *(f"results/{folder}/README.md" for folder in ("paper", "paper-data", "demo", "demo-data")),
 )

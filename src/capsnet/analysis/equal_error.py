@@ -26,7 +26,7 @@ class Estimate(NamedTuple):
 
 
 def points(arrays: dict[str, NDArray[Any]]) -> Points:
-    """Give the points in a record's arrays as `along.ErrorsAlong` keeps them, without zeros.
+    """Give the points in a record's arrays as `ErrorCurve.arrays` gives them, without zeros.
 
     None, [0, 3], where they were not counted on both test sets.
     """

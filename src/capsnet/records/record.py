@@ -130,7 +130,7 @@ class Record:
     commit: str | None
     clean: bool | None  # whether src/ and conf/ were the commit's
     versions: dict[str, str]
-    wandb_id: str | None
+    wandb_id: str | None  # drawn once for a run's folder, with W&B or without
     precision: str = "32-true"  # tf32, bf16-mixed: what convolutions multiplied in
     overrides: tuple[str, ...] = ()  # values that were set on the command line: KEY=VALUE
     overrides_known: bool = True  # False where a record is from before `overrides`
@@ -282,15 +282,21 @@ def read_arrays(record: Path) -> dict[str, NDArray[Any]]:
 
 
 def keep_origin(record: Record, path: Path) -> Record:
-    """Keep the device, commit and versions of the record at `path` if it has the same steps.
+    """Keep what the record at `path` says of the training, if it is of the same weights.
 
-    Re-evaluating a finished run changes none of them.
+    Re-evaluating a finished run changes nothing of it. A record of another training, in another
+    folder, is not kept: the same identity and steps may come from other hardware or changed code.
     """
     try:
         before = read_record(path)
     except (FileNotFoundError, UserError):
         return record
-    if (before.identity, before.steps_done) != (record.identity, record.steps_done):
+    if record.wandb_id is None or _training(before) != _training(record):
         return record
     kept = ("device", "commit", "clean", "versions", "trainer")
+    kept += ("train_seconds", "images_per_second")
     return replace(record, **{name: getattr(before, name) for name in kept})
+
+
+def _training(record: Record) -> tuple[dict[str, str], int, str | None]:
+    return record.identity, record.steps_done, record.wandb_id

@@ -89,7 +89,7 @@ def start_wandb(
 
 
 def run_id(folder: Path) -> str:
-    """Return the id of the folder's W&B run: kept, so that a resumed run continues its own.
+    """Return the id of the run in `folder`: kept, so that a resumed run continues its W&B run.
 
     The agent of a W&B sweep has chosen it already.
     """

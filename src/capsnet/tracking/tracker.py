@@ -10,7 +10,7 @@ from pytorch_lightning.loggers import WandbLogger
 from capsnet.config import RunConfig
 from capsnet.records.record import Record
 from capsnet.tracking import wandb_summary
-from capsnet.tracking.loggers import build_loggers
+from capsnet.tracking.loggers import build_loggers, run_id
 
 if TYPE_CHECKING:
     import wandb
@@ -34,9 +34,9 @@ class Tracker:
         return found[0].experiment if found else None
 
     @property
-    def wandb_id(self) -> str | None:
-        """Return the id of W&B's run, if there is one."""
-        return None if self.wandb_run is None else self.wandb_run.id
+    def wandb_id(self) -> str:
+        """Return the id of the run's folder, which W&B's run has too, if there is one."""
+        return run_id(self.folder)
 
     def finish(
         self, record: Record, arrays: Mapping[str, NDArray[Any]], manifests: Sequence[Path]

@@ -40,7 +40,7 @@ def settings(run: config.RunConfig, info: DatasetInfo) -> dict[str, Any]:
 
 
 def errors_along_training(trainer: pl.Trainer) -> dict[str, NDArray[Any]]:
-    """Give the errors counted along the training, as `ErrorsAlong.arrays`, if any were."""
+    """Give the errors counted along the training, as `ErrorCurve.arrays`, if any were."""
     counted = (one.arrays() for one in _callbacks(trainer) if isinstance(one, ErrorCurve))
     return next(counted, {})
 
