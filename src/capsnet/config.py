@@ -69,9 +69,7 @@ class Data:
     name: Annotated[str, _registered("capsnet.views")]  # shifted, multimnist …
     source: str  # the prepared images below root: mnist, digits …
     root: str = "data"
-    shift: Annotated[Integer, Field(ge=0, le=14)] = (
-        2  # pixels, on both axes; only views that read it
-    )
+    shift: Annotated[Integer, Field(ge=0, le=14)] = 2  # pixels, on both axes; only for SHIFTING
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the training images, the first
     path: str | None = None  # the folder of your own pictures, which then are the source
     size: Annotated[Integer, Field(ge=1, le=128)] = 32  # pixels on a side that these get
