@@ -29,7 +29,7 @@ from capsnet.data.dataset import DataSet
 from capsnet.data.examples import UnshiftedImages
 from capsnet.data.loading import dataset_info, load_dataset
 from capsnet.errors import UserError
-from capsnet.evaluate import LoadedRun, anywhere, evaluate, load_run
+from capsnet.evaluate import LoadedRun, evaluate, load_run
 from capsnet.functional import margin_loss
 from capsnet.networks import one_hot
 from capsnet.records.attacks import Attacked, Attacks, read_attacks, write_attacks
@@ -38,7 +38,7 @@ from capsnet.records.statistics import wilson
 from capsnet.records.weights import save_weights
 from capsnet.report.figures.attacks import figure_attacks
 from capsnet.report.tables.attacks import attacks_table
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import anywhere, build_network
 from capsnet.training.fingerprint import config_digest
 from helpers.records import record
 from helpers.running import TINY, tiny

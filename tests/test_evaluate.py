@@ -21,7 +21,7 @@ from capsnet.prepare import prepare
 from capsnet.records.record import read_record
 from capsnet.records.weights import read_weights, save_weights
 from capsnet.train import train
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 from capsnet.training.fingerprint import PACKAGE, config_digest
 from helpers.running import interrupted_reading, output, output_here, tiny
 

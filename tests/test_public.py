@@ -13,7 +13,7 @@ from capsnet.compose import composed
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records.weights import save_weights
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 
 EXPERIMENTS = [  # the side of their images decides the shapes of their weights
     ("mnist_capsnet_r3_recon", 28),
@@ -39,6 +39,14 @@ def test_public_names_are_those_of_their_modules() -> None:
 def test_importing_the_package_and_its_guide_imports_no_torch() -> None:
     code = "import sys, capsnet, capsnet.usage; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_loading_weights_imports_no_framework_of_training() -> None:
+    code = "import sys, capsnet; capsnet.load; print(*sys.modules)"
+    done = subprocess.run((sys.executable, "-c", code), check=True, capture_output=True, text=True)
+    loaded = {*done.stdout.split()}
+    assert "capsnet.training.build_network" in loaded
+    assert not {"hydra", "pytorch_lightning", "torchmetrics"} & loaded
 
 
 def saved(folder: Path, experiment: str, side: int) -> torch.nn.Module:

@@ -53,7 +53,7 @@ from capsnet.routing_statistics import (
     summarise,
     variances,
 )
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 from capsnet.training.fingerprint import config_digest
 from helpers import oracle
 from helpers.records import record

@@ -105,7 +105,7 @@ def load_run(checkpoint: Path, overrides: list[str], device: str | None = None) 
     with quick_imports():
         from capsnet.data.loading import load_dataset
         from capsnet.records.weights import load_weights, read_weights
-        from capsnet.training.factory import build_network
+        from capsnet.training.build_network import anywhere, build_network
 
     _, weights = read_weights(checkpoint)
     data = load_dataset(run)
@@ -135,11 +135,6 @@ def require_classes(checkpoint: Path, run: config.RunConfig, names: tuple[str, .
             f"the classes of {run.data.path} are {', '.join(names)}, but must be those that "
             f"{checkpoint} was trained on: {', '.join(trained)}"
         )
-
-
-def anywhere(run: config.RunConfig) -> config.RunConfig:
-    """`run` as any device computes it, to rounding."""
-    return replace(run, trainer=replace(run.trainer, kernels="fast", compile=False))
 
 
 def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -> None:

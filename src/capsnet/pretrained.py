@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from capsnet import config
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
-from capsnet.evaluate import anywhere
 from capsnet.records.weights import load_weights, read_weights
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import anywhere, build_network
 
 LARGEST = 128  # pixels on a side
 

@@ -12,7 +12,7 @@ import pytest
 from capsnet.data.loading import load_dataset
 from capsnet.data.storage import write_images
 from capsnet.records.weights import save_weights
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 from helpers.running import command, tiny
 
 CLASSES, HEIGHT, WIDTH = 43, 32, 36
