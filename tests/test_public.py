@@ -89,7 +89,7 @@ IMAGES = DatasetInfo("flags", 1, 20, 30, ("a", "b", "c"))
     ("experiment", "info", "settings"),
     [
         ("mnist_capsnet_r1", IMAGES, ()),
-        ("affnist_baseline", replace(IMAGES, height=140, width=140), ()),
+        ("mnist_capsnet_r1", replace(IMAGES, height=140), ()),
         ("mnist_baseline", IMAGES, ("model.decoder=true",)),
     ],
 )
