@@ -94,11 +94,22 @@ def test_it_composes_trains_and_claims_no_commit(python: Python, folder: Path) -
     assert f"{record['tests']['test']['errors']} errors in 500" in printed
 
 
+def readme_library_use() -> str:
+    text = (PROJECT / "README.md").read_text()
+    [code] = re.findall(r"<!-- library:.*?```python\n(.*?)```", text, re.S)
+    return code
+
+
+def test_the_readmes_library_use_passes_a_type_checker(tmp_path: Path) -> None:
+    (tmp_path / "example.py").write_text(readme_library_use())
+    command = (sys.executable, "-m", "basedpyright", str(tmp_path / "example.py"))
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_readmes_library_use_works(python: Python, folder: Path) -> None:
     """On UCI digits, so without a download; of them MNIST's weights take more for others."""
-    [code] = re.findall(
-        r"<!-- library:.*?```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.S
-    )
+    code = readme_library_use()
     (folder / "results").symlink_to(PROJECT / "results")
     if not (folder / "data/digits").is_dir():
         python("-m", "capsnet.prepare", "digits")

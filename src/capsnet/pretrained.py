@@ -3,18 +3,19 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from capsnet import config
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
+from capsnet.networks import Baseline, CapsNet
 from capsnet.records.weights import load_weights, read_info, read_weights
 from capsnet.training.build_network import anywhere, build_network
 
 LARGEST = 128  # pixels on a side
 
 
-def load(folder: str | Path) -> nn.Module:
+def load(folder: str | Path) -> CapsNet | Baseline:
     """Return the trained network of a finished run, on the CPU and in evaluation mode.
 
     `folder` holds weights.safetensors and config.yaml, which every run leaves; loading them
