@@ -5,12 +5,15 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
+from email import message_from_string
 from hashlib import sha256
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.slow
 
@@ -67,6 +70,23 @@ def test_the_installed_package_is_the_one_that_runs(python: Python, site: Path) 
     code = "import capsnet, capsnet.config; print(capsnet.__file__, capsnet.config.CONF)"
     package = site / "capsnet"
     assert python("-c", code).split() == [str(package / "__init__.py"), str(package / "conf")]
+
+
+def test_its_version_is_that_of_the_project(python: Python) -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert python("-c", "import capsnet; print(capsnet.__version__)").strip() == project["version"]
+
+
+def test_its_metadata_name_the_systems_authors_and_types(site: Path) -> None:
+    [metadata] = site.glob("capsnet-*.dist-info/METADATA")
+    fields = message_from_string(metadata.read_text())
+    [author] = yaml.safe_load((PROJECT / "CITATION.cff").read_text())["authors"]
+    assert fields["Author"] == author["name"]
+    assert {*fields.get_all("Classifier", [])} >= {
+        "Operating System :: POSIX :: Linux",
+        "Operating System :: MacOS",
+        "Typing :: Typed",
+    }
 
 
 def test_it_holds_every_file_of_conf(site: Path) -> None:
