@@ -29,7 +29,7 @@ from capsnet.data.dataset import DataSet
 from capsnet.data.examples import UnshiftedImages
 from capsnet.data.loading import dataset_info, load_dataset
 from capsnet.errors import UserError
-from capsnet.evaluate import LoadedRun, anywhere, evaluate, load_run
+from capsnet.evaluate import LoadedRun, evaluate, load_run
 from capsnet.functional import margin_loss
 from capsnet.networks import one_hot
 from capsnet.records.attacks import Attacked, Attacks, read_attacks, write_attacks
@@ -38,7 +38,7 @@ from capsnet.records.statistics import wilson
 from capsnet.records.weights import save_weights
 from capsnet.report.figures.attacks import figure_attacks
 from capsnet.report.tables.attacks import attacks_table
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import anywhere, build_network
 from capsnet.training.fingerprint import config_digest
 from helpers.records import record
 from helpers.running import TINY, tiny
@@ -220,7 +220,7 @@ def folder(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         loaded = untrained(data_root, experiment)
         place = folder / "results/mine" / experiment / "seed0.json"
         run = replace(loaded.run, record=str(place))
-        save_weights(loaded.network, run, folder / experiment)
+        save_weights(loaded.network, run, loaded.data.info, folder / experiment)
         identity = {"config": config_digest(run), "data": "the same"}
         tests = {"test": outcome("uci-digits", 1, 2)}
         model = asdict(run.model)
@@ -338,7 +338,7 @@ def test_what_cannot_be_attacked_is_an_error_in_a_line(
 ) -> None:
     run, two = folder / "mnist_baseline", untrained(data_root, "mnist_baseline")
     pairs = composed("experiment=multimnist_baseline", *TINY, f"data.root={data_root}")
-    save_weights(two.network, pairs, tmp_path / "pairs")
+    save_weights(two.network, pairs, two.data.info, tmp_path / "pairs")
     cases = {
         "no RUN is named": ["data.root=data"],
         "nowhere does not exist": ["nowhere"],

@@ -14,7 +14,7 @@ from capsnet.evaluation.arrays import record_arrays
 from capsnet.evaluation.outcomes import count_outcomes
 from capsnet.evaluation.predict import predict_all
 from capsnet.prepare import prepare
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 from helpers import norb
 from helpers.running import tiny
 

@@ -21,7 +21,7 @@ from capsnet.prepare import prepare
 from capsnet.records.record import read_record
 from capsnet.records.weights import read_weights, save_weights
 from capsnet.train import train
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 from capsnet.training.fingerprint import PACKAGE, config_digest
 from helpers.running import interrupted_reading, output, output_here, tiny
 
@@ -206,7 +206,8 @@ def test_data_of_another_kind_get_a_sentence(
     with storage.building(tmp_path / "mine") as scratch:
         storage.write(scratch, {"name": "mine", "source": "mine"}, arrays)
     run = tiny(data_root, experiment="mnist_baseline")
-    save_weights(build_network(run, mnist.SPEC.info), run, tmp_path / "run")
+    info = mnist.SPEC.info
+    save_weights(build_network(run, info), run, info, tmp_path / "run")
     with pytest.raises(UserError, match=message):
         evaluate(tmp_path / "run", [f"data.root={tmp_path}", "data.source=mine"])
 

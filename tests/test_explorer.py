@@ -39,7 +39,7 @@ from capsnet.explorer.session import Query, Recompute, compute, view_sweep
 from capsnet.networks import CapsNet
 from capsnet.prepare import prepare
 from capsnet.train import train
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 from helpers import oracle
 from helpers.explored import CLASSES, NAMES, open_signs, prepare_signs, untrained
 from helpers.running import output, tiny

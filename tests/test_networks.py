@@ -21,7 +21,7 @@ from capsnet.networks import (
     parameter_count,
 )
 from capsnet.routing import DYNAMIC, LEAKY
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 
 # Of a normal cut at two sd, from its density φ: √(1 − 4 φ(2) / (Φ(2) − Φ(−2))) = 0.8796 of the sd.
 TRUNCATED = 0.8796

@@ -21,7 +21,8 @@ from capsnet.kernels.networks import FastCapsNet
 from capsnet.networks import CapsNet
 from capsnet.records.record import read_record
 from capsnet.train import train
-from capsnet.training.factory import build_module, build_network
+from capsnet.training.build_network import build_network
+from capsnet.training.factory import build_module
 from helpers.running import TINY, output, tiny
 
 SHORT = ("schedule.steps=60", "schedule.batch=32", "trainer.log_every=10", "logger=csv")

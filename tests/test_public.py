@@ -2,18 +2,20 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import capsnet
 from capsnet import functional, networks
 from capsnet.compose import composed
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
-from capsnet.records.weights import save_weights
-from capsnet.training.factory import build_network
+from capsnet.records.weights import read_info, save_weights
+from capsnet.training.build_network import build_network
 
 EXPERIMENTS = [  # the side of their images decides the shapes of their weights
     ("mnist_capsnet_r3_recon", 28),
@@ -41,11 +43,28 @@ def test_importing_the_package_and_its_guide_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.slow
+def test_loading_weights_imports_no_framework_of_training() -> None:
+    code = "import sys, capsnet; capsnet.load; print(*sys.modules)"
+    done = subprocess.run((sys.executable, "-c", code), check=True, capture_output=True, text=True)
+    loaded = {*done.stdout.split()}
+    assert "capsnet.training.build_network" in loaded
+    assert not {"hydra", "pytorch_lightning", "torchmetrics"} & loaded
+
+
 def saved(folder: Path, experiment: str, side: int) -> torch.nn.Module:
     run = composed(f"experiment={experiment}", "model.width=0.03", "seed=5")
-    network = build_network(run, DatasetInfo("", 1, side, side)).eval()
-    save_weights(network, run, folder)
+    info = DatasetInfo("", 1, side, side)
+    network = build_network(run, info).eval()
+    save_weights(network, run, info, folder)
     return network
+
+
+def older(folder: Path) -> Path:
+    """Leave of the weights what earlier versions wrote: tensors, and nothing about the images."""
+    file = folder / "weights.safetensors"
+    save_file(load_file(file), file)
+    return folder
 
 
 @pytest.mark.slow
@@ -59,7 +78,39 @@ def test_a_loaded_network_computes_what_the_saved_one_did(
     assert torch.equal(torch.get_rng_state(), before)
     images = torch.rand(2, 1, side, side)
     assert torch.equal(loaded(images), network(images))
+    assert torch.equal(capsnet.load(older(tmp_path))(images), network(images))
     assert not loaded.training
+
+
+IMAGES = DatasetInfo("flags", 1, 20, 30, ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("experiment", "info", "settings"),
+    [
+        ("mnist_capsnet_r1", IMAGES, ()),
+        ("mnist_capsnet_r1", replace(IMAGES, height=140), ()),
+        ("mnist_baseline", IMAGES, ("model.decoder=true",)),
+    ],
+)
+def test_weights_for_images_of_any_size_are_loaded(
+    experiment: str, info: DatasetInfo, settings: tuple[str, ...], tmp_path: Path
+) -> None:
+    run = composed(f"experiment={experiment}", "model.width=0.03", *settings)
+    network = build_network(run, info).eval()
+    save_weights(network, run, info, tmp_path)
+    images = torch.rand(2, *info.image)
+    assert torch.equal(capsnet.load(tmp_path)(images), network(images))
+    assert read_info(tmp_path) == info
+
+
+def test_a_broken_description_of_the_images_gets_a_sentence(tmp_path: Path) -> None:
+    saved(tmp_path, "mnist_capsnet_r1", 28)
+    file = tmp_path / "weights.safetensors"
+    for text in ("", "{}", "[1]"):
+        save_file(load_file(file), file, {"dataset": text})
+        with pytest.raises(UserError, match=r"holds no weights of a run: weights\.safetensors: da"):
+            capsnet.load(tmp_path)
 
 
 def test_a_padded_leaky_network_computes_the_same_once_loaded(tmp_path: Path) -> None:
@@ -68,20 +119,23 @@ def test_a_padded_leaky_network_computes_the_same_once_loaded(tmp_path: Path) ->
     run = composed(
         "experiment=mnist_capsnet_r3", "model.width=0.03", "model.class_dim=5", *settings
     )
-    network = build_network(run, DatasetInfo("", 3, 24, 24, ("a", "b", "c"))).eval()
-    save_weights(network, run, tmp_path)
+    info = DatasetInfo("", 3, 24, 24, ("a", "b", "c"))
+    network = build_network(run, info).eval()
+    save_weights(network, run, info, tmp_path)
     images = torch.rand(2, 3, 24, 24)
-    assert torch.equal(capsnet.load(tmp_path)(images), network(images))
+    assert torch.equal(capsnet.load(older(tmp_path))(images), network(images))
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     network = saved(tmp_path, "mnist_capsnet_r1", 28)
     other = composed("experiment=mnist_capsnet_r1", "model.width=0.06")
-    save_weights(network, other, tmp_path)
+    save_weights(network, other, DatasetInfo("", 1, 28, 28), tmp_path)
+    with pytest.raises(UserError, match="the weights are not those of this network for 1×28×28"):
+        capsnet.load(str(tmp_path))
     with pytest.raises(
         UserError, match="the weights are not those of a capsnet as mnist_capsnet_r1"
     ):
-        capsnet.load(str(tmp_path))
+        capsnet.load(str(older(tmp_path)))
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:

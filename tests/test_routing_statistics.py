@@ -53,7 +53,7 @@ from capsnet.routing_statistics import (
     summarise,
     variances,
 )
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 from capsnet.training.fingerprint import config_digest
 from helpers import oracle
 from helpers.records import record
@@ -316,7 +316,8 @@ def test_what_is_written_is_read_and_no_reader_takes_it_for_a_record(tmp_path: P
 def untrained(data_root: Path, tmp_path: Path) -> tuple[config.RunConfig, Path]:
     """A run and its folder, which a training of no steps would have left."""
     run, folder = tiny(data_root), tmp_path / "run"
-    save_weights(build_network(run, load_dataset(run).info), run, folder)
+    info = load_dataset(run).info
+    save_weights(build_network(run, info), run, info, folder)
     return run, folder
 
 

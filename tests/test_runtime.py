@@ -26,7 +26,8 @@ from capsnet.kernels.networks import FastCapsNet, FastConv2d, through_fourier
 from capsnet.kernels.precision import fp32_arithmetic
 from capsnet.records.record import read_record
 from capsnet.train import train
-from capsnet.training.factory import build_module, build_network, choose_kernels
+from capsnet.training.build_network import build_network, choose_kernels
+from capsnet.training.factory import build_module
 from helpers.running import TINY, tiny
 
 BACKENDS: Any = torch.backends  # PyTorch's own types lack some of its switches
@@ -89,7 +90,7 @@ def test_auto_takes_fused_kernels_where_a_gpu_can_run_them(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
     if there:
-        monkeypatch.setattr("capsnet.training.factory.check_fused", lambda: None)
+        monkeypatch.setattr("capsnet.training.build_network.check_fused", lambda: None)
     assert chosen_kernels("auto", accelerator) == auto
     assert chosen_kernels("auto", accelerator, "model.routing=leaky") == auto
     assert chosen_kernels("auto", accelerator, classes=43) == "fast"

@@ -8,7 +8,7 @@ from capsnet.compose import composed
 from capsnet.config import RunConfig
 from capsnet.data.loading import dataset_info
 from capsnet.networks import CapsNet, parameter_count
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 
 
 def built(*overrides: str) -> tuple[RunConfig, CapsNet]:

@@ -50,7 +50,7 @@ def test_a_baseline_counts_under_any_recipe_and_an_ensemble_needs_all_its_networ
     assert remaining({}, "cifar10_capsnet") == [0, 1, 2, 3, 4, 5, 6]
 
 
-def status(runs: list[Record]) -> dict[str, tuple[str, ...]]:
+def status(runs: list[Record]) -> dict[str, list[str]]:
     return {words: rest for words, *rest in status_table(by_path(runs)).cells}
 
 

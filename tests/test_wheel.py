@@ -5,12 +5,15 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
+from email import message_from_string
 from hashlib import sha256
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +72,23 @@ def test_the_installed_package_is_the_one_that_runs(python: Python, site: Path) 
     assert python("-c", code).split() == [str(package / "__init__.py"), str(package / "conf")]
 
 
+def test_its_version_is_that_of_the_project(python: Python) -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert python("-c", "import capsnet; print(capsnet.__version__)").strip() == project["version"]
+
+
+def test_its_metadata_name_the_systems_authors_and_types(site: Path) -> None:
+    [metadata] = site.glob("capsnet-*.dist-info/METADATA")
+    fields = message_from_string(metadata.read_text())
+    [author] = yaml.safe_load((PROJECT / "CITATION.cff").read_text())["authors"]
+    assert fields["Author"] == author["name"]
+    assert {*fields.get_all("Classifier", [])} >= {
+        "Operating System :: POSIX :: Linux",
+        "Operating System :: MacOS",
+        "Typing :: Typed",
+    }
+
+
 def test_it_holds_every_file_of_conf(site: Path) -> None:
     def files(conf: Path) -> dict[Path, bytes]:
         return {path.relative_to(conf): path.read_bytes() for path in conf.rglob("*.yaml")}
@@ -94,11 +114,22 @@ def test_it_composes_trains_and_claims_no_commit(python: Python, folder: Path) -
     assert f"{record['tests']['test']['errors']} errors in 500" in printed
 
 
+def readme_library_use() -> str:
+    text = (PROJECT / "README.md").read_text()
+    [code] = re.findall(r"<!-- library:.*?```python\n(.*?)```", text, re.S)
+    return code
+
+
+def test_the_readmes_library_use_passes_a_type_checker(tmp_path: Path) -> None:
+    (tmp_path / "example.py").write_text(readme_library_use())
+    command = (sys.executable, "-m", "basedpyright", str(tmp_path / "example.py"))
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_readmes_library_use_works(python: Python, folder: Path) -> None:
     """On UCI digits, so without a download; of them MNIST's weights take more for others."""
-    [code] = re.findall(
-        r"<!-- library:.*?```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.S
-    )
+    code = readme_library_use()
     (folder / "results").symlink_to(PROJECT / "results")
     if not (folder / "data/digits").is_dir():
         python("-m", "capsnet.prepare", "digits")

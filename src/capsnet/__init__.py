@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     )
     from capsnet.pretrained import load
 
+    __version__: str
+
 __all__ = [
     "AffnistBaseline",
     "CapsNet",
@@ -47,8 +49,10 @@ if not TYPE_CHECKING:  # else a type checker would accept any name
     def __getattr__(name: str) -> object:
         """Import a public name when it is first used: `import capsnet` does not wait for torch.
 
-        Raises AttributeError for any other name.
+        `__version__` is that of the installed package. Raises AttributeError for any other name.
         """
+        if name == "__version__":
+            return import_module("importlib.metadata").version(__name__)
         for module in _MODULES if name in __all__ else ():
             found = getattr(import_module(f"{__name__}.{module}"), name, None)
             if found is not None:
@@ -57,4 +61,4 @@ if not TYPE_CHECKING:  # else a type checker would accept any name
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

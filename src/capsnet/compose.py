@@ -54,6 +54,7 @@ def resolved(profile: str, experiment: str) -> dict[str, Any]:
 
 def composed(*overrides: str) -> config.RunConfig:
     """Compose the run that training makes of these overrides. Raises UserError for bad ones."""
+    config.register()
     with initialize_config_dir(str(config.CONF), version_base="1.3"):
         try:
             return config.validated(hydra_compose("config", list(overrides)))

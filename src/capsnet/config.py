@@ -8,7 +8,6 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import (
@@ -267,9 +266,14 @@ def defaults(kind: Any) -> dict[str, Any]:
     return values | {one.name: defaults(one.type) for one in fields(kind) if is_dataclass(one.type)}
 
 
-ConfigStore.instance().store(name="schema", node=defaults(RunConfig))
-for _name, _model in MODELS.items():
-    ConfigStore.instance().store(group="model", name=_name, node=defaults(_model))
+def register() -> None:
+    """Give Hydra the defaults, which the files of `conf/` build on, before it composes a run."""
+    from hydra.core.config_store import ConfigStore  # `capsnet.load` needs no Hydra
+
+    store = ConfigStore.instance()
+    store.store(name="schema", node=defaults(RunConfig))
+    for name, model in MODELS.items():
+        store.store(group="model", name=name, node=defaults(model))
 
 
 def validated(cfg: DictConfig) -> RunConfig:

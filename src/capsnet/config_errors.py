@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from traceback import walk_tb
 from typing import Any
 
-from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from pydantic import ValidationError
@@ -26,6 +25,8 @@ def hydra_errors_raised() -> Iterator[None]:
 
     Where the user has set HYDRA_FULL_ERROR=1, the traceback stays.
     """
+    from hydra.errors import HydraException  # `capsnet.load` needs no Hydra
+
     if os.environ.get(FULL) == "1":
         yield
         return
@@ -51,6 +52,8 @@ def _raised_in_hydra(error: Exception) -> bool:
 
 def in_one_line(error: Exception) -> str:
     """Describe an error of Hydra or OmegaConf, with the choices where there are some."""
+    from hydra.errors import MissingConfigException
+
     match error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error:
         case MissingConfigException(missing_cfg_file=str(path), options=list(choices)):
             group, _, name = path.rpartition("/")

@@ -1,7 +1,8 @@
 """`python -m capsnet.evaluate CHECKPOINT [data=SET] [data.key=value ...]`: test trained weights.
 
 CHECKPOINT is the folder of a finished run, its weights.safetensors with config.yaml beside it, or a
-name in results/weights/. Without `data=` it is tested on what it was trained for.
+name in results/weights/. Without `data=` it is tested on what it was trained for; with --validation
+on the images that its training held out (data.holdout), which alone may choose anything.
 """
 
 import argparse
@@ -10,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -20,7 +22,7 @@ from capsnet.data.pictures import located
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable, write_json
-from capsnet.records.record import Outcome, Record, read_record, record_path
+from capsnet.records.record import Outcome, Record, read_record, record_path, write_arrays
 from capsnet.records.run_folder import run_folder, trained_run
 from capsnet.startup import quick_imports
 from capsnet.train import result_overrides
@@ -35,28 +37,47 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Print errors, total and interval of every test set, or write them as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m capsnet.evaluate", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
-    about = "data=SET and data.key=value, as for training"
-    parser.add_argument("data", nargs="*", default=[], help=about)
-    parser.add_argument("--device", help="cpu, cuda, cuda:1 … (a GPU, if there is one)")
-    parser.add_argument("--json", type=Path, help="write the outcomes there")
-    parser.add_argument("--wandb", action="store_true", help="a W&B page, which names the weights")
-    arguments = parser.parse_intermixed_args()
+    arguments = _parser().parse_intermixed_args()
     keep_memory()
     with exit_on_user_error():
         if arguments.wandb and importlib.util.find_spec("wandb") is None:
             raise UserError("--wandb needs W&B: `pip install -e '.[pipeline]'`")
         run_folder(arguments.checkpoint)
-        if arguments.json is not None:
-            check_writable("--json", arguments.json)
-        outcomes = evaluate(arguments.checkpoint, arguments.data, arguments.device)
+        _check_files(arguments.json, arguments.wrong)
+        data, validation = arguments.data, arguments.validation
+        outcomes = evaluate(
+            arguments.checkpoint, data, arguments.device, validation, arguments.wrong
+        )
         for name, test in outcomes.items():
             print(f"{name}: {in_words(test)}")
         if arguments.json is not None:
             write_json({name: asdict(test) for name, test in outcomes.items()}, arguments.json)
         if arguments.wandb:
-            show(arguments.checkpoint, arguments.data, outcomes)
+            show(arguments.checkpoint, data, outcomes)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m capsnet.evaluate", description=__doc__)
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    about = "data=SET and data.key=value, as for training"
+    parser.add_argument("data", nargs="*", default=[], help=about)
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 … (a GPU, if there is one)")
+    parser.add_argument("--validation", action="store_true", help="test the held-out images")
+    parser.add_argument("--json", type=Path, help="write the outcomes there")
+    examples = "write which examples are wrong, as bits, as in record.npz"
+    parser.add_argument("--wrong", type=Path, metavar="FILE.npz", help=examples)
+    parser.add_argument("--wandb", action="store_true", help="a W&B page, which names the weights")
+    return parser
+
+
+def _check_files(json: Path | None, wrong: Path | None) -> None:
+    """Raise UserError for files that cannot be written."""
+    if json is not None:
+        check_writable("--json", json)
+    if wrong is not None:
+        if wrong.suffix != ".npz":
+            raise UserError(f"--wrong: {wrong} is not possible: its name must end in .npz")
+        check_writable("--wrong", wrong)
 
 
 def in_words(test: Outcome) -> str:
@@ -68,18 +89,40 @@ def in_words(test: Outcome) -> str:
 
 
 def evaluate(
-    checkpoint: Path, overrides: list[str], device: str | None = None
+    checkpoint: Path,
+    overrides: list[str],
+    device: str | None = None,
+    validation: bool = False,
+    wrong: Path | None = None,
 ) -> dict[str, Outcome]:
-    """Test the trained weights on every test set of the data asked for. Raises as `load_run`."""
+    """Test the trained weights on every test set of the data asked for.
+
+    On the images that the training held out instead, if `validation`. Which examples are wrong is
+    written to `wrong`, as `wrong.<test>` in record.npz. Raises UserError as `load_run` does, and
+    for validation on other images than those of the training.
+    """
+    other = [one for one in overrides if not one.startswith("data.root=")]
+    if validation and other:
+        raise UserError(
+            f"{other[0]}: only data.root=FOLDER can be changed with --validation, which tests the "
+            "images that the training held out"
+        )
     run, network, data, where = load_run(checkpoint, overrides, device)
 
     from capsnet.evaluation.outcomes import count_outcomes
     from capsnet.evaluation.predict import predict_all
+    from capsnet.evaluation.validation import validation_set
     from capsnet.kernels.precision import fp32_arithmetic
     from capsnet.training.factory import autocast
 
+    if validation:
+        data = data._replace(tests={"validation": validation_set(run, data)})
     with fp32_arithmetic(run.precision), autocast(run, where):
-        return count_outcomes(data, predict_all(network, data))
+        predictions = predict_all(network, data)
+    if wrong is not None:
+        bits = {name: np.packbits(one.wrong.numpy()) for name, one in predictions.items()}
+        write_arrays(wrong, {f"wrong.{name}": one for name, one in bits.items()})
+    return count_outcomes(data, predictions)
 
 
 class LoadedRun(NamedTuple):
@@ -105,7 +148,7 @@ def load_run(checkpoint: Path, overrides: list[str], device: str | None = None) 
     with quick_imports():
         from capsnet.data.loading import load_dataset
         from capsnet.records.weights import load_weights, read_weights
-        from capsnet.training.factory import build_network
+        from capsnet.training.build_network import anywhere, build_network
 
     _, weights = read_weights(checkpoint)
     data = load_dataset(run)
@@ -135,11 +178,6 @@ def require_classes(checkpoint: Path, run: config.RunConfig, names: tuple[str, .
             f"the classes of {run.data.path} are {', '.join(names)}, but must be those that "
             f"{checkpoint} was trained on: {', '.join(trained)}"
         )
-
-
-def anywhere(run: config.RunConfig) -> config.RunConfig:
-    """`run` as any device computes it, to rounding."""
-    return replace(run, trainer=replace(run.trainer, kernels="fast", compile=False))
 
 
 def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -> None:

@@ -3,19 +3,19 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from capsnet import config
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
-from capsnet.evaluate import anywhere
-from capsnet.records.weights import load_weights, read_weights
-from capsnet.training.factory import build_network
+from capsnet.networks import Baseline, CapsNet
+from capsnet.records.weights import load_weights, read_info, read_weights
+from capsnet.training.build_network import anywhere, build_network
 
 LARGEST = 128  # pixels on a side
 
 
-def load(folder: str | Path) -> nn.Module:
+def load(folder: str | Path) -> CapsNet | Baseline:
     """Return the trained network of a finished run, on the CPU and in evaluation mode.
 
     `folder` holds weights.safetensors and config.yaml, which every run leaves; loading them
@@ -27,7 +27,7 @@ def load(folder: str | Path) -> nn.Module:
     trained, weights = read_weights(Path(folder))
     run = anywhere(trained)
     with torch.random.fork_rng(devices=[]):  # building seeds the generator, which is the caller's
-        info = images_of(run, weights)
+        info = read_info(Path(folder)) or images_of(run, weights)
         network = build_network(run, info)
     load_weights(network, weights, info.image)
     return network.eval()
@@ -36,8 +36,9 @@ def load(folder: str | Path) -> nn.Module:
 def images_of(run: config.RunConfig, weights: dict[str, Tensor]) -> DatasetInfo:
     """Find for which square images and how many classes a run's network was built.
 
-    A run does not store the side, but only one makes layers of these shapes. Where several do, they
-    make the same network, and the smallest is returned. Raises UserError when none does.
+    Weights of earlier versions do not say it, but only one side makes layers of these shapes. Where
+    several do, they make the same network, and the smallest is returned. Raises UserError when none
+    does.
     """
     shapes = {name: tensor.shape for name, tensor in weights.items()}
     wrong = f"the weights are not those of a {run.model.name} as {run.name} describes it"

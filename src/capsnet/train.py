@@ -43,6 +43,7 @@ def job(cfg: DictConfig) -> None:
 
 def main() -> None:
     """Compose the run, or all runs of a sweep, from the command line, and train."""
+    config.register()
     with exit_on_user_error(), hydra_errors_raised(), failed_jobs_named():
         job()
 

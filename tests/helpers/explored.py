@@ -12,7 +12,7 @@ import pytest
 from capsnet.data.loading import load_dataset
 from capsnet.data.storage import write_images
 from capsnet.records.weights import save_weights
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 from helpers.running import command, tiny
 
 CLASSES, HEIGHT, WIDTH = 43, 32, 36
@@ -23,7 +23,8 @@ SIGNS = ("data.source=signs", "model.decoder=true")
 def untrained(root: Path, folder: Path, *overrides: str, experiment: str) -> None:
     """Write untrained weights and their configuration as a finished run leaves them."""
     run = tiny(root, *overrides, experiment=experiment)
-    save_weights(build_network(run, load_dataset(run).info), run, folder)
+    info = load_dataset(run).info
+    save_weights(build_network(run, info), run, info, folder)
 
 
 def prepare_signs(root: Path) -> np.ndarray:

@@ -10,7 +10,8 @@ from capsnet.attack.methods import Images, Scores, summed_cross_entropy, summed_
 from capsnet.attack.plan import CROSS_ENTROPY, SCORE_MARGIN, TRAINING
 from capsnet.data.examples import Examples
 from capsnet.data.loading import load_view
-from capsnet.evaluate import LoadedRun, anywhere
+from capsnet.evaluate import LoadedRun
+from capsnet.training.build_network import anywhere
 from capsnet.training.factory import build_module
 from capsnet.training.module import AnyModule
 

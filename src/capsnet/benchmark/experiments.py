@@ -20,7 +20,8 @@ from capsnet.data.examples import Split, UnshiftedImages
 from capsnet.data.loading import dataset_info, load_view
 from capsnet.data.specification import DataSpec
 from capsnet.kernels.precision import fp32_arithmetic
-from capsnet.training.factory import autocast, build_capsnet, build_module
+from capsnet.training.build_network import build_capsnet
+from capsnet.training.factory import autocast, build_module
 
 IMAGES = 10_000  # of noise: a table of indices for more would only take longer to make
 ENDLESS = 10**9  # steps

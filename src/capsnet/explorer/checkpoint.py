@@ -19,7 +19,7 @@ from capsnet.records.run_folder import run_folder
 from capsnet.records.weights import load_weights, read_weights
 from capsnet.report.runs import counted
 from capsnet.training import fingerprint
-from capsnet.training.factory import build_network
+from capsnet.training.build_network import build_network
 
 
 class LoadedRun(NamedTuple):

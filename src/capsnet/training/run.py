@@ -70,7 +70,7 @@ def fit_and_record(
     path = record_path(folder, run.record)
     record = Record.of(run, data.info, provenance, training, outcomes, tracker.wandb_id)
     record = keep_origin(record, path)
-    save_weights(network, run, folder)
+    save_weights(network, run, data.info, folder)
     write_arrays(path, arrays)
     tracker.finish(record, arrays, manifest_paths(run.data))
     dvc_files.write(record, path, arrays)

@@ -12,9 +12,9 @@ from capsnet.data.info import DatasetInfo
 from capsnet.networks import parameter_count
 from capsnet.records.provenance import device_name
 from capsnet.records.record import TrainingSummary
+from capsnet.training.build_network import choose_kernels
 from capsnet.training.callbacks import StopAt
 from capsnet.training.error_curve import ErrorCurve
-from capsnet.training.factory import choose_kernels
 
 SETTINGS = ("convolutions", "compile", "benchmark", "devices", "num_nodes")
 
