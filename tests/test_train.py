@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +27,11 @@ from capsnet.prepare import prepare
 from capsnet.records.provenance import processor
 from capsnet.records.record import read_arrays, read_record, write_record
 from capsnet.train import train
-from capsnet.training.checkpoints import claim
+from capsnet.training import checkpoints
+from capsnet.training import run as run_module
+from capsnet.training.checkpoints import await_claim, claim
 from capsnet.training.factory import build_module
+from capsnet.training.fingerprint import folder_identity
 from capsnet.training.module import Optimisation
 from helpers.offline_wandb import read_runs
 from helpers.running import TINY, output, shell_code, tiny
@@ -187,6 +192,45 @@ def test_of_another_run_nothing_is_left_to_be_taken_for_this_one_s(
     claim(here, other, record)
     assert (here / "superseded-1" / "weights.safetensors").read_text() == "not moved yet"
     assert not (here / "superseded-3").exists()
+
+
+def begins_with_a_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, run: RunConfig, folder: Path, first_process: Callable[[], None]
+) -> bool:
+    """Tell whether a process that is not the first finds a checkpoint when it begins to train.
+
+    `first_process` is what the first one does as soon as this one waits.
+    """
+    monkeypatch.setattr(run_module, "is_first_process", lambda: False)
+    monkeypatch.setattr(checkpoints, "sleep", lambda seconds: first_process())
+    found: list[bool] = []
+
+    def begin(run: RunConfig, folder: Path, *_: object) -> None:
+        found.append(checkpoints.last_checkpoint(folder).is_file())
+
+    monkeypatch.setattr(run_module, "fit_and_record", begin)
+    train(run, folder)
+    return found == [True]
+
+
+def test_other_processes_wait_until_the_first_has_moved_another_runs_checkpoint(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny(data_root, *SHORT)
+    identity, record = folder_identity(run, load_dataset(run).digest), tmp_path / "record.json"
+    claim(tmp_path, identity | {"code": "another"}, record)
+    checkpoints.last_checkpoint(tmp_path).parent.mkdir()
+    checkpoints.last_checkpoint(tmp_path).touch()
+    begins = partial(begins_with_a_checkpoint, monkeypatch, run, tmp_path)
+    assert not begins(lambda: claim(tmp_path, identity, record))
+    checkpoints.last_checkpoint(tmp_path).parent.mkdir()
+    checkpoints.last_checkpoint(tmp_path).touch()
+    assert begins(lambda: pytest.fail("waits for a folder that is this run's"))
+
+
+def test_other_processes_do_not_wait_forever(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"did not begin this run in .* within 0 seconds: see its"):
+        await_claim(tmp_path, {"seed": "0"}, seconds=0)
 
 
 def test_two_trainers_do_not_share_a_folder(data_root: Path, tmp_path: Path) -> None:
