@@ -45,6 +45,11 @@ SHORT = (
     "logger=csv",
 )
 
+ANOTHER = {  # run's identity
+    **{"seed": "7", "config": "c", "data": "d", "code": "e"},
+    **{"steps": "60", "config_without_steps": "f"},
+}
+
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
@@ -175,21 +180,19 @@ def test_of_another_run_nothing_is_left_to_be_taken_for_this_one_s(
     """Nor is anything lost: its record is copied from where it is, and a killed move goes on."""
     _, folder = finished
     here, record = tmp_path / "run", tmp_path / "results" / "seed0.json"
-    other = {"seed": "7", "config": "c", "data": "d", "code": "e", "steps": "60"}
-    other |= {"config_without_steps": "f"}
     for number in (1, 2):
         shutil.copytree(folder, here, dirs_exist_ok=True)
         record.parent.mkdir(exist_ok=True)
         record.write_text(f"record {number}")
         (here / "hpc_ckpt_1.ckpt").write_text("of the old run")
-        claim(here, other, record)
+        claim(here, ANOTHER, record)
         (here / "identity.json").unlink()
     assert sorted(path.name for path in here.iterdir()) == [".lock", "superseded-1", "superseded-2"]
     assert (here / "superseded-2" / "seed0.json").read_text() == "record 2"
     assert (here / "superseded-2" / "hpc_ckpt_1.ckpt").read_text() == "of the old run"
     (here / "superseded-1" / "identity.json").rename(here / "identity.json")  # as if killed
     (here / "weights.safetensors").write_text("not moved yet")
-    claim(here, other, record)
+    claim(here, ANOTHER, record)
     assert (here / "superseded-1" / "weights.safetensors").read_text() == "not moved yet"
     assert not (here / "superseded-3").exists()
 
@@ -218,7 +221,7 @@ def test_other_processes_wait_until_the_first_has_moved_another_runs_checkpoint(
 ) -> None:
     run = tiny(data_root, *SHORT)
     identity, record = folder_identity(run, load_dataset(run).digest), tmp_path / "record.json"
-    claim(tmp_path, identity | {"code": "another"}, record)
+    claim(tmp_path, ANOTHER, record)
     checkpoints.last_checkpoint(tmp_path).parent.mkdir()
     checkpoints.last_checkpoint(tmp_path).touch()
     begins = partial(begins_with_a_checkpoint, monkeypatch, run, tmp_path)
@@ -435,9 +438,14 @@ def test_ctrl_c_ends_a_sweep_in_a_line(data_root: Path, tmp_path: Path) -> None:
     assert not any(tmp_path.glob("runs/*/record.json"))
 
 
-def test_a_device_that_there_is_not_gets_a_sentence(data_root: Path, tmp_path: Path) -> None:
+def test_a_device_that_there_is_not_gets_a_sentence_and_nothing_is_touched(
+    data_root: Path, tmp_path: Path
+) -> None:
+    claim(tmp_path, ANOTHER, tmp_path / "record.json")
     with pytest.raises(UserError, match=r"trainer.accelerator = abacus, .devices = 1 is not poss"):
         train(tiny(data_root, *SHORT, "trainer.accelerator=abacus"), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"identity.json"}
+    assert checkpoints.read_identity(tmp_path / "identity.json") == ANOTHER
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ from capsnet.training.fingerprint import folder_identity, run_identity
 from capsnet.training.interruption import Interruption
 from capsnet.training.module import AnyModule
 from capsnet.training.summary import errors_along_training, summarise
-from capsnet.training.trainer import build_trainer
+from capsnet.training.trainer import build_trainer, check_devices
 
 
 def train_and_record(
@@ -40,6 +40,7 @@ def train_and_record(
     """Train, evaluate and record, alone in `folder`, as `capsnet.train.train` describes."""
     interruption = Interruption()
     with interruption.handled(), fp32_arithmetic(run.precision):
+        check_devices(run)
         data = load_dataset(run)
         check_training(run, data)
         module = build_module(run, data.info)
