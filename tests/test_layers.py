@@ -198,6 +198,14 @@ def test_decoder_equals_its_three_matrices_worked_in_numpy() -> None:
     assert_equal(decoder(capsules), expected)
 
 
+def test_decoder_draws_from_the_marked_capsule_alone_in_its_own_place() -> None:
+    decoder, capsules = small_decoder(), normal(2, 3, 2, seed=9).float()
+    drawn = decoder.reconstruct(capsules, torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+    masked = torch.zeros(2, 6)
+    masked[0, 2:4], masked[1, 4:6] = capsules[0, 1], capsules[1, 2]
+    assert drawn.equal(decoder(masked))
+
+
 def test_decoder_pixels_lie_strictly_between_0_and_1_row_by_row() -> None:
     decoder = small_decoder()
     for parameter in decoder.parameters():

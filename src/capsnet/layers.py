@@ -149,3 +149,9 @@ class Decoder(nn.Sequential):
             nn.Sigmoid(),
             nn.Unflatten(1, image),
         )
+
+    def reconstruct(
+        self, capsules: Float[Tensor, "batch classes dim"], mask: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Draw the object of the class that `mask` marks with a 1; all other capsules are 0 [P]."""
+        return self((capsules * mask[..., None]).flatten(1))
