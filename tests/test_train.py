@@ -18,6 +18,7 @@ import torch
 from filelock import FileLock
 from omegaconf import OmegaConf
 
+from capsnet.compose import composed
 from capsnet.config import CONF, RunConfig
 from capsnet.data import mnist, storage
 from capsnet.data.loading import load_dataset
@@ -26,7 +27,7 @@ from capsnet.errors import UserError
 from capsnet.prepare import prepare
 from capsnet.records.provenance import processor
 from capsnet.records.record import read_arrays, read_record, write_record
-from capsnet.train import train
+from capsnet.train import fit_for_a_sweep, train
 from capsnet.training import checkpoints
 from capsnet.training import run as run_module
 from capsnet.training.checkpoints import await_claim, claim
@@ -382,6 +383,12 @@ def test_a_sweep_whose_jobs_would_be_in_each_others_way_is_refused(
     assert code == 1
     assert f"{value.replace('=', ' = ')} does not go with a sweep" in printed
     assert "Traceback" not in printed
+
+
+def test_a_sweep_over_nodes_is_refused_by_the_keys_that_count_its_processes() -> None:
+    run = composed("experiment=mnist_capsnet_r3_recon", "trainer.num_nodes=2")
+    with pytest.raises(UserError, match=r"^trainer\.devices × num_nodes = 2 does not go with"):
+        fit_for_a_sweep(run)
 
 
 @pytest.mark.slow
