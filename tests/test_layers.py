@@ -182,6 +182,17 @@ def test_class_capsules_equal_the_oracle_with_the_same_parameters(
     assert_equal(layer(u), torch.tensor(expected))
 
 
+def test_class_capsules_learn_once_their_weights_are_initialised() -> None:
+    layer, u = ClassCapsules(in_capsules=6, iterations=3), normal(2, 6, 8).float()
+    gradients = []
+    for _ in range(2):
+        layer.zero_grad()
+        (layer(u) - 1).square().sum().backward()
+        gradients.append([p.grad is not None and bool(p.grad.any()) for p in layer.parameters()])
+        nn.init.trunc_normal_(layer.weight, std=0.1, a=-0.2, b=0.2)
+    assert gradients == [[False, False], [True, True]]
+
+
 def small_decoder() -> Decoder:
     return Decoder(capsules=6, image=(2, 3, 4), hidden=(5, 7))
 
