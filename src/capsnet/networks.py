@@ -21,27 +21,11 @@ from capsnet.layers import (
 )
 from capsnet.routing import DYNAMIC, Routing
 
+Images = Float[Tensor, "batch channels height width"]
+Capsules = Float[Tensor, "batch classes dim"]
+Scores = Float[Tensor, "batch classes"]
 Initialisation = Literal["released", "text"]
 Sharing = Literal["none", "positions", "all"]
-
-
-def _require_side(image: tuple[int, int, int], least: int) -> None:
-    """Raise ValueError for images of fewer than `least` pixels on a side."""
-    _, height, width = image
-    if min(height, width) < least:
-        raise ValueError(
-            f"images of {height}×{width} pixels are too small for this network: "
-            f"it needs {least}×{least} or more"
-        )
-
-
-def _primary_grid(image: tuple[int, int, int], padding: Padding) -> tuple[int, int]:
-    """Count the rows and columns of primary capsules. Raises ValueError where there is none."""
-    _, height, width = image
-    if padding == "same":
-        return (height + 1) // 2, (width + 1) // 2
-    _require_side(image, 17)
-    return (height - 8 - 8 + 1) // 2, (width - 8 - 8 + 1) // 2
 
 
 class CapsNet(nn.Module):
@@ -110,27 +94,19 @@ class CapsNet(nn.Module):
         """Return the function that computes a routing algorithm: here its own."""
         return algorithm.route
 
-    def forward(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes dim"]:
+    def forward(self, images: Images) -> Capsules:
         """Compute class capsules of images in [0, 1]; their lengths are the answer."""
         return self.class_capsules(self.primary_capsules(images))
 
-    def primary_capsules(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch capsules dim"]:
+    def primary_capsules(self, images: Images) -> Float[Tensor, "batch capsules dim"]:
         """Compute the capsules that are routed from, of images in [0, 1]."""
         return self.primary(self.conv1(images).relu())
 
-    def class_scores(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes"]:
+    def class_scores(self, images: Images) -> Scores:
         """Return the lengths of the class capsules; the longest are the answer."""
         return lengths(self(images))
 
-    def reconstruct(
-        self, capsules: Float[Tensor, "batch classes dim"], mask: Float[Tensor, "batch classes"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def reconstruct(self, capsules: Capsules, mask: Scores) -> Images:
         """Draw the object of the class that `mask` marks with a 1; all other capsules are 0 [P]."""
         if self.decoder is None:
             raise ValueError("this CapsNet was built without a decoder: it cannot reconstruct")
@@ -156,11 +132,12 @@ def initialise_text(network: CapsNet) -> None:
 
 
 class Baseline(nn.Module):
-    """A convolutional network without capsules: images in [0, 1] → logits [batch, classes]."""
+    """A convolutional network without capsules: images in [0, 1] → logits [batch, classes].
 
-    def class_scores(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes"]:
+    All baselines keep PyTorch's initialisation [?], and `conv` computes their convolutions.
+    """
+
+    def class_scores(self, images: Images) -> Scores:
         """Return the logits; the highest are the answer."""
         return self(images)
 
@@ -170,8 +147,6 @@ class MnistBaseline(Baseline, nn.Sequential):
 
     SAME padding and no pooling: with these the parameters add up to 35,445,522 [D]. The dropout
     rate is not stated; 0.5 is the common one [?].
-
-    All three baselines keep PyTorch's initialisation [?], and `conv` computes their convolutions.
     """
 
     def __init__(
@@ -214,21 +189,15 @@ class MnistBaselineWithDecoder(Baseline):
         self.body = nn.Sequential(*layers, nn.Unflatten(1, (classes, class_dim)))
         self.decoder = Decoder(classes * class_dim, image, decoder_hidden)
 
-    def features(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes dim"]:
+    def features(self, images: Images) -> Capsules:
         """Compute the features of every class, of images in [0, 1]."""
         return self.body(images)
 
-    def forward(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes"]:
+    def forward(self, images: Images) -> Scores:
         """Compute the logits of images in [0, 1]."""
         return self.features(images).sum(-1)
 
-    def reconstruct(
-        self, features: Float[Tensor, "batch classes dim"], mask: Float[Tensor, "batch classes"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def reconstruct(self, features: Capsules, mask: Scores) -> Images:
         """Draw the object of the class that `mask` marks with a 1; all other features are 0."""
         return self.decoder.reconstruct(features, mask)
 
@@ -291,6 +260,25 @@ class AffnistBaseline(Baseline, nn.Sequential):
         )
 
 
+def _require_side(image: tuple[int, int, int], least: int) -> None:
+    """Raise ValueError for images of fewer than `least` pixels on a side."""
+    _, height, width = image
+    if min(height, width) < least:
+        raise ValueError(
+            f"images of {height}×{width} pixels are too small for this network: "
+            f"it needs {least}×{least} or more"
+        )
+
+
+def _primary_grid(image: tuple[int, int, int], padding: Padding) -> tuple[int, int]:
+    """Count the rows and columns of primary capsules. Raises ValueError where there is none."""
+    _, height, width = image
+    if padding == "same":
+        return (height + 1) // 2, (width + 1) // 2
+    _require_side(image, 17)
+    return (height - 8 - 8 + 1) // 2, (width - 8 - 8 + 1) // 2
+
+
 def _conv_relu(
     conv: type[nn.Conv2d], inputs: int, outputs: int, kernel: int = 5
 ) -> tuple[nn.Module, nn.Module]:
@@ -315,9 +303,7 @@ def _dense(
 
 @torch.no_grad()
 def routing_changes(
-    network: CapsNet,
-    images: Float[Tensor, "batch channels height width"],
-    iterations: int | None = None,
+    network: CapsNet, images: Images, iterations: int | None = None
 ) -> Float[Tensor, "iterations"]:
     """Return the mean |Δb_ij| of each routing iteration, over images, i and j: [P] figure A.1.
 
@@ -337,7 +323,7 @@ def parameter_count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
-def one_hot(labels: Tensor, classes: int) -> Float[Tensor, "batch classes"]:
+def one_hot(labels: Tensor, classes: int) -> Scores:
     """Turn integer labels [batch] or [batch, labels] into a multi-hot matrix of 0 and 1."""
     rows = labels if labels.ndim == 2 else labels[:, None]
     return torch.zeros(len(labels), classes, device=labels.device).scatter(1, rows, 1.0)
