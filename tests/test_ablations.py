@@ -3,13 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from capsnet import registry
 from capsnet.data.examples import Examples
 from capsnet.functional import reconstruction_loss
-from capsnet.networks import CapsNet, MnistBaseline, MnistBaselineWithDecoder, parameter_count
+from capsnet.networks import (
+    Baseline,
+    CapsNet,
+    MnistBaseline,
+    MnistBaselineWithDecoder,
+    parameter_count,
+)
 from capsnet.routing import DYNAMIC, Routing
 from capsnet.routing_ablations import DETACHED, UNSQUASHED, WRONG_AXIS
 from capsnet.training.module import BaselineModule, Optimisation
@@ -123,9 +129,24 @@ def examples() -> Examples:
     return Examples(parts[:, 0], torch.tensor([[2], [0], [1]]), parts)
 
 
-def test_a_baseline_with_decoder_sums_features_and_draws_the_true_class() -> None:
+def baseline_with_decoder() -> MnistBaselineWithDecoder:
     torch.manual_seed(3)
-    network, batch = MnistBaselineWithDecoder((1, 6, 6), (2, 2, 2), (8, 7), 0.0, 3), examples()
+    layers = {"channels": (2, 2, 2), "hidden": (8, 7), "dropout": 0.0}
+    return MnistBaselineWithDecoder((1, 6, 6), classes=3, **layers)
+
+
+def test_a_baseline_with_decoder_is_no_sequence_and_keeps_the_names_of_its_weights() -> None:
+    network, batch = baseline_with_decoder(), examples()
+    assert not isinstance(network, nn.Sequential)
+    assert isinstance(network, Baseline)
+    assert network.class_scores(batch.images).equal(network(batch.images))
+    body = [f"body.{layer}.{kind}" for layer in (0, 2, 4, 7, 9, 12) for kind in ("weight", "bias")]
+    decoder = [f"decoder.{layer}.{kind}" for layer in (0, 2, 4) for kind in ("weight", "bias")]
+    assert [*network.state_dict()] == body + decoder
+
+
+def test_a_baseline_with_decoder_sums_features_and_draws_the_true_class() -> None:
+    network, batch = baseline_with_decoder(), examples()
     features = network.features(batch.images)
     assert features.shape == (3, 3, 16)
     logits = torch.stack([features[:, one].sum(1) for one in range(3)], 1)

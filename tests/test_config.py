@@ -52,7 +52,8 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
             " Possible: affnist_baseline, affnist_capsnet, affnist_capsnet_r1, cifar10_capsnet, ",
         ),
         ("data.source=${nope}", "hydra.run.dir: Interpolation key 'nope' not found\n"),
-        ("hydra.run.dir=/proc/x", "[Errno 2] No such file or directory: '/proc/x'\n"),
+        ("hydra.run.dir=/proc/x", "hydra.run.dir: /proc/x cannot be made: No such file or dir"),
+        (f"recipe.name={'x' * 300}", " cannot be made: File name too long (name another folder by"),
         (
             "model.routing_iterations=0",
             "model.routing_iterations = 0 is not possible: it must be at least 1\n",
@@ -79,6 +80,12 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
         (
             "schedule.learning_rate=3",
             "learning_rate = 3 is not possible: it must be above 0 and at ",
+        ),
+        ("schedule.floor=-1", "schedule.floor = -1 is not possible: it must be at least 0\n"),
+        ("schedule.floor=nan", "schedule.floor = nan is not possible: it must be at least 0\n"),
+        (
+            "schedule.floor=5",
+            "schedule.floor = 5.0 is not possible: it must be at most schedule.learning_rate",
         ),
         ("schedule.learning_rate=nan", "schedule.learning_rate = nan is not possible: it must be"),
         ("schedule.decay_to=0", "schedule.decay_to = 0 is not possible: it must be above 0 and at"),

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -51,6 +52,18 @@ def test_a_failed_build_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), storage.building(tmp_path / "set") as scratch:
         np.save(scratch / "few.npy", np.zeros(1 // len(ABOUT["name"][7:])))
     assert storage.read(tmp_path / "set")[1]["few"][0] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_two_builds_of_one_folder_wait_for_each_other(tmp_path: Path) -> None:
+    other = Thread(target=build, args=(tmp_path / "set", 2))
+    with storage.building(tmp_path / "set") as scratch:
+        other.start()
+        other.join(0.2)
+        assert other.is_alive()
+        storage.write(scratch, ABOUT, {"few": np.full(3, 1)})
+    other.join()
+    assert storage.read(tmp_path / "set")[1]["few"].tolist() == [2, 2, 2]
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 

@@ -173,12 +173,22 @@ def test_routing_is_as_good_in_float32(iterations: int) -> None:
     assert_as_good_in_float32(*both_routings(iterations), routed(1152, 16))
 
 
-def test_routing_refuses_second_gradients() -> None:
-    """Its analytic backward is not itself differentiable, and says so."""
+def assert_second_gradients_are_refused(route: Function) -> None:
+    """An analytic backward is not itself differentiable: its derivatives would be wrong."""
     u, weight, _ = (x.requires_grad_() for x in routed(12))
-    v = routing.dynamic_routing(u, weight, 3)
-    with pytest.raises(RuntimeError, match="automatic differentiation"):
-        torch.autograd.grad(v.sum(), u, create_graph=True)
+    with pytest.raises(RuntimeError, match="has no second gradients"):
+        torch.autograd.grad(route(u, weight, 3).sum(), u, create_graph=True)
+
+
+def test_routing_refuses_second_gradients() -> None:
+    assert_second_gradients_are_refused(routing.dynamic_routing)
+
+
+def test_products_and_convolutions_have_second_gradients() -> None:
+    a, b = (normal(*shape, seed=3).requires_grad_() for shape in ((3, 4), (4, 2)))
+    assert torch.autograd.gradgradcheck(matmul.matmul, (a, b))
+    x, weight = (normal(*shape, seed=4).requires_grad_() for shape in ((1, 2, 4, 3), (2, 2, 3, 3)))
+    assert torch.autograd.gradgradcheck(same_convolution, (x, weight))
 
 
 @pytest.mark.parametrize("route", [routing.dynamic_routing, textbook.dynamic_routing])

@@ -182,6 +182,17 @@ def test_class_capsules_equal_the_oracle_with_the_same_parameters(
     assert_equal(layer(u), torch.tensor(expected))
 
 
+def test_class_capsules_learn_once_their_weights_are_initialised() -> None:
+    layer, u = ClassCapsules(in_capsules=6, iterations=3), normal(2, 6, 8).float()
+    gradients = []
+    for _ in range(2):
+        layer.zero_grad()
+        (layer(u) - 1).square().sum().backward()
+        gradients.append([p.grad is not None and bool(p.grad.any()) for p in layer.parameters()])
+        nn.init.trunc_normal_(layer.weight, std=0.1, a=-0.2, b=0.2)
+    assert gradients == [[False, False], [True, True]]
+
+
 def small_decoder() -> Decoder:
     return Decoder(capsules=6, image=(2, 3, 4), hidden=(5, 7))
 
@@ -196,6 +207,14 @@ def test_decoder_equals_its_three_matrices_worked_in_numpy() -> None:
     pixels = 1 / (1 + np.exp(-(hidden @ w3.T + b3)))
     expected = torch.tensor(pixels.reshape(3, 2, 3, 4))  # channel, row, column
     assert_equal(decoder(capsules), expected)
+
+
+def test_decoder_draws_from_the_marked_capsule_alone_in_its_own_place() -> None:
+    decoder, capsules = small_decoder(), normal(2, 3, 2, seed=9).float()
+    drawn = decoder.reconstruct(capsules, torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+    masked = torch.zeros(2, 6)
+    masked[0, 2:4], masked[1, 4:6] = capsules[0, 1], capsules[1, 2]
+    assert drawn.equal(decoder(masked))
 
 
 def test_decoder_pixels_lie_strictly_between_0_and_1_row_by_row() -> None:

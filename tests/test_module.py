@@ -74,7 +74,11 @@ def test_without_a_decoder_there_is_no_reconstruction_loss() -> None:
 
 def masks(step: int, processes: int, process: int) -> list[bool]:
     """Return what dropout leaves of 64 ones at a step, in one process of several."""
-    module = BaselineModule(Baseline(nn.Dropout()), Optimisation(), 0)
+
+    class Dropout(Baseline, nn.Sequential):
+        pass
+
+    module = BaselineModule(Dropout(nn.Dropout()), Optimisation(), 0)
     trainer: Any = SimpleNamespace(global_step=step, world_size=processes, global_rank=process)
     module.trainer = trainer
     module.on_train_batch_start(None, 0)

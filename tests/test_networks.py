@@ -188,6 +188,14 @@ def test_iterations_reach_the_routing(iterations: int) -> None:
     assert not v.allclose(network(images), rtol=1e-4)
 
 
+def test_a_printed_capsnet_shows_its_capsules() -> None:
+    shown = str(full_size())
+    assert "PrimaryCapsules(\n    types=32, dim=8, scale=0.03125\n" in shown
+    sizes = "in_capsules=1152, iterations=3, classes=10, in_dim=8, dim=16, bias=True, shared=1"
+    assert f"ClassCapsules({sizes})" in shown
+    assert "in_capsules=1152, iterations=3" in str(full_size(sharing="positions"))
+
+
 # Reconstruction
 
 

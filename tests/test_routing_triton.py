@@ -17,6 +17,7 @@ from test_kernels import (
     Function,
     assert_as_good_in_float32,
     assert_equal,
+    assert_second_gradients_are_refused,
     both_leaky,
     normal,
     routed,
@@ -117,6 +118,10 @@ def test_the_same_input_gives_the_same_bits() -> None:
         for _ in range(2)
     )
     assert all(torch.equal(one, two) for one, two in zip(first, second, strict=True))
+
+
+def test_routing_refuses_second_gradients() -> None:
+    assert_second_gradients_are_refused(fused.dynamic_routing)
 
 
 def test_routing_needs_an_iteration() -> None:

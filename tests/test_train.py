@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ import torch
 from filelock import FileLock
 from omegaconf import OmegaConf
 
+from capsnet.compose import composed
 from capsnet.config import CONF, RunConfig
 from capsnet.data import mnist, storage
 from capsnet.data.loading import load_dataset
@@ -24,9 +27,12 @@ from capsnet.errors import UserError
 from capsnet.prepare import prepare
 from capsnet.records.provenance import processor
 from capsnet.records.record import read_arrays, read_record, write_record
-from capsnet.train import train
-from capsnet.training.checkpoints import claim
+from capsnet.train import fit_for_a_sweep, train
+from capsnet.training import checkpoints
+from capsnet.training import run as run_module
+from capsnet.training.checkpoints import await_claim, claim
 from capsnet.training.factory import build_module
+from capsnet.training.fingerprint import folder_identity
 from capsnet.training.module import Optimisation
 from helpers.offline_wandb import read_runs
 from helpers.running import TINY, output, shell_code, tiny
@@ -39,6 +45,11 @@ SHORT = (
     "trainer.checkpoint_every=0",
     "logger=csv",
 )
+
+ANOTHER = {  # run's identity
+    **{"seed": "7", "config": "c", "data": "d", "code": "e"},
+    **{"steps": "60", "config_without_steps": "f"},
+}
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -174,23 +185,60 @@ def test_of_another_run_nothing_is_left_to_be_taken_for_this_one_s(
     """Nor is anything lost: its record is copied from where it is, and a killed move goes on."""
     _, folder = finished
     here, record = tmp_path / "run", tmp_path / "results" / "seed0.json"
-    other = {"seed": "7", "config": "c", "data": "d", "code": "e", "steps": "60"}
-    other |= {"config_without_steps": "f"}
     for number in (1, 2):
         shutil.copytree(folder, here, dirs_exist_ok=True)
         record.parent.mkdir(exist_ok=True)
         record.write_text(f"record {number}")
         (here / "hpc_ckpt_1.ckpt").write_text("of the old run")
-        claim(here, other, record)
+        claim(here, ANOTHER, record)
         (here / "identity.json").unlink()
     assert sorted(path.name for path in here.iterdir()) == [".lock", "superseded-1", "superseded-2"]
     assert (here / "superseded-2" / "seed0.json").read_text() == "record 2"
     assert (here / "superseded-2" / "hpc_ckpt_1.ckpt").read_text() == "of the old run"
     (here / "superseded-1" / "identity.json").rename(here / "identity.json")  # as if killed
     (here / "weights.safetensors").write_text("not moved yet")
-    claim(here, other, record)
+    claim(here, ANOTHER, record)
     assert (here / "superseded-1" / "weights.safetensors").read_text() == "not moved yet"
     assert not (here / "superseded-3").exists()
+
+
+def begins_with_a_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, run: RunConfig, folder: Path, first_process: Callable[[], None]
+) -> bool:
+    """Tell whether a process that is not the first finds a checkpoint when it begins to train.
+
+    `first_process` is what the first one does as soon as this one waits.
+    """
+    monkeypatch.setattr(run_module, "is_first_process", lambda: False)
+    monkeypatch.setattr(checkpoints, "sleep", lambda seconds: first_process())
+    found: list[bool] = []
+
+    def begin(run: RunConfig, folder: Path, *_: object) -> None:
+        found.append(checkpoints.last_checkpoint(folder).is_file())
+
+    monkeypatch.setattr(run_module, "fit_and_record", begin)
+    train(run, folder)
+    return found == [True]
+
+
+def test_other_processes_wait_until_the_first_has_moved_another_runs_checkpoint(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny(data_root, *SHORT)
+    identity, record = folder_identity(run, load_dataset(run).digest), tmp_path / "record.json"
+    claim(tmp_path, ANOTHER, record)
+    checkpoints.last_checkpoint(tmp_path).parent.mkdir()
+    checkpoints.last_checkpoint(tmp_path).touch()
+    begins = partial(begins_with_a_checkpoint, monkeypatch, run, tmp_path)
+    assert not begins(lambda: claim(tmp_path, identity, record))
+    checkpoints.last_checkpoint(tmp_path).parent.mkdir()
+    checkpoints.last_checkpoint(tmp_path).touch()
+    assert begins(lambda: pytest.fail("waits for a folder that is this run's"))
+
+
+def test_other_processes_do_not_wait_forever(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"did not begin this run in .* within 0 seconds: see its"):
+        await_claim(tmp_path, {"seed": "0"}, seconds=0)
 
 
 def test_two_trainers_do_not_share_a_folder(data_root: Path, tmp_path: Path) -> None:
@@ -341,6 +389,12 @@ def test_a_sweep_whose_jobs_would_be_in_each_others_way_is_refused(
     assert "Traceback" not in printed
 
 
+def test_a_sweep_over_nodes_is_refused_by_the_keys_that_count_its_processes() -> None:
+    run = composed("experiment=mnist_capsnet_r3_recon", "trainer.num_nodes=2")
+    with pytest.raises(UserError, match=r"^trainer\.devices × num_nodes = 2 does not go with"):
+        fit_for_a_sweep(run)
+
+
 @pytest.mark.slow
 def test_jobs_that_cannot_run_end_no_other_and_are_all_named(
     data_root: Path, tmp_path: Path
@@ -395,9 +449,14 @@ def test_ctrl_c_ends_a_sweep_in_a_line(data_root: Path, tmp_path: Path) -> None:
     assert not any(tmp_path.glob("runs/*/record.json"))
 
 
-def test_a_device_that_there_is_not_gets_a_sentence(data_root: Path, tmp_path: Path) -> None:
+def test_a_device_that_there_is_not_gets_a_sentence_and_nothing_is_touched(
+    data_root: Path, tmp_path: Path
+) -> None:
+    claim(tmp_path, ANOTHER, tmp_path / "record.json")
     with pytest.raises(UserError, match=r"trainer.accelerator = abacus, .devices = 1 is not poss"):
         train(tiny(data_root, *SHORT, "trainer.accelerator=abacus"), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"identity.json"}
+    assert checkpoints.read_identity(tmp_path / "identity.json") == ANOTHER
 
 
 @pytest.mark.slow

@@ -163,7 +163,7 @@ class Schedule:
     decay_rate: Share = 0.96
     decay_to: OptionalShare = None  # share of the learning rate after the last step
     learning_rate: Share = 0.001
-    floor: float = 1e-6
+    floor: Annotated[float, Field(ge=0)] = 1e-6  # at most the learning rate
     batch: Count = 128  # over all devices together
     validate_every: Count = 500  # steps; only with data.holdout
     stop_at: OptionalShare = None  # accuracy on validation images at which training ends
@@ -189,6 +189,11 @@ class Trainer:
     def processes(self) -> int:
         """Count the processes that train, one for each device of each node."""
         return self.devices * self.num_nodes
+
+    @property
+    def processes_key(self) -> str:
+        """Name the key that decides how many processes train, or both keys."""
+        return "trainer.devices" + ("" if self.num_nodes == 1 else " × num_nodes")
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
@@ -219,11 +224,13 @@ class RunConfig:
         """Check values of different parts together. Raises UserError when they do not fit."""
         batch, processes = self.schedule.batch, self.trainer.processes
         if batch % processes:
-            key = "devices" if self.trainer.num_nodes == 1 else "devices × num_nodes"
             rule = f"a divisor of the global batch, schedule.batch = {batch}"
-            raise UserError(impossible(f"trainer.{key}", processes, rule))
+            raise UserError(impossible(self.trainer.processes_key, processes, rule))
         self._check_pictures()
         self._check_shift()
+        if self.schedule.floor > self.schedule.learning_rate:
+            rule = f"at most schedule.learning_rate = {self.schedule.learning_rate}"
+            raise UserError(impossible("schedule.floor", self.schedule.floor, rule))
         for key in ("stop_at", "evaluate_below"):
             value = getattr(self.schedule, key)
             if value is not None and self.data.holdout == 0:

@@ -35,6 +35,12 @@ def hydra_errors_raised() -> Iterator[None]:
         yield
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(in_one_line(error)) from error
+    except OSError as error:
+        if error.filename is None or not _raised_in_hydra(error):
+            raise
+        message = f"hydra.run.dir: {error.filename} cannot be made: {error.strerror}"
+        another = "hydra.run.dir=…, in a sweep by hydra.sweep.subdir=…"
+        raise UserError(f"{message} (name another folder by {another})") from error
     except (ValueError, TypeError) as error:
         if not _raised_in_hydra(error):
             raise
@@ -45,9 +51,10 @@ def hydra_errors_raised() -> Iterator[None]:
 
 
 def _raised_in_hydra(error: Exception) -> bool:
-    """Tell whether Hydra itself failed on an override, as it does on `schedule=null`."""
-    *_, (last, _) = walk_tb(error.__traceback__)
-    return last.f_globals.get("__name__", "").startswith("hydra.")
+    """Tell whether Hydra itself failed: on an override, as on `schedule=null`, or on a folder."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    *_, last = (name for name in modules if not name.startswith("pathlib"))
+    return last.startswith("hydra.")
 
 
 def in_one_line(error: Exception) -> str:

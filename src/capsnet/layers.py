@@ -95,6 +95,10 @@ class PrimaryCapsules(nn.Module):
         s = convolved.to(self.bias.dtype) * self.scale + self.bias[:, None, None]
         return self.nonlinearity(s.unflatten(1, (-1, self.dim)).movedim(2, -1).flatten(1, 3))
 
+    def extra_repr(self) -> str:
+        """Describe the capsules for `print`."""
+        return f"types={len(self.bias) // self.dim}, dim={self.dim}, scale={self.scale:.4g}"
+
 
 class ClassCapsules(nn.Module):
     """`classes` capsules of `dim` dimensions, routed to from `in_capsules` below [P].
@@ -102,6 +106,10 @@ class ClassCapsules(nn.Module):
     `route` computes the routing, with the arguments of `functional.dynamic_routing`. `shared` is
     over how many capsules next to each other a transformation is shared, 1 in the paper: a
     parameter [in_capsules / shared, classes, in_dim, dim].
+
+    `weight` and `bias` start at 0, where the squash lets no gradient through: a network that owns
+    this layer has to initialise `weight`, as `networks.initialise_released` does by
+    `trunc_normal_(weight, std=0.1, a=-0.2, b=0.2)`.
     """
 
     def __init__(
@@ -132,6 +140,15 @@ class ClassCapsules(nn.Module):
         with full_precision(u):
             return self.route(u, self.transformations, self.iterations, self.bias)
 
+    def extra_repr(self) -> str:
+        """Describe the capsules for `print`."""
+        capsules, classes, in_dim, dim = self.weight.shape
+        return (
+            f"in_capsules={capsules * self.shared}, iterations={self.iterations}, "
+            f"classes={classes}, in_dim={in_dim}, dim={dim}, bias={self.bias is not None}, "
+            f"shared={self.shared}"
+        )
+
 
 class Decoder(nn.Sequential):
     """Masked class capsules → 512 ReLU → 1024 ReLU → pixels in (0, 1), by a sigmoid [P]."""
@@ -149,3 +166,9 @@ class Decoder(nn.Sequential):
             nn.Sigmoid(),
             nn.Unflatten(1, image),
         )
+
+    def reconstruct(
+        self, capsules: Float[Tensor, "batch classes dim"], mask: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Draw the object of the class that `mask` marks with a 1; all other capsules are 0 [P]."""
+        return self((capsules * mask[..., None]).flatten(1))

@@ -1,7 +1,7 @@
 """The networks of the paper, each on one screen."""
 
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -21,27 +21,11 @@ from capsnet.layers import (
 )
 from capsnet.routing import DYNAMIC, Routing
 
+Images = Float[Tensor, "batch channels height width"]
+Capsules = Float[Tensor, "batch classes dim"]
+Scores = Float[Tensor, "batch classes"]
 Initialisation = Literal["released", "text"]
 Sharing = Literal["none", "positions", "all"]
-
-
-def _require_side(image: tuple[int, int, int], least: int) -> None:
-    """Raise ValueError for images of fewer than `least` pixels on a side."""
-    _, height, width = image
-    if min(height, width) < least:
-        raise ValueError(
-            f"images of {height}×{width} pixels are too small for this network: "
-            f"it needs {least}×{least} or more"
-        )
-
-
-def _primary_grid(image: tuple[int, int, int], padding: Padding) -> tuple[int, int]:
-    """Count the rows and columns of primary capsules. Raises ValueError where there is none."""
-    _, height, width = image
-    if padding == "same":
-        return (height + 1) // 2, (width + 1) // 2
-    _require_side(image, 17)
-    return (height - 8 - 8 + 1) // 2, (width - 8 - 8 + 1) // 2
 
 
 class CapsNet(nn.Module):
@@ -110,31 +94,23 @@ class CapsNet(nn.Module):
         """Return the function that computes a routing algorithm: here its own."""
         return algorithm.route
 
-    def forward(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes dim"]:
+    def forward(self, images: Images) -> Capsules:
         """Compute class capsules of images in [0, 1]; their lengths are the answer."""
         return self.class_capsules(self.primary_capsules(images))
 
-    def primary_capsules(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch capsules dim"]:
+    def primary_capsules(self, images: Images) -> Float[Tensor, "batch capsules dim"]:
         """Compute the capsules that are routed from, of images in [0, 1]."""
         return self.primary(self.conv1(images).relu())
 
-    def class_scores(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes"]:
+    def class_scores(self, images: Images) -> Scores:
         """Return the lengths of the class capsules; the longest are the answer."""
         return lengths(self(images))
 
-    def reconstruct(
-        self, capsules: Float[Tensor, "batch classes dim"], mask: Float[Tensor, "batch classes"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def reconstruct(self, capsules: Capsules, mask: Scores) -> Images:
         """Draw the object of the class that `mask` marks with a 1; all other capsules are 0 [P]."""
         if self.decoder is None:
             raise ValueError("this CapsNet was built without a decoder: it cannot reconstruct")
-        return self.decoder((capsules * mask[..., None]).flatten(1))
+        return self.decoder.reconstruct(capsules, mask)
 
 
 def initialise_released(network: CapsNet) -> None:
@@ -155,24 +131,22 @@ def initialise_text(network: CapsNet) -> None:
             zeros_(layer.bias)
 
 
-class Baseline(nn.Sequential):
-    """A convolutional network without capsules, whose answers are logits."""
+class Baseline(nn.Module):
+    """A convolutional network without capsules: images in [0, 1] → logits [batch, classes].
 
-    def class_scores(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes"]:
+    All baselines keep PyTorch's initialisation [?], and `conv` computes their convolutions.
+    """
+
+    def class_scores(self, images: Images) -> Scores:
         """Return the logits; the highest are the answer."""
         return self(images)
 
 
-class MnistBaseline(Baseline):
+class MnistBaseline(Baseline, nn.Sequential):
     """Three 5×5 convolutions, FC 328, FC 192, dropout, 10 logits: [P] section 5, 35.4M.
 
-    Images [batch, channels, height, width] in [0, 1] → logits [batch, classes]. SAME padding and no
-    pooling: with these the parameters add up to 35,445,522 [D]. The dropout rate is not stated;
-    0.5 is the common one [?].
-
-    All three baselines keep PyTorch's initialisation [?], and `conv` computes their convolutions.
+    SAME padding and no pooling: with these the parameters add up to 35,445,522 [D]. The dropout
+    rate is not stated; 0.5 is the common one [?].
     """
 
     def __init__(
@@ -198,51 +172,41 @@ class MnistBaselineWithDecoder(Baseline):
 
     Its last layer gives every class `class_dim` features in place of a logit. The logit is their
     sum [?], and the decoder draws from the features of one class, as from a capsule: such baselines
-    are those of Frosst 2018 and Qin 2019.
+    are those of Frosst 2018 and Qin 2019. `body` are other settings of the MNIST baseline.
     """
 
     def __init__(
         self,
         image: tuple[int, int, int] = (1, 28, 28),
-        channels: tuple[int, int, int] = (256, 256, 128),
-        hidden: tuple[int, int] = (328, 192),
-        dropout: float = 0.5,
-        classes: int = 10,
-        conv: type[nn.Conv2d] = nn.Conv2d,
         *,
+        classes: int = 10,
         class_dim: int = 16,
         decoder_hidden: tuple[int, int] = (512, 1024),
+        **body: Any,
     ) -> None:
         super().__init__()
-        body = MnistBaseline(image, channels, hidden, dropout, classes * class_dim, conv)
-        self.body = nn.Sequential(*body, nn.Unflatten(1, (classes, class_dim)))
+        layers = MnistBaseline(image, classes=classes * class_dim, **body)
+        self.body = nn.Sequential(*layers, nn.Unflatten(1, (classes, class_dim)))
         self.decoder = Decoder(classes * class_dim, image, decoder_hidden)
 
-    def features(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes dim"]:
+    def features(self, images: Images) -> Capsules:
         """Compute the features of every class, of images in [0, 1]."""
         return self.body(images)
 
-    def forward(
-        self, input: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch classes"]:
+    def forward(self, images: Images) -> Scores:
         """Compute the logits of images in [0, 1]."""
-        return self.features(input).sum(-1)
+        return self.features(images).sum(-1)
 
-    def reconstruct(
-        self, features: Float[Tensor, "batch classes dim"], mask: Float[Tensor, "batch classes"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def reconstruct(self, features: Capsules, mask: Scores) -> Images:
         """Draw the object of the class that `mask` marks with a 1; all other features are 0."""
-        return self.decoder((features * mask[..., None]).flatten(1))
+        return self.decoder.reconstruct(features, mask)
 
 
-class MultiMnistBaseline(Baseline):
+class MultiMnistBaseline(Baseline, nn.Sequential):
     """Conv 512 of 9×9, pool, conv 256 of 5×5, pool, FC 1024, 10 logits: [P] section 6, 24.56M.
 
-    Images [batch, channels, height, width] in [0, 1] → logits [batch, classes], for sigmoids. With
-    SAME padding and pools of 2×2 the parameters add up to 24,563,978 [D]. Raises ValueError for
-    images below 4×4, of which the pools leave nothing.
+    The logits are for sigmoids. With SAME padding and pools of 2×2 the parameters add up to
+    24,563,978 [D]. Raises ValueError for images below 4×4, of which the pools leave nothing.
     """
 
     def __init__(
@@ -267,13 +231,12 @@ class MultiMnistBaseline(Baseline):
         )
 
 
-class AffnistBaseline(Baseline):
+class AffnistBaseline(Baseline, nn.Sequential):
     """A conv net with max-pooling and dropout, about as large as the CapsNet for 40×40: [P].
 
     The paper says no more. Ours is the MNIST baseline with a 2×2 pool after each of the first two
     convolutions and FC 848, which gives 13,484,826 parameters beside CapsNet's 13,475,648 [?].
-    Images [batch, channels, height, width] in [0, 1] → logits [batch, classes]. Raises ValueError
-    for images below 4×4, of which the pools leave nothing.
+    Raises ValueError for images below 4×4, of which the pools leave nothing.
     """
 
     def __init__(
@@ -295,6 +258,25 @@ class AffnistBaseline(Baseline):
             *_conv_relu(conv, channels[1], channels[2]),
             *_dense(channels[2] * (height // 4) * (width // 4), hidden, dropout, classes),
         )
+
+
+def _require_side(image: tuple[int, int, int], least: int) -> None:
+    """Raise ValueError for images of fewer than `least` pixels on a side."""
+    _, height, width = image
+    if min(height, width) < least:
+        raise ValueError(
+            f"images of {height}×{width} pixels are too small for this network: "
+            f"it needs {least}×{least} or more"
+        )
+
+
+def _primary_grid(image: tuple[int, int, int], padding: Padding) -> tuple[int, int]:
+    """Count the rows and columns of primary capsules. Raises ValueError where there is none."""
+    _, height, width = image
+    if padding == "same":
+        return (height + 1) // 2, (width + 1) // 2
+    _require_side(image, 17)
+    return (height - 8 - 8 + 1) // 2, (width - 8 - 8 + 1) // 2
 
 
 def _conv_relu(
@@ -321,9 +303,7 @@ def _dense(
 
 @torch.no_grad()
 def routing_changes(
-    network: CapsNet,
-    images: Float[Tensor, "batch channels height width"],
-    iterations: int | None = None,
+    network: CapsNet, images: Images, iterations: int | None = None
 ) -> Float[Tensor, "iterations"]:
     """Return the mean |Δb_ij| of each routing iteration, over images, i and j: [P] figure A.1.
 
@@ -343,7 +323,7 @@ def parameter_count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
-def one_hot(labels: Tensor, classes: int) -> Float[Tensor, "batch classes"]:
+def one_hot(labels: Tensor, classes: int) -> Scores:
     """Turn integer labels [batch] or [batch, labels] into a multi-hot matrix of 0 and 1."""
     rows = labels if labels.ndim == 2 else labels[:, None]
     return torch.zeros(len(labels), classes, device=labels.device).scatter(1, rows, 1.0)

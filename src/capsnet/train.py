@@ -52,8 +52,8 @@ def fit_for_a_sweep(run: config.RunConfig) -> None:
     """Raise UserError for what several jobs cannot share, or would start the sweep anew."""
     if run.trainer.processes > 1:
         raise UserError(
-            f"trainer.devices = {run.trainer.devices} does not go with a sweep: every process "
-            "would start the whole sweep again; use one device a job"
+            f"{run.trainer.processes_key} = {run.trainer.processes} does not go with a sweep: "
+            "every process would start the whole sweep again; use one device a job"
         )
     if run.record:
         raise UserError(

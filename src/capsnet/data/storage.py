@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from capsnet import registry
@@ -28,22 +29,36 @@ OWN_ARRAYS = {  # of labelled images; all others are annotations
 def building(folder: Path) -> Iterator[Path]:
     """Give a scratch folder that becomes `folder` at the end, or leaves no trace.
 
-    Raises UserError when the disk does not take what is written.
+    A second process that builds the same folder waits. Raises UserError when the disk does not take
+    what is written.
     """
     scratch = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        yield scratch
-        shutil.rmtree(folder, ignore_errors=True)
-        scratch.rename(folder)
-    except OSError as error:  # NumPy's has no number: it says how many bytes were not written
-        free = shutil.disk_usage(scratch.parent).free / 1e6
-        raise UserError(
-            f"{folder} was not prepared: {error} ({free:,.1f} MB are free there)"
-        ) from error
-    finally:
+    with _alone(scratch):
         shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        try:
+            yield scratch
+            shutil.rmtree(folder, ignore_errors=True)
+            scratch.rename(folder)
+        except OSError as error:  # NumPy's has no number: it says how many bytes were not written
+            free = shutil.disk_usage(scratch.parent).free / 1e6
+            raise UserError(
+                f"{folder} was not prepared: {error} ({free:,.1f} MB are free there)"
+            ) from error
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _alone(scratch: Path) -> Iterator[None]:
+    """Wait for other processes that build in `scratch`, and keep others out."""
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    lock = scratch.with_name(f"{scratch.name}.lock")
+    with FileLock(lock):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)  # who waits for it makes another
 
 
 def write(folder: Path, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:

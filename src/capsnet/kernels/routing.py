@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from capsnet.functional import squash
+from capsnet.kernels.second_gradients import refuse_second_gradients
 
 SLAB = 2**21  # numbers in the largest intermediate of a slab, on a CPU: what stays in its cache
 
@@ -93,6 +94,7 @@ class _Agreed(torch.autograd.Function):
 
         No gradient comes from a leak's coupling, so that the softmax's is the same with it.
         """
+        refuse_second_gradients()
         (grad,) = grads
         total, u, weight, *couplings = ctx.saved_tensors
         above = torch.cat([grad, total], dim=1)

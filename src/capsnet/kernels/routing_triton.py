@@ -29,6 +29,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from capsnet.functional import squash
+from capsnet.kernels.second_gradients import refuse_second_gradients
 
 EXAMPLES = 32  # of a tile
 WARPS = 8  # of a program: with these no register spills on a Hopper GPU
@@ -77,6 +78,7 @@ class _Agreed(torch.autograd.Function):
 
         No gradient comes from a leak's coupling, so that the softmax's is the same with it.
         """
+        refuse_second_gradients()
         total, u, weight = ctx.saved_tensors
         grid, sizes = _sizes(u, weight, ROUTE)
         known = grads[0].contiguous(), total, u, weight

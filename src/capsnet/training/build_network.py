@@ -150,10 +150,14 @@ def build_dropout_baseline(
     conv: type[nn.Conv2d],
 ) -> networks.Baseline:
     """Build the MNIST or the affNIST baseline, which differ in `hidden` and in their pools."""
-    first, second, third = (scaled(channels, model.width) for channels in (256, 256, 128))
-    narrowed = scaled(hidden[0], model.width), scaled(hidden[1], model.width)
-    classes = len(info.class_names)
-    return kind(info.image, (first, second, third), narrowed, model.dropout, classes, conv)
+    return kind(
+        info.image,
+        channels=tuple(scaled(channels, model.width) for channels in (256, 256, 128)),
+        hidden=tuple(scaled(units, model.width) for units in hidden),
+        dropout=model.dropout,
+        classes=len(info.class_names),
+        conv=conv,
+    )
 
 
 def scaled(channels: int, width: float) -> int:

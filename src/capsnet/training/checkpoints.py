@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from pickle import UnpicklingError
+from time import monotonic, sleep
 from typing import Any
 
 import torch
@@ -52,6 +53,7 @@ def last_checkpoint(folder: Path) -> Path:
 
 
 IDENTITY = "identity.json"
+CLAIMED_WITHIN = 300.0  # seconds that other processes of a run wait for the first
 
 
 MADE = (  # by a run, in its folder
@@ -67,8 +69,7 @@ def claim(folder: Path, identity: dict[str, str], record: Path) -> None:
     What another run left there, a copy of its `record` too, moves to `superseded-1` (2, …) inside.
     Raises UserError when what is there is no run's.
     """
-    about = folder / IDENTITY
-    known = read_identity(about) if about.is_file() else {}
+    known = _identity_in(folder)
     if known and (changed := changes(known, identity)):
         kept = _set_aside(folder, record)
         print(f"{folder}: {' and '.join(changed)} changed since the last run, kept in {kept}")
@@ -80,7 +81,29 @@ def claim(folder: Path, identity: dict[str, str], record: Path) -> None:
     elif known and (steps := known.get("steps", identity["steps"])) != identity["steps"]:
         print(f"{folder}: prolonged from {steps} to {identity['steps']} steps")
     if known != identity:
-        write_json(identity, about)
+        write_json(identity, folder / IDENTITY)  # last, as other processes wait for it
+
+
+def await_claim(folder: Path, identity: dict[str, str], seconds: float = CLAIMED_WITHIN) -> None:
+    """Wait until the first process of a distributed run has claimed `folder` for it.
+
+    Before that, a checkpoint in it may be another run's. Raises UserError when it takes longer.
+    """
+    end = monotonic() + seconds
+    while _identity_in(folder) != identity:
+        if monotonic() > end:
+            raise UserError(
+                f"the first process did not begin this run in {folder} within {seconds:.0f} "
+                "seconds: see its error, and whether all nodes share the folder, code and data"
+            )
+        sleep(0.1)
+
+
+def _identity_in(folder: Path) -> dict[str, str]:
+    try:
+        return read_identity(folder / IDENTITY)
+    except FileNotFoundError:
+        return {}
 
 
 def read_identity(path: Path) -> dict[str, str]:

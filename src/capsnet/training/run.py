@@ -19,13 +19,19 @@ from capsnet.records.record import Record, keep_origin, record_path, write_array
 from capsnet.records.weights import save_weights
 from capsnet.tracking.loggers import is_first_process, wandb_finished
 from capsnet.tracking.tracker import Tracker
-from capsnet.training.checkpoints import claim, exclusive, last_checkpoint, read_checkpoint
+from capsnet.training.checkpoints import (
+    await_claim,
+    claim,
+    exclusive,
+    last_checkpoint,
+    read_checkpoint,
+)
 from capsnet.training.factory import autocast, build_datamodule, build_module, check_training
 from capsnet.training.fingerprint import folder_identity, run_identity
 from capsnet.training.interruption import Interruption
 from capsnet.training.module import AnyModule
 from capsnet.training.summary import errors_along_training, summarise
-from capsnet.training.trainer import build_trainer
+from capsnet.training.trainer import build_trainer, check_devices
 
 
 def train_and_record(
@@ -34,13 +40,16 @@ def train_and_record(
     """Train, evaluate and record, alone in `folder`, as `capsnet.train.train` describes."""
     interruption = Interruption()
     with interruption.handled(), fp32_arithmetic(run.precision):
+        check_devices(run)
         data = load_dataset(run)
         check_training(run, data)
         module = build_module(run, data.info)
+        identity = folder_identity(run, data.digest)
         if not is_first_process():
+            await_claim(folder, identity)
             return fit_and_record(run, folder, data, module, overrides, interruption)
         with wandb_finished(), exclusive(folder):
-            claim(folder, folder_identity(run, data.digest), record_path(folder, run.record))
+            claim(folder, identity, record_path(folder, run.record))
             return fit_and_record(run, folder, data, module, overrides, interruption)
 
 

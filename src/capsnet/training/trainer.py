@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -83,6 +84,20 @@ def build_callbacks(
     return made
 
 
+def check_devices(run: config.RunConfig) -> None:
+    """Raise UserError when the machine has not the devices that the run asks for."""
+    silence_lightning()
+    try:
+        pl.Trainer(**_devices(run), logger=False, enable_checkpointing=False)
+    except (MisconfigurationException, ValueError) as error:
+        asked = f"trainer.accelerator = {run.trainer.accelerator}, .devices = {run.trainer.devices}"
+        raise UserError(f"{asked} is not possible here: {error}") from error
+
+
+def _devices(run: config.RunConfig) -> dict[str, Any]:
+    return {key: getattr(run.trainer, key) for key in ("accelerator", "devices", "num_nodes")}
+
+
 def build_trainer(
     run: config.RunConfig,
     folder: Path,
@@ -93,34 +108,27 @@ def build_trainer(
     """Make the trainer: one long epoch of `steps` steps, a checkpoint every now and then.
 
     With `tests`, their errors are counted along the training where the schedule says so.
-    Raises UserError when the machine has not the devices that the run asks for.
     """
     silence_lightning()
     log_every = min(run.trainer.log_every, run.schedule.steps)
-    try:
-        return pl.Trainer(
-            default_root_dir=folder,  # where Lightning looks for what SLURM interrupted
-            accelerator=run.trainer.accelerator,
-            devices=run.trainer.devices,
-            num_nodes=run.trainer.num_nodes,
-            precision="bf16-mixed" if run.precision == "bf16-mixed" else "32-true",
-            max_steps=run.schedule.steps,
-            max_epochs=-1,
-            val_check_interval=min(run.schedule.validate_every, run.schedule.steps),
-            limit_val_batches=1.0 if run.data.holdout else 0,
-            num_sanity_val_steps=0,
-            log_every_n_steps=log_every,
-            logger=loggers,
-            callbacks=build_callbacks(
-                run, folder, log_every, interruption or Interruption(), tests or {}
-            ),
-            plugins=[AtomicCheckpoints()],
-            enable_progress_bar=run.trainer.progress,
-            enable_model_summary=False,
-            enable_checkpointing=True,
-            benchmark=run.trainer.benchmark,
-            use_distributed_sampler=False,
-        )
-    except (MisconfigurationException, ValueError) as error:
-        asked = f"trainer.accelerator = {run.trainer.accelerator}, .devices = {run.trainer.devices}"
-        raise UserError(f"{asked} is not possible here: {error}") from error
+    return pl.Trainer(
+        default_root_dir=folder,  # where Lightning looks for what SLURM interrupted
+        **_devices(run),
+        precision="bf16-mixed" if run.precision == "bf16-mixed" else "32-true",
+        max_steps=run.schedule.steps,
+        max_epochs=-1,
+        val_check_interval=min(run.schedule.validate_every, run.schedule.steps),
+        limit_val_batches=1.0 if run.data.holdout else 0,
+        num_sanity_val_steps=0,
+        log_every_n_steps=log_every,
+        logger=loggers,
+        callbacks=build_callbacks(
+            run, folder, log_every, interruption or Interruption(), tests or {}
+        ),
+        plugins=[AtomicCheckpoints()],
+        enable_progress_bar=run.trainer.progress,
+        enable_model_summary=False,
+        enable_checkpointing=True,
+        benchmark=run.trainer.benchmark,
+        use_distributed_sampler=False,
+    )
