@@ -184,6 +184,7 @@ class Trainer:
     checkpoint_every: Annotated[float, Field(ge=0)] = 60.0  # seconds at least; 0: each logged step
     log_every: Count = 50  # steps
     progress: bool = True
+    keep_scores: bool = False  # of every test example, in record.npz: for capsnet.ensemble
 
     @property
     def processes(self) -> int:

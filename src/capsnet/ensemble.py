@@ -8,7 +8,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from capsnet import paper
 from capsnet.analysis.summed_scores import Run, answer_together
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.ensembles import Ensemble, write_ensemble
@@ -54,17 +53,13 @@ def records(words: Sequence[str], folder: Path) -> list[Path]:
 
 
 def chosen(paths: Sequence[Path], members: int | None) -> list[Run]:
-    """Read the records. Raises UserError unless they are `members`, of what the paper ensembles."""
+    """Read the records. Raises UserError where one is missing, or they are not `members`."""
     if members not in (None, len(paths)):
         raise UserError(f"there are {len(paths)} runs, and --members asks for {members}")
     for path in paths:
         if not path.is_file():
             raise UserError(f"{path} does not exist: it must be the record of a finished run")
-    runs = [(path, read_record(path)) for path in paths]
-    for path, record in runs:
-        if paper.ensemble(record.experiment) == 1:
-            raise UserError(f"{path}: the paper has no ensemble of {record.experiment}")
-    return runs
+    return [(path, read_record(path)) for path in paths]
 
 
 def output(asked: Path | None, paths: Sequence[Path]) -> Path:

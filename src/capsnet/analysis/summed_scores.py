@@ -107,7 +107,10 @@ def kept_scores(path: Path, record: Record) -> Scores:
     """
     arrays, test, file = read_arrays(path), record.tests["test"], path.with_suffix(".npz")
     if not {"scores.test", "labels.test"} <= arrays.keys():
-        raise UserError(f"{file} holds no scores: the training's command again adds them")
+        raise UserError(
+            f"{file} holds no scores: the training's command again adds them, "
+            "with trainer.keep_scores=true"
+        )
     kept = Scores(arrays["scores.test"], arrays["labels.test"])
     shapes = kept.scores.ndim, kept.labels.ndim, len(kept.scores), len(kept.labels)
     errors = np.unpackbits(arrays["wrong.test"], count=test.total).sum()

@@ -43,7 +43,7 @@ class Ensemble:
     @property
     def size(self) -> str:
         """Write how many models it has, and the paper's number where that is another."""
-        return f"of {self.n}" + (f", the paper's {self.paper_n}" if self.n != self.paper_n else "")
+        return f"of {self.n}" + f", the paper's {self.paper_n}" * (self.paper_n not in (1, self.n))
 
 
 def member(path: Path, record: Record, folder: Path) -> Member:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from capsnet import config, paper
+from capsnet import config
 from capsnet.data.dataset import DataSet
 from capsnet.data.loading import load_dataset, manifest_paths
 from capsnet.evaluation.arrays import record_arrays
@@ -72,7 +72,7 @@ def fit_and_record(
         return None
     network = module.network.to(trainer.strategy.root_device)
     with autocast(run, trainer.strategy.root_device):
-        scored = ("test",) if paper.ensemble(run.name) > 1 else ()
+        scored = ("test",) if run.trainer.keep_scores else ()
         predictions = predict_all(network, data, run.trainer.progress, scored)
         arrays = record_arrays(network, data, predictions, folder) | errors_along_training(trainer)
     training, outcomes = summarise(run, data, trainer), count_outcomes(data, predictions)

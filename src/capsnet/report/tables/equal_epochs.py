@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from statistics import mean, stdev
 
-from capsnet import paper
 from capsnet.analysis.selection import exclude_demo, groups
 from capsnet.public_results import PublicResult
 from capsnet.records.record import Record
@@ -97,7 +96,7 @@ def welch(ours: list[float], public: PublicResult) -> tuple[float, float]:
 
 OURS: Column[EqualEpochs] = Column("ours %", our_mean)
 COLUMNS: list[Column[EqualEpochs]] = [
-    Column("row", lambda row: paper.result_of(row.public.experiment).name, "text"),
+    Column("experiment", lambda row: row.public.experiment, "text"),
     Column("epochs", lambda row: f"{row.public.epochs}"),
     Column("public %", theirs),
     OURS,
