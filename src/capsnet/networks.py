@@ -206,7 +206,9 @@ class MultiMnistBaseline(Baseline, nn.Sequential):
     """Conv 512 of 9×9, pool, conv 256 of 5×5, pool, FC 1024, 10 logits: [P] section 6, 24.56M.
 
     The logits are for sigmoids. With SAME padding and pools of 2×2 the parameters add up to
-    24,563,978 [D]. Raises ValueError for images below 4×4, of which the pools leave nothing.
+    24,563,978 [D]. The released code's only such network has 5×5 kernels in both, and halves the
+    labels of two digits [C]: docs/design.md. Raises ValueError for images below 4×4, of which the
+    pools leave nothing.
     """
 
     def __init__(
