@@ -71,7 +71,7 @@ def verdict_of(records: Iterable[Record], row: paper.PaperResult = R3) -> str:
     """Without the plan's digest, and without any recipe, schedule or code by itself."""
     runs = by_path(records)
     return (
-        verdict(PaperRow(row, runs, runs, MNIST))
+        verdict(PaperRow(runs, [*runs], row.test, row, MNIST))
         .replace(f", {plan.quoted()}", "")
         .replace(plan.quoted(), "plan")
     )
@@ -239,7 +239,9 @@ def test_verdicts_of_several_seeds(errors: list[int], expected: str) -> None:
 def test_verdicts_quote_the_plan() -> None:
     runs = by_path(record(25, seed=seed) for seed in range(5))
     digest = sha256((PROJECT / "docs/analysis-plan.md").read_bytes()).hexdigest()
-    assert verdict(PaperRow(R3, runs, runs, MNIST)) == f"reproduced (plan {digest[:12]})"
+    assert (
+        verdict(PaperRow(runs, [*runs], R3.test, R3, MNIST)) == f"reproduced (plan {digest[:12]})"
+    )
 
 
 def test_a_seed_that_is_not_there_is_shown_and_not_replaced() -> None:
@@ -623,7 +625,9 @@ def test_an_experiment_that_is_not_in_the_paper_gets_no_verdict_and_breaks_no_ta
         assert noise(runs, one, "test") is None
     foreign = paper.PaperResult("gtsrb_capsnet", "signs", 0.4)
     group = {path: one for path, one in runs.items() if one.experiment == "gtsrb_capsnet"}
-    assert verdict(PaperRow(foreign, group, runs, MNIST)) == "none: not in the paper"
+    assert (
+        verdict(PaperRow(runs, [*group], foreign.test, foreign, MNIST)) == "none: not in the paper"
+    )
     assert {row[-1] for row in paper_table(runs, MNIST).cells} == {"not yet run"}
     text = document(runs, "ours") + known(runs) + known({}, runs)
     assert "| gtsrb_capsnet, seed 4 | released | 40 / 12,630 | 0.32 |" in text

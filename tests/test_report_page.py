@@ -228,7 +228,7 @@ def test_a_column_is_added_in_one_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = Column[PaperRow](
-        "parameters", lambda row: f"{row.records[0].parameters:,}" if row.group else "–"
+        "parameters", lambda row: f"{row.records[0].parameters:,}" if row.paths else None
     )
     columns = [*paper_tables.PAPER_COLUMNS]
     columns.insert(3, parameters)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from capsnet.records.attacks import Attacks, accuracy, read_attacks
 from capsnet.records.record import ATTACKS
-from capsnet.report.tables.table import Column, Table
+from capsnet.report.tables.table import Column, Table, span
 
 
 class AttackRow(NamedTuple):
@@ -36,12 +36,14 @@ def _heading(eps: float) -> str:
     return f"eps {eps:g}" if eps else "clean"
 
 
-def _accuracy_at(eps: float) -> Callable[[AttackRow], str]:
-    """Return the cell of an eps: '83.1 (80.6–85.3)', or '–' where it was not tried."""
+def _accuracy_at(eps: float) -> Callable[[AttackRow], str | None]:
+    """Return the cell of an eps: '83.1 (80.6–85.3)', if it was tried."""
 
-    def cell(row: AttackRow) -> str:
-        test = row.attacks.along(row.attack).get(eps)
-        return "–" if test is None else "{:.1f} ({:.1f}–{:.1f})".format(*accuracy(test))
+    def cell(row: AttackRow) -> str | None:
+        if (test := row.attacks.along(row.attack).get(eps)) is None:
+            return None
+        percent, *interval = accuracy(test)
+        return f"{percent:.1f} ({span(interval, '.1f')})"
 
     return cell
 

@@ -54,11 +54,10 @@ def hours_to_train(cost: Cost) -> str:
     return f"at most {needed}{EARLY}" if table and table.stops_early else needed
 
 
-def hours_to_test(cost: Cost) -> str:
-    """Return the hours of the paper's test sets; '–' of experiments that are not the paper's."""
-    table = paper.table_of(cost.experiment)
-    if table is None:
-        return "–"
+def hours_to_test(cost: Cost) -> str | None:
+    """Return the hours of the paper's test sets; None of experiments that are not the paper's."""
+    if (table := paper.table_of(cost.experiment)) is None:
+        return None
     tested = seconds(cost.paths["training"]["timings"], "evaluation") / paper.BATCH
     return f"{sum(table.tested.values()) * tested / HOUR:.2g}"
 

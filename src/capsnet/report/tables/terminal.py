@@ -18,6 +18,8 @@ def show(tables: Iterable[Table[Any]]) -> None:
     """Print each table under its title; wider than the terminal where its words would break."""
     given = Console().width if sys.stdout.isatty() else WIDTH
     for table in tables:
+        if not table.columns:  # text_table has none without rows
+            continue
         widths = fitted(table, given - GAP * len(table.columns))
         total = sum(widths) + GAP * len(widths)
         Console(width=max(given, total)).print(_drawn(table, widths))

@@ -41,5 +41,5 @@ def last(runs: Sequence[RunResult]) -> Table[RunResult]:
     return Table("Last values", columns, [run for run in runs if logged(run)])
 
 
-def _last(metric: str) -> Callable[[RunResult], str]:
-    return lambda run: f"{logged(run)[metric][-1, 1]:.4g}" if metric in logged(run) else "–"
+def _last(metric: str) -> Callable[[RunResult], str | None]:
+    return lambda run: f"{logged(run)[metric][-1, 1]:.4g}" if metric in logged(run) else None

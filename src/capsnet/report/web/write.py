@@ -9,7 +9,7 @@ from markupsafe import Markup
 from capsnet import paper
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
-from capsnet.records.record import Record, read_arrays, read_records
+from capsnet.records.record import Record, read_records
 from capsnet.report.figures.comparison import TITLE, comparison
 from capsnet.report.figures.draw import charts
 from capsnet.report.figures.sweep import figure_sweep
@@ -20,6 +20,7 @@ from capsnet.report.runs import (
     counted,
     of_the_papers_kinds,
     read_runs,
+    with_arrays,
 )
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table
@@ -73,7 +74,7 @@ def page(folder: Path, swept: Path | None = None) -> str:
     return rendered(
         head(folder, list(records.values()), absent)
         | known
-        | training([RunResult(record, read_arrays(path)) for path, record in records.items()])
+        | training(with_arrays(records))
         | {"swept": sweep_section(found) if found else None, "library": Markup(script())}
         | beside(folder)
     )
