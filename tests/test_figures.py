@@ -653,4 +653,4 @@ def test_a_folder_without_a_sweep_gets_a_sentence(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
     write_record(record(model=model), tmp_path / "one" / "record.json")
     with pytest.raises(UserError, match=r"differ in no value that was set by hand"):
-        list(draw.draw_sweep(tmp_path, tmp_path))
+        list(draw.draw_sweep(tmp_path))
