@@ -21,11 +21,10 @@ from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, write_arrays, write_record
 from capsnet.report.figures import draw, reconstruction_figures
 from capsnet.report.figures.chart import DOTS, Chart, save_chart
-from capsnet.report.figures.recipes import figure_recipes
 from capsnet.report.figures.routing_changes import figure_a1
 from capsnet.report.figures.style import BLACK, BLUE, COLOURS, GREEN, VERMILION
 from capsnet.report.figures.sweep import figure_sweep
-from capsnet.report.figures.training_curves import all_curves, figure_a2, smoothed
+from capsnet.report.figures.training_curves import all_curves, figure_a2, figure_recipes, smoothed
 from capsnet.report.runs import RunResult, caption, caveats
 from capsnet.report.tables.sweep import Sweep, sweep_of
 from helpers.drawn import Axes, panels, words

@@ -22,7 +22,7 @@ from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, read_record, read_records, write_record
 from capsnet.report.figures.draw import draw
 from capsnet.report.figures.style import NAMED, save_figure
-from capsnet.report.figures.training_curves import CHANGE, titles
+from capsnet.report.figures.training_curves import CHANGE, known_metrics
 from capsnet.report.runs import RunResult
 from capsnet.report.tables import paper_tables
 from capsnet.report.tables.document import document, tables
@@ -420,7 +420,9 @@ def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:
             named = {name.removeprefix("curve."): arrays[name] for name in arrays}
         # What says nothing of training is not shown: speed, and what is known at its end alone.
         curves = {
-            name: named[name] for name in named if name in titles() or name.startswith(CHANGE)
+            name: named[name]
+            for name in named
+            if name in known_metrics() or name.startswith(CHANGE)
         }
         if "train/cross_entropy" in curves:  # a baseline's only loss, logged twice
             del curves["train/loss"]

@@ -14,12 +14,11 @@ from capsnet.report.figures.affnist import figure_affnist
 from capsnet.report.figures.attacks import figure_attacks
 from capsnet.report.figures.chart import Chart, save_chart
 from capsnet.report.figures.growth import figure_growth
-from capsnet.report.figures.recipes import figure_recipes
 from capsnet.report.figures.routing_changes import figure_a1
 from capsnet.report.figures.routing_statistics import figure_routing
 from capsnet.report.figures.style import files
 from capsnet.report.figures.sweep import figure_sweep
-from capsnet.report.figures.training_curves import all_curves, figure_a2
+from capsnet.report.figures.training_curves import all_curves, figure_a2, figure_recipes
 from capsnet.report.runs import RunResult, by_dataset, of_the_papers_kinds, read_runs
 from capsnet.report.tables.attacks import read_all_attacks
 from capsnet.report.tables.sweep import sweep_of, write_numbers

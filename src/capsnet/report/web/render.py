@@ -8,6 +8,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from capsnet.report.web.facts import facts, table_caveats
+
 
 def rendered(values: Mapping[str, Any]) -> str:
     """`template.html`, filled in. Raises UndefinedError where a value is missing."""
@@ -19,6 +21,7 @@ def rendered(values: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"slug": slug, "breakable": breakable}
+    environment.filters |= {"facts": facts, "caveats": table_caveats}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment.get_template("template.html").render(values)
 

@@ -34,8 +34,8 @@ from capsnet.report.web.caveats import caveats as page_caveats
 from capsnet.report.web.caveats import summary
 from capsnet.report.web.charts import Embedded, embedded, script, spec
 from capsnet.report.web.curves import curves, last, networks
+from capsnet.report.web.facts import hours, table_caveats
 from capsnet.report.web.render import rendered
-from capsnet.report.web.tables import hours, page_table, table_caveats
 
 CITATION = Path(__file__).with_name("CITATION.bib")
 SECTIONS = {
@@ -86,6 +86,7 @@ def head(folder: Path, records: Sequence[Record], absent: set[str]) -> dict[str,
     `absent` are the SECTIONS that the page lacks.
     """
     found = page_caveats(records)
+    trained = hours(sum(one.train_seconds for one in records))
     experiments = counted(len({one.experiment for one in records}), "experiment")
     return {
         "profile": folder.name,
@@ -93,25 +94,19 @@ def head(folder: Path, records: Sequence[Record], absent: set[str]) -> dict[str,
         "caveats": found,
         "summary": summary(found),
         "counted": f"{counted(len(records), 'run')} of {experiments}",
-        "took": took(records),
+        "took": f"{counted(len(records), 'run')}, {trained} of training in all.",
         "paper_url": paper.URL,
         "bibtex": CITATION.read_text().strip(),
     }
 
 
-def took(records: Sequence[Record]) -> str:
-    """Write the training time of all runs together."""
-    whole = hours(sum(one.train_seconds for one in records))
-    return f"{counted(len(records), 'run')}, {whole} of training in all."
-
-
 def results(records: Mapping[Path, Record]) -> dict[str, Any]:
     """Return the tables, the paper's each with a chart where anything was run."""
     return {
-        "tables": [(page_table(one), compared(one)) for one in paper_tables(records)],
-        "claims": page_table(claims_table(records, paper.CLAIMS)),
-        "extras": [page_table(one) for one in extra_tables(records)],
-        "every_run": page_table(every_run(records.values(), "Every run")),
+        "tables": [(one, compared(one)) for one in paper_tables(records)],
+        "claims": claims_table(records, paper.CLAIMS),
+        "extras": extra_tables(records),
+        "every_run": every_run(records.values(), "Every run"),
     }
 
 
@@ -130,7 +125,7 @@ def training(runs: Sequence[RunResult]) -> dict[str, Any]:
         "curves": curves(drawn),
         "metrics": metrics(drawn),
         "networks": networks(drawn),
-        "last": page_table(last(runs)),
+        "last": last(runs),
         "smoothed": SMOOTHED,
         "charts": [
             (chart, embedded(name, chart))
@@ -147,15 +142,14 @@ def sweep_section(sweep: Sweep) -> dict[str, Any]:
         "charts": embedded("sweep", figure_sweep(sweep)),
         "caveats": caveats(sweep.runs),
         "description": f"Swept: {sweep.label}. {REMARK}",
-        "tables": [page_table(means_table(sweep)), page_table(runs_table(sweep))],
+        "tables": [means_table(sweep), runs_table(sweep)],
     }
 
 
 def beside(folder: Path) -> dict[str, Any]:
     """Return the parts that other commands made: figures, contact sheets, a benchmark."""
-    costs = costs_table((folder.parent / "benchmark").glob("*.json"))
     return {
         "figures": images.figures(folder.with_name(f"{folder.name}-figures")),
         "sheets": images.sheets(folder.with_name(f"{folder.name}-data")),
-        "costs": page_table(costs),
+        "costs": costs_table((folder.parent / "benchmark").glob("*.json")),
     }
