@@ -19,8 +19,7 @@ from scipy.stats import t as student
 
 from capsnet import paper
 from capsnet.analysis import plan
-from capsnet.analysis.answers import Answers, in_general
-from capsnet.analysis.paired_tests import mcnemar
+from capsnet.analysis.answers import Answers, in_general, mcnemar
 from capsnet.analysis.selection import exclusion_reason, longest, noise
 from capsnet.analysis.verdicts import pooled
 from capsnet.data.info import DatasetInfo
@@ -39,7 +38,7 @@ from capsnet.records.record import (
     write_record,
 )
 from capsnet.records.routing_reports import read_reports
-from capsnet.records.statistics import clustered, t_interval, wilson
+from capsnet.records.statistics import clustered, wilson
 from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.tables import terminal
 from capsnet.report.tables.attacks import read_all_attacks
@@ -88,11 +87,6 @@ def test_the_wilson_interval_is_that_of_the_textbook() -> None:
     assert high == pytest.approx(0.36881, abs=1e-5)
 
 
-def test_the_interval_of_student_is_that_of_the_textbook() -> None:
-    # Mean 2, sd 1, t(0.975; 2) = 4.302653: 2 ± 4.302653 / √3.
-    assert t_interval([1, 2, 3]) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
-
-
 @pytest.mark.parametrize(("distinct", "kind"), [(None, "wilson"), (100, "by digit")])
 def test_an_old_record_says_what_its_interval_counts(
     distinct: int | None, kind: str, tmp_path: Path
@@ -134,15 +128,19 @@ def bits(n: int, *ones: range) -> np.ndarray:
     return np.packbits(wrong)
 
 
+def wrong(n: int, *ones: range) -> Answers:
+    return Answers(np.unpackbits(bits(n, *ones))[:n].astype(np.int8), n, None)
+
+
 def test_mcnemar_counts_what_one_alone_gets_right() -> None:
     both, first, second = range(5), range(5, 15), range(20, 22)
-    test = mcnemar(bits(45, both, first), bits(45, both, second))
+    test = mcnemar(wrong(45, both, second) - wrong(45, both, first))
     assert (test.only_first, test.only_second) == (2, 10)
     # Exact, two-sided: 2 · Σ_{k ≤ 2} C(12, k) / 2¹² = 2 · 79 / 4096.
     assert test.p == pytest.approx(2 * 79 / 4096)
-    assert mcnemar(bits(45, both), bits(45, both)) == (0, 0, 1.0)
-    with pytest.raises(ValueError, match="not the same examples"):
-        mcnemar(bits(45), bits(100))
+    assert mcnemar(wrong(45, both) - wrong(45, both)) == (0, 0, 1.0)
+    with pytest.raises(ValueError, match="broadcast"):
+        _ = wrong(45) - wrong(100)
 
 
 # Ten digits, twice each; the first two are wrong both times, the next three the first time.
@@ -177,10 +175,10 @@ def test_the_test_of_mcnemar_knows_that_digits_come_again() -> None:
     other = np.zeros(20, bool)
     other[[5, 15, 6]] = True
     # Digit by digit d = 2, 2, 1, 1, 1, −2, −1, 0, 0, 0: χ² = 4² / 16 = 1.
-    test = mcnemar(np.packbits(TWICE), np.packbits(other), 10)
+    test = mcnemar(Answers(other * 1 - TWICE, 10, None))
     assert (test.only_first, test.only_second) == (3, 7)
     assert test.p == pytest.approx(0.317311, abs=1e-6)  # of a normal deviate beyond ±1
-    assert mcnemar(np.packbits(other), np.packbits(other), 10).p == 1
+    assert mcnemar(Answers(other * 0, 10, None)).p == 1
 
 
 def test_a_record_survives_writing_and_reading(tmp_path: Path) -> None:
@@ -488,8 +486,9 @@ def test_95_percent_of_the_intervals_for_digits_in_general_hold_the_truth() -> N
         seeds = [Answers(one, digits, None) for one in x]
         low, high = in_general(seeds, noise)
         held["both"] += low <= true <= high
-        low, high = t_interval((100 * x.mean(1)).tolist())
-        held["seeds"] += low <= true <= high
+        seed_means = 100 * x.mean(1)
+        half = student.ppf(0.975, n - 1) * seed_means.std(ddof=1) / n**0.5
+        held["seeds"] += abs(seed_means.mean() - true) <= half
     assert 0.92 <= held["both"] / draws <= 0.98
     assert held["seeds"] / draws < 0.9
 
