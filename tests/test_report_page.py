@@ -30,7 +30,7 @@ from capsnet.report.tables.paper_tables import PaperRow
 from capsnet.report.tables.sweep import means_table, runs_table, sweep_of
 from capsnet.report.tables.table import Column, Table
 from capsnet.report.tables.terminal import show
-from capsnet.report.web.write import CITATION, page, write
+from capsnet.report.web.page import CITATION, page
 from helpers.drawn import panels
 from helpers.marked_pages import write_marked_pages
 from helpers.parsed import cells, parsed, text
@@ -297,7 +297,7 @@ def made(folder: Path, *records: Record) -> Element:
     """The page of made-up records."""
     for place, one in enumerate(records):
         write_record(one, folder / "results/made" / one.experiment / f"{place}.json")
-    write(folder / "results/made", folder / "results/made.html")
+    (folder / "results/made.html").write_text(page(folder / "results/made"))
     return parsed((folder / "results/made.html").read_text())
 
 

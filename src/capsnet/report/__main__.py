@@ -24,6 +24,8 @@ def main() -> None:
         try:
             arguments.do(arguments)
         except ImportError as error:
+            if (error.name or "").startswith("capsnet"):
+                raise
             raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
 
 
@@ -95,10 +97,10 @@ def simulate() -> None:
     """Print how often each verdict comes where the truth is known, from a fixed seed."""
     from capsnet.analysis import plan
     from capsnet.report.tables.document import sections
-    from capsnet.report.tables.simulate import DRAWS, simulated
+    from capsnet.report.tables.simulate import DRAWS, claim_table, errors_table, row_table
 
     print(f"Operating characteristics of the rules ({plan.quoted()}), {DRAWS:,} draws each.\n")
-    print(sections(simulated(), "##"))
+    print(sections([row_table(), claim_table(), errors_table()], "##"))
 
 
 def everything(results: Path) -> None:
@@ -161,10 +163,10 @@ def figures(folder: Path) -> None:
 
 def page(folder: Path, swept: Path | None) -> None:
     """Write the report page of the records in `folder`, beside it."""
-    from capsnet.report.web.write import write
+    from capsnet.report.web.page import page as written
 
     path = folder.with_name(f"{folder.name}.html")
-    write(folder, path, swept)
+    write_atomically(path, written(folder, swept).encode())
     print(f"Written to {path}")
 
 

@@ -118,9 +118,9 @@ def sheet(
 
     Pictures are uint8, grey [height, width] or RGB [height, width, 3]; `ink`: 0 is white paper.
     """
-    side = max(_breadth(cell) for cell in pictures) * INCH
+    widths = (sum(one.shape[1] for one in cell) / cell[0].shape[0] for cell in pictures)
     height = INCH * (1.3 if below is None else 1.8)
-    figure = Figure((COLUMNS * side, ROWS * height), layout="compressed")
+    figure = Figure((COLUMNS * max(widths) * INCH, ROWS * height), layout="compressed")
     figure.suptitle(title)
     for place, axes in enumerate(figure.subplots(ROWS, COLUMNS).flat):
         if place >= len(pictures):
@@ -132,11 +132,6 @@ def sheet(
             axes.set_xlabel(below[place], fontsize=6, labelpad=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Title": title})
-
-
-def _breadth(pictures: Sequence[NDArray[np.uint8]]) -> float:
-    """Return how much broader than high the pictures are in one row."""
-    return sum(one.shape[1] for one in pictures) / pictures[0].shape[0]
 
 
 def _draw(axes: Axes, pictures: Sequence[NDArray[np.uint8]], colours: str) -> None:

@@ -58,12 +58,12 @@ def all_curves(runs: Sequence[RunResult]) -> Chart | None:
         [
             _panel(name, metric, able)
             for name, group in by_dataset(able).items()
-            if _any(group, metric)
+            if any(metric in logged(run) for run in group)
         ]
         for metric in ROWS
-        if _any(able, metric)
     ]
-    return Chart("Training", caption(able, SMOOTHED), caveats(able), rows) if able else None
+    shown = [row for row in rows if row]
+    return Chart("Training", caption(able, SMOOTHED), caveats(able), shown) if able else None
 
 
 def figure_recipes(runs: Sequence[RunResult]) -> Chart | None:
@@ -84,10 +84,6 @@ def figure_recipes(runs: Sequence[RunResult]) -> Chart | None:
     )
     title = "Two recipes: which learns faster"
     return Chart(title, caption(able, HELD_OUT), caveats(able), [[Panel("", drawn)]])
-
-
-def _any(runs: Sequence[RunResult], metric: str) -> bool:
-    return any(metric in logged(run) for run in runs)
 
 
 def _panel(dataset: str, metric: str, runs: Sequence[RunResult]) -> Panel:

@@ -40,7 +40,7 @@ def comparisons_table(runs: Runs, comparisons: Sequence[Comparison]) -> Table[Co
         for one in comparisons
         for found in by_recipe(one, runs)
     ]
-    return Table("Questions, seed by seed", COLUMNS, rows, lead=LOWER)
+    return Table("Questions, seed by seed", COLUMNS, rows)
 
 
 def _mean(place: int) -> Callable[[ComparisonRow], str | None]:
@@ -56,11 +56,14 @@ def trained(row: ComparisonRow) -> str:
     return f"{first.variant}, {first.schedule}, {steps(row.records)}"
 
 
-LOWER = "first lower by, % points (seeds)"
 COLUMNS: list[Column[ComparisonRow]] = [
     Column("first, not second", lambda row: row.comparison.words, "text"),
     Column("first %", _mean(0)),
     Column("second %", _mean(1)),
-    *comparing(LOWER, "right alone: the first, the second (p of all seeds)", "digits"),
+    *comparing(
+        "first lower by, % points (seeds)",
+        "right alone: the first, the second (p of all seeds)",
+        "digits",
+    ),
     Column("recipe, schedule, steps", trained, "text"),
 ]

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,12 +75,8 @@ def _file(path: Path, words: Mapping[str, str], how: Mapping[str, Any]) -> Pictu
         width, height = (round(pixels * INCH / dots) for pixels in image.size)
         source = data_uri(image.convert("RGB"), how)
     caption = words.get(path.stem) or words.get(path.stem.partition("-")[0], path.stem)
-    alt = _sentences([title, caption, description])
+    alt = " ".join(f"{text.rstrip('.')}." for text in (title, caption, description) if text)
     return Picture(source, width, height, alt, caption)
-
-
-def _sentences(texts: Iterable[str | None]) -> str:
-    return " ".join(f"{text.rstrip('.')}." for text in texts if text)
 
 
 def data_uri(image: Image.Image, how: Mapping[str, Any] = LOSSLESS) -> str:

@@ -8,7 +8,6 @@ from markupsafe import Markup
 
 from capsnet import paper
 from capsnet.errors import UserError
-from capsnet.records.files import write_atomically
 from capsnet.records.record import Record, read_records
 from capsnet.report.figures.comparison import TITLE, comparison
 from capsnet.report.figures.draw import charts
@@ -32,8 +31,7 @@ from capsnet.report.tables.table import Table
 from capsnet.report.web import images
 from capsnet.report.web.caveats import caveats as page_caveats
 from capsnet.report.web.caveats import summary
-from capsnet.report.web.charts import Embedded, embedded, script, spec
-from capsnet.report.web.curves import curves, last, networks
+from capsnet.report.web.charts import Embedded, curves, embedded, last, networks, script, spec
 from capsnet.report.web.facts import hours, table_caveats
 from capsnet.report.web.render import rendered
 
@@ -54,17 +52,12 @@ SECTIONS = {
 }
 
 
-def write(folder: Path, path: Path, swept: Path | None = None) -> None:
-    """Write the page of the records in `folder` and of the sweep in `swept` to `path`.
+def page(folder: Path, swept: Path | None = None) -> str:
+    """Return the page of the records in `folder` and of the sweep in `swept`.
 
     Figures, contact sheets and benchmarks are those beside `folder`; the page says which it lacks.
     Raises UserError when there are no records, or no sweep where one is named.
     """
-    write_atomically(path, page(folder, swept).encode())
-
-
-def page(folder: Path, swept: Path | None = None) -> str:
-    """Return the page that `write` writes."""
     records = read_records(folder)
     if not records:
         raise UserError(f"there are no results in {folder}: run `dvc repro` first")
