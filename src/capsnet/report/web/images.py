@@ -19,7 +19,7 @@ from capsnet.report.figures.reconstruction_figures import (
     overlay,
     visible,
 )
-from capsnet.report.runs import RunResult, caption, caveats
+from capsnet.report.runs import RunResult
 
 INCH = 96  # of a browser's pixels
 LOSSLESS: dict[str, Any] = {"lossless": True}
@@ -94,22 +94,10 @@ class Failure(NamedTuple):
     pictures: list[Picture]  # the example, drawn from the label's capsules, from the predicted ones
 
 
-class Gallery(NamedTuple):
-    """The failures of one run."""
-
-    experiment: str
-    caption: str
-    caveats: list[str]
-    failures: list[Failure]
-
-
-def galleries(runs: Sequence[RunResult]) -> list[Gallery]:
-    """Show the failures that the lowest seed kept, for each experiment that reconstructs."""
+def shown_failing(runs: Sequence[RunResult]) -> list[RunResult]:
+    """Choose the lowest seed that kept pictures, for each experiment that reconstructs."""
     kept = {run.record.experiment: run for run in reversed(runs) if "targets" in run.arrays}
-    return [
-        Gallery(name, caption([run]), caveats([run]), failures(run))
-        for name, run in sorted(kept.items())
-    ]
+    return [run for _, run in sorted(kept.items())]
 
 
 def failures(run: RunResult) -> list[Failure]:

@@ -125,7 +125,7 @@ def training(runs: Sequence[RunResult]) -> dict[str, Any]:
             for name, chart in charts(drawn).items()
             if name != "curves"  # the page has them to choose from
         ],
-        "galleries": images.galleries(runs),
+        "galleries": images.shown_failing(runs),
     }
 
 
