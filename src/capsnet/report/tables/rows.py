@@ -9,13 +9,13 @@ from capsnet.analysis.numbers import at_equal_error, numbers
 from capsnet.analysis.selection import noise
 from capsnet.analysis.verdicts import Noise
 from capsnet.records.record import Record
-from capsnet.report.tables.table import Result, Row
+from capsnet.report.tables.table import Result
 
 Runs = Mapping[Path, Record]
 
 
 @dataclass(frozen=True, eq=False)
-class RunsRow(Row):
+class RunsRow:
     """Those of our `runs` that are at `paths`, on `test`; all of them tell how noisy seeds are."""
 
     runs: Runs

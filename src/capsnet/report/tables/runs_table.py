@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from capsnet import paper
 from capsnet.records.record import BY_DIGIT, Outcome, Record
-from capsnet.report.tables.table import Column, Result, Row, Table, span
+from capsnet.report.tables.table import Column, Result, Table, span
 
 
 def steps(records: Sequence[Record]) -> str:
@@ -27,7 +27,7 @@ def error_counts(tests: Sequence[Outcome]) -> str:
 
 
 @dataclass(frozen=True)
-class TestedRun(Row):
+class TestedRun:
     """A run on one of its test sets."""
 
     record: Record

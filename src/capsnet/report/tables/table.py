@@ -14,15 +14,6 @@ R = TypeVar("R")
 Shown = TypeVar("Shown", contravariant=True)  # a column of a row shows any kind of that row too
 
 
-class Row:
-    """A row that summarises runs; other rows may be of any type."""
-
-    @property
-    def results(self) -> Sequence[Result]:
-        """Return the results behind the row, which the page shows on hover."""
-        return ()
-
-
 @dataclass(frozen=True)
 class Column(Generic[Shown]):
     """A column: its name, the text of its cell in a row, if any, and what its cells are."""
@@ -34,7 +25,10 @@ class Column(Generic[Shown]):
 
 @dataclass(frozen=True)
 class Table(Generic[R]):
-    """Columns over rows. On the page, the column named `lead` leads to the results of each row."""
+    """Columns over rows, of any type.
+
+    Rows of runs have `results`: on the page, the column named `lead` leads to those of each row.
+    """
 
     title: str
     columns: Sequence[Column[R]]

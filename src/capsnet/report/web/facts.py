@@ -7,7 +7,7 @@ from capsnet.records.record import Outcome, Record
 from capsnet.report.runs import RunResult, caveats
 from capsnet.report.tables.costs import HOUR
 from capsnet.report.tables.runs_table import steps
-from capsnet.report.tables.table import Result, Row, Table
+from capsnet.report.tables.table import Result, Table
 
 FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "experiment": lambda record, _: record.experiment,
@@ -34,7 +34,7 @@ def table_caveats(table: Table[Any]) -> list[str]:
 
 def results(row: object) -> Sequence[Result]:
     """Return the results behind a row; none of one that summarises no runs."""
-    return row.results if isinstance(row, Row) else ()
+    return getattr(row, "results", ())
 
 
 def facts(row: object) -> dict[str, list[str]]:
