@@ -28,7 +28,7 @@ def _rows(runs: Runs) -> Iterator[Seeds]:
     }
     for experiment in dict.fromkeys(record.experiment for record in counted.values()):
         for group in groups(counted, experiment):
-            seeds = with_arrays(group)
+            seeds = with_arrays({path: runs[path] for path in group})
             yield from ([run] for run in seeds)
             yield from [seeds] * (len(seeds) > 1)
 

@@ -36,7 +36,7 @@ class ClaimRow(PairsRow):
     @cached_property
     def seen(self) -> list[Path]:
         """Return the pairs of the seeds that the plan looks at, one after another."""
-        seeds = looked({better: self.runs[better] for better, _ in self.pairs})
+        seeds = looked(self.runs, apart(self.paths)[0])
         return [path for pair in self.pairs if pair[0] in seeds for path in pair]
 
     @cached_property

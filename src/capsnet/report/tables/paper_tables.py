@@ -53,7 +53,7 @@ class PaperRow(ExperimentRow):
     @cached_property
     def seen(self) -> list[Path]:
         """Return the runs that the plan looks at."""
-        return looked({path: self.runs[path] for path in self.paths})
+        return looked(self.runs, self.paths)
 
     @cached_property
     def ensemble(self) -> Ensemble | None:
@@ -90,9 +90,9 @@ class PaperRow(ExperimentRow):
 def paper_rows(runs: Runs, table: PaperTable) -> list[PaperRow]:
     """List a row for each result and each recipe and schedule that it was run with, or one."""
     return [
-        PaperRow(runs, [*group], result.test, result, table)
+        PaperRow(runs, group, result.test, result, table)
         for result in table.rows
-        for group in groups(runs, result.experiment) or [{}]
+        for group in groups(runs, result.experiment) or [[]]
     ]
 
 
@@ -253,7 +253,7 @@ def state_table(runs: Runs) -> Table[PaperRow]:
 def ablations_table(runs: Runs) -> Table[ExperimentRow]:
     """Tabulate each ablation, recipe and schedule that was run; ablations get no verdict."""
     rows = [
-        ExperimentRow(runs, [*group], one.test, one)
+        ExperimentRow(runs, group, one.test, one)
         for one in paper.ABLATIONS
         for group in groups(runs, one.experiment)
     ]
