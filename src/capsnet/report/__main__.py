@@ -125,8 +125,8 @@ def everything(results: Path) -> None:
 def readme(project: Path, results: Path) -> None:
     """Bring the generated tables of the documentation of `project` up to date with `results`.
 
-    So is `results`/records.csv, which leaves out runs on stand-in data. Raises UserError, before
-    anything is written, when a file or its marks are missing, or polars is.
+    So is `results`/records.csv, which leaves out runs on stand-in data and needs polars. Raises
+    UserError, before anything is written, when a file or its marks are missing.
     """
     from capsnet.records.frame import frame
     from capsnet.report.tables.attacks import read_all_attacks
