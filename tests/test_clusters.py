@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from capsnet.analysis.answers import answers, contrast, in_general
-from capsnet.analysis.paired_tests import mcnemar
+from capsnet.analysis.answers import Answers, answers, contrast, in_general, mcnemar
 from capsnet.data import dataset
 from capsnet.data.groups import Groups
 from capsnet.data.multimnist import MultiMnist
@@ -89,10 +88,12 @@ def test_mcnemars_test_of_pairs_rejects_5_percent_where_two_models_are_alike() -
     for _ in range(draws):
         partner = pairs(random)
         wrongs = [drawn(random, partner) for _ in range(2)]  # each finds other digits hard
-        one, other = (np.packbits(wrong) for wrong in wrongs)
-        first, second = (partner_counts(wrong, partner, DIGITS) for wrong in wrongs)
-        rejected["pairs"] += mcnemar(one, other, DIGITS, (first, second)).p < 0.05
-        rejected["base"] += mcnemar(one, other, DIGITS).p < 0.05
+        one, other = (
+            Answers(wrong * 1, DIGITS, partner_counts(wrong, partner, DIGITS).astype(int))
+            for wrong in wrongs
+        )
+        rejected["pairs"] += mcnemar(one - other).p < 0.05
+        rejected["base"] += mcnemar((one - other)._replace(partners=None)).p < 0.05
     assert rejected["pairs"] / draws <= 0.09
     assert rejected["base"] / draws >= 0.12
 
@@ -184,9 +185,9 @@ def test_mcnemars_test_of_toys_rejects_5_percent_where_two_models_are_alike() ->
     rejected = {"by toy": 0, "exact": 0}
     draws = 500
     for _ in range(draws):
-        one, other = (np.packbits(of_toys(random, toys)) for _ in range(2))
-        rejected["by toy"] += mcnemar(one, other, TOYS, groups=toys).p < 0.05
-        rejected["exact"] += mcnemar(one, other).p < 0.05
+        apart = of_toys(random, toys) * 1 - of_toys(random, toys)
+        rejected["by toy"] += mcnemar(Answers(apart, TOYS, None, toys)).p < 0.05
+        rejected["exact"] += mcnemar(Answers(apart, len(apart), None)).p < 0.05
     assert rejected["by toy"] / draws <= 0.08
     assert rejected["exact"] / draws >= 0.3
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from capsnet.data import mnist
 from capsnet.data.examples import Examples, UnshiftedImages
 from capsnet.report.figures import contact_sheets
-from capsnet.report.figures.contact import COLUMNS, ROWS, sheet
+from capsnet.report.figures.contact_sheets import COLUMNS, ROWS, sheet
 from helpers.running import output_here
 
 pytestmark = pytest.mark.slow

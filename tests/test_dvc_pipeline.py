@@ -79,7 +79,8 @@ def test_the_table_is_there_and_a_second_call_runs_nothing(project: Path) -> Non
     assert page.count("affnist-generated") == 1
     assert page.count("not yet run") == 10
     drawn = sorted(path.name for path in (project / "results/demo-figures").glob("*.png"))
-    assert drawn == ["curves.png", "figure_3.png", "figure_a1.png"]  # affNIST's has a decoder
+    by_class = [f"class_errors{of}.png" for of in ("-MultiMNIST", "-affNIST", "")]
+    assert drawn == [*by_class, "curves.png", "figure_3.png", "figure_a1.png"]  # affNIST's decoder
     sheets = sorted(sheet.stem for sheet in (project / "results/demo-data").glob("*.png"))
     assert sheets == ["affnist", "enumerated", "expanded", "multimnist", "shifted"]
     assert "demo: 4 of 4 runs" in (project / "results/demo.html").read_text()
@@ -163,7 +164,7 @@ def loaded_by(stage: str) -> list[Path]:
     """Find the files of the package that the commands of a stage import."""
     modules = {
         "ensemble": "ensemble",
-        "report": "report.tables.document, capsnet.report.figures.draw, capsnet.report.web.write",
+        "report": "report.tables.document, capsnet.report.figures.draw, capsnet.report.web.page",
     }
     code = (
         f"import sys, capsnet.{modules[stage]}\n"

@@ -31,4 +31,4 @@ def test_rows_have_runs_of_as_many_epochs_by_recipe_and_no_demo() -> None:
     who = "0.34 ± 0.029 (3), XifengGuo/CapsNet-Pytorch"
     gain = "+0.01 (−0.05 to +0.07)"
     assert three == (who, "0.35 ± 0.020 (3)", "33, 35, 37 / 10,000", gain, "released")
-    assert text == (who, "0.40", "40 / 10,000", "+0.06", "text")
+    assert text == (who, "0.40 (1)", "40 / 10,000", "+0.06", "text")

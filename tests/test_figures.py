@@ -22,11 +22,10 @@ from capsnet.records.record import Record, outcome, write_arrays, write_record
 from capsnet.report.figures import draw, reconstruction_figures
 from capsnet.report.figures.chart import DOTS, Chart, save_chart
 from capsnet.report.figures.class_errors import figure_class_errors
-from capsnet.report.figures.recipes import figure_recipes
 from capsnet.report.figures.routing_changes import figure_a1
 from capsnet.report.figures.style import BLACK, BLUE, COLOURS, GREEN, VERMILION
 from capsnet.report.figures.sweep import figure_sweep
-from capsnet.report.figures.training_curves import all_curves, figure_a2, smoothed
+from capsnet.report.figures.training_curves import all_curves, figure_a2, figure_recipes, smoothed
 from capsnet.report.runs import RunResult, caption, caveats
 from capsnet.report.tables.sweep import Sweep, sweep_of
 from helpers.drawn import Axes, panels, words
@@ -672,4 +671,4 @@ def test_a_folder_without_a_sweep_gets_a_sentence(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
     write_record(record(model=model), tmp_path / "one" / "record.json")
     with pytest.raises(UserError, match=r"differ in no value that was set by hand"):
-        list(draw.draw_sweep(tmp_path, tmp_path))
+        list(draw.draw_sweep(tmp_path))

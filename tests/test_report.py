@@ -19,8 +19,7 @@ from scipy.stats import t as student
 
 from capsnet import paper
 from capsnet.analysis import plan
-from capsnet.analysis.answers import Answers, in_general
-from capsnet.analysis.paired_tests import mcnemar
+from capsnet.analysis.answers import Answers, in_general, mcnemar
 from capsnet.analysis.selection import exclusion_reason, longest, noise
 from capsnet.analysis.verdicts import pooled
 from capsnet.data.info import DatasetInfo
@@ -39,7 +38,7 @@ from capsnet.records.record import (
     write_record,
 )
 from capsnet.records.routing_reports import read_reports
-from capsnet.records.statistics import clustered, t_interval, wilson
+from capsnet.records.statistics import clustered, wilson
 from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.tables import terminal
 from capsnet.report.tables.attacks import read_all_attacks
@@ -70,7 +69,7 @@ def by_path(records: Iterable[Record]) -> Runs:
 def verdict_of(records: Iterable[Record], row: paper.PaperResult = R3) -> str:
     """Without any recipe, schedule or code by itself."""
     runs = by_path(records)
-    return verdict(PaperRow(row, runs, runs, MNIST))
+    return verdict(PaperRow(runs, [*runs], row.test, row, MNIST))
 
 
 def demo(errors: int = 25) -> Record:
@@ -82,11 +81,6 @@ def test_the_wilson_interval_is_that_of_the_textbook() -> None:
     # p = 25/10⁴, z = 1.959964: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n), by hand.
     assert low == pytest.approx(0.16940, abs=1e-5)
     assert high == pytest.approx(0.36881, abs=1e-5)
-
-
-def test_the_interval_of_student_is_that_of_the_textbook() -> None:
-    # Mean 2, sd 1, t(0.975; 2) = 4.302653: 2 ± 4.302653 / √3.
-    assert t_interval([1, 2, 3]) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
 
 
 @pytest.mark.parametrize(("distinct", "kind"), [(None, "wilson"), (100, "by digit")])
@@ -130,15 +124,19 @@ def bits(n: int, *ones: range) -> np.ndarray:
     return np.packbits(wrong)
 
 
+def wrong(n: int, *ones: range) -> Answers:
+    return Answers(np.unpackbits(bits(n, *ones))[:n].astype(np.int8), n, None)
+
+
 def test_mcnemar_counts_what_one_alone_gets_right() -> None:
     both, first, second = range(5), range(5, 15), range(20, 22)
-    test = mcnemar(bits(45, both, first), bits(45, both, second))
+    test = mcnemar(wrong(45, both, second) - wrong(45, both, first))
     assert (test.only_first, test.only_second) == (2, 10)
     # Exact, two-sided: 2 · Σ_{k ≤ 2} C(12, k) / 2¹² = 2 · 79 / 4096.
     assert test.p == pytest.approx(2 * 79 / 4096)
-    assert mcnemar(bits(45, both), bits(45, both)) == (0, 0, 1.0)
-    with pytest.raises(ValueError, match="not the same examples"):
-        mcnemar(bits(45), bits(100))
+    assert mcnemar(wrong(45, both) - wrong(45, both)) == (0, 0, 1.0)
+    with pytest.raises(ValueError, match="broadcast"):
+        _ = wrong(45) - wrong(100)
 
 
 # Ten digits, twice each; the first two are wrong both times, the next three the first time.
@@ -173,10 +171,10 @@ def test_the_test_of_mcnemar_knows_that_digits_come_again() -> None:
     other = np.zeros(20, bool)
     other[[5, 15, 6]] = True
     # Digit by digit d = 2, 2, 1, 1, 1, −2, −1, 0, 0, 0: χ² = 4² / 16 = 1.
-    test = mcnemar(np.packbits(TWICE), np.packbits(other), 10)
+    test = mcnemar(Answers(other * 1 - TWICE, 10, None))
     assert (test.only_first, test.only_second) == (3, 7)
     assert test.p == pytest.approx(0.317311, abs=1e-6)  # of a normal deviate beyond ±1
-    assert mcnemar(np.packbits(other), np.packbits(other), 10).p == 1
+    assert mcnemar(Answers(other * 0, 10, None)).p == 1
 
 
 def test_a_record_survives_writing_and_reading(tmp_path: Path) -> None:
@@ -235,7 +233,7 @@ def test_verdicts_of_several_seeds(errors: list[int], expected: str) -> None:
 def test_verdicts_quote_the_plan() -> None:
     runs = by_path(record(25, seed=seed) for seed in range(5))
     digest = sha256((PROJECT / "docs/analysis-plan.md").read_bytes()).hexdigest()
-    quoted = verdict(PaperRow(R3, runs, runs, MNIST), plan.quoted())
+    quoted = verdict(PaperRow(runs, [*runs], R3.test, R3, MNIST), plan.quoted())
     assert quoted == f"reproduced (plan {digest[:12]})"
 
 
@@ -483,8 +481,9 @@ def test_95_percent_of_the_intervals_for_digits_in_general_hold_the_truth() -> N
         seeds = [Answers(one, digits, None) for one in x]
         low, high = in_general(seeds, noise)
         held["both"] += low <= true <= high
-        low, high = t_interval((100 * x.mean(1)).tolist())
-        held["seeds"] += low <= true <= high
+        seed_means = 100 * x.mean(1)
+        half = student.ppf(0.975, n - 1) * seed_means.std(ddof=1) / n**0.5
+        held["seeds"] += abs(seed_means.mean() - true) <= half
     assert 0.92 <= held["both"] / draws <= 0.98
     assert held["seeds"] / draws < 0.9
 
@@ -620,7 +619,9 @@ def test_an_experiment_that_is_not_in_the_paper_gets_no_verdict_and_breaks_no_ta
         assert noise(runs, one, "test") is None
     foreign = paper.PaperResult("gtsrb_capsnet", "signs", 0.4)
     group = {path: one for path, one in runs.items() if one.experiment == "gtsrb_capsnet"}
-    assert verdict(PaperRow(foreign, group, runs, MNIST)) == "none: not in the paper"
+    assert (
+        verdict(PaperRow(runs, [*group], foreign.test, foreign, MNIST)) == "none: not in the paper"
+    )
     assert {row[-1] for row in paper_table(runs, MNIST).cells} == {"not yet run"}
     text = document(runs, "ours") + known(runs) + known({}, runs)
     assert "| gtsrb_capsnet, seed 4 | released | 40 / 12,630 | 0.32 |" in text

@@ -22,7 +22,7 @@ from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, read_record, read_records, write_record
 from capsnet.report.figures.draw import draw
 from capsnet.report.figures.style import NAMED, save_figure
-from capsnet.report.figures.training_curves import CHANGE, titles
+from capsnet.report.figures.training_curves import CHANGE, known_metrics
 from capsnet.report.runs import RunResult
 from capsnet.report.tables import paper_tables
 from capsnet.report.tables.document import document, tables
@@ -30,7 +30,7 @@ from capsnet.report.tables.paper_tables import PaperRow
 from capsnet.report.tables.sweep import means_table, runs_table, sweep_of
 from capsnet.report.tables.table import Column, Table
 from capsnet.report.tables.terminal import show
-from capsnet.report.web.write import CITATION, page, write
+from capsnet.report.web.page import CITATION, page
 from helpers.drawn import panels
 from helpers.marked_pages import write_marked_pages
 from helpers.parsed import cells, parsed, text
@@ -228,7 +228,7 @@ def test_a_column_is_added_in_one_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = Column[PaperRow](
-        "parameters", lambda row: f"{row.records[0].parameters:,}" if row.group else "–"
+        "parameters", lambda row: f"{row.records[0].parameters:,}" if row.paths else None
     )
     columns = [*paper_tables.PAPER_COLUMNS]
     columns.insert(3, parameters)
@@ -297,7 +297,7 @@ def made(folder: Path, *records: Record) -> Element:
     """The page of made-up records."""
     for place, one in enumerate(records):
         write_record(one, folder / "results/made" / one.experiment / f"{place}.json")
-    write(folder / "results/made", folder / "results/made.html")
+    (folder / "results/made.html").write_text(page(folder / "results/made"))
     return parsed((folder / "results/made.html").read_text())
 
 
@@ -422,7 +422,9 @@ def test_curves_hold_what_was_logged(shown: Element, project: Path) -> None:
             named = {name.removeprefix("curve."): arrays[name] for name in arrays}
         # What says nothing of training is not shown: speed, and what is known at its end alone.
         curves = {
-            name: named[name] for name in named if name in titles() or name.startswith(CHANGE)
+            name: named[name]
+            for name in named
+            if name in known_metrics() or name.startswith(CHANGE)
         }
         if "train/cross_entropy" in curves:  # a baseline's only loss, logged twice
             del curves["train/loss"]

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from capsnet.records.record import read_arrays, write_record
 from capsnet.report.figures.draw import draw
-from capsnet.report.web.write import write
+from capsnet.report.web.page import page as report_page
 from helpers.browser import chromium, visit
 from helpers.records import record
 
@@ -31,7 +31,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
         write_record(record(errors, model=model), folder / f"swept/{iterations}/record.json")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(PROJECT)
-        write(folder / "results/steps500", folder / "page.html", folder / "swept")
+        (folder / "page.html").write_text(
+            report_page(folder / "results/steps500", folder / "swept")
+        )
     return (folder / "page.html").as_uri()
 
 

@@ -27,10 +27,11 @@ def looks(experiment: str) -> list[range]:
 
 def counted_seeds(runs: Mapping[Path, Record], experiment: str) -> set[int]:
     """Return the seeds of the largest group of runs that may get a verdict."""
+    found = [[runs[path] for path in group] for group in groups(runs, experiment)]
     allowed = [
-        {record.seed for record in group.values()}
-        for group in groups(runs, experiment)
-        if exclusion_reason([*group.values()]) is None
-        and all(one.recipe == PRIMARY or not one.capsules for one in group.values())
+        {one.seed for one in group}
+        for group in found
+        if exclusion_reason(group) is None
+        and all(one.recipe == PRIMARY or not one.capsules for one in group)
     ]
     return max(allowed, key=len, default=set())

@@ -13,22 +13,25 @@ from capsnet.records.record import Record
 Pair = tuple[Path, Path]  # two records that are compared
 
 
-def groups(runs: Mapping[Path, Record], experiment: str) -> list[dict[Path, Record]]:
+def groups(runs: Mapping[Path, Record], experiment: str) -> list[list[Path]]:
     """Group the seeds of `experiment` by recipe and schedule, the longest schedule last.
 
     Recipes are different models and schedules different trainings: none is ever pooled, nor any two
     runs that differ in another value than the seed, in data, or in code that the plan does not hold
     to be the same; nor those of uncommitted code with others.
     """
-    found = {path: one for path, one in runs.items() if one.experiment == experiment}
-    every = groupby(sorted(found, key=lambda path: _kind(found[path])), lambda p: _kind(found[p]))
-    seeds = (sorted(group, key=lambda path: found[path].seed) for _, group in every)
-    return [{path: found[path] for path in group} for group in seeds]
+
+    def kind(path: Path) -> tuple[object, ...]:
+        return _kind(runs[path])
+
+    found = [path for path, one in runs.items() if one.experiment == experiment]
+    found.sort(key=lambda path: (kind(path), runs[path].seed))
+    return [list(group) for _, group in groupby(found, kind)]
 
 
-def looked(group: Mapping[Path, Record]) -> list[Path]:
+def looked(runs: Mapping[Path, Record], paths: Sequence[Path]) -> list[Path]:
     """Choose the runs that the plan looks at: all five seeds, else the first three, else none."""
-    found = {one.seed: path for path, one in group.items()}
+    found = {runs[path].seed: path for path in paths}
     looks = (SEEDS[:count] for count in sorted(LOOKS, reverse=True))
     return next(([found[k] for k in seeds] for seeds in looks if found.keys() >= {*seeds}), [])
 
@@ -52,7 +55,7 @@ def noise(runs: Mapping[Path, Record], like: Record, test: str) -> Noise | None:
     }
     table = paper.table_of(like.experiment)
     seeds = [
-        numbers(same, _counted(group), test)
+        numbers(same, _counted(same, group), test)
         for row in (table.rows if table else ())
         if row.test == test and not row.condition
         for group in groups(same, row.experiment)
@@ -60,11 +63,11 @@ def noise(runs: Mapping[Path, Record], like: Record, test: str) -> Noise | None:
     return pooled(seeds)
 
 
-def _counted(group: Mapping[Path, Record]) -> list[Path]:
+def _counted(runs: Mapping[Path, Record], group: Sequence[Path]) -> list[Path]:
     """Select the plan's look, before it all planned seeds; none where a seed is there twice."""
-    found = {path: one for path, one in group.items() if one.seed in SEEDS}
-    once = len({one.seed for one in found.values()}) == len(found)
-    return (looked(found) or [*found]) if once else []
+    found = [path for path in group if runs[path].seed in SEEDS]
+    once = len({runs[path].seed for path in found}) == len(found)
+    return (looked(runs, found) or found) if once else []
 
 
 def code(record: Record) -> str:

@@ -32,42 +32,49 @@ Report = Mapping[str, Any]  # of JSON
 
 def facts_table(facts: Mapping[str, str]) -> Table[Any]:
     """List what there is."""
-    return text_table("What is here", ("what", "here"), [*facts.items()])
+    return text_table(
+        "What is here", [{"what": what, "here": here} for what, here in facts.items()]
+    )
 
 
 def errors_table(errors: Mapping[str, float | None]) -> Table[Any]:
     """List each kernel's largest relative error."""
     bad = wrong(errors)
-    columns = ("kernel, examples × capsules", "relative error", f"at most {LIMIT:.0e}")
     rows = [
-        (name, "died" if error is None else f"{error:.1e}", "NO" if name in bad else "yes")
+        {
+            "kernel, examples × capsules": name,
+            "relative error": "died" if error is None else f"{error:.1e}",
+            f"at most {LIMIT:.0e}": "NO" if name in bad else "yes",
+        }
         for name, error in errors.items()
     ]
-    return text_table("Kernels against float64, values and gradients", columns, rows)
+    return text_table("Kernels against float64, values and gradients", rows)
 
 
 def waits_table(waits: Report | None) -> Table[Any]:
     """List how often a step waits; `waits` is None when the process died."""
-    counts = ("died", "died") if waits is None else (f"{waits['between']}", f"{waits['logged']}")
-    places = [] if waits is None else [("where", place) for place in waits["places"]]
+    found = waits or {"between": "died", "logged": "died", "places": []}
     rows = [
-        ("between those that are logged", counts[0]),
-        ("those that are logged", counts[1]),
-        *places,
+        ("between those that are logged", f"{found['between']}"),
+        ("those that are logged", f"{found['logged']}"),
+        *(("where", place) for place in found["places"]),
     ]
-    columns = ("steps", "waits in a step, at most")
-    return text_table("Waits for the GPU in Lightning's loop", columns, rows)
+    named = [{"steps": steps, "waits in a step, at most": count} for steps, count in rows]
+    return text_table("Waits for the GPU in Lightning's loop", named)
 
 
 def jobs_table(rates: Mapping[str, float]) -> Table[Any]:
     """List how many images a second several runs train on together."""
     alone = rates.get("1")
     rows = [
-        (count, f"{paper.BATCH * rate:.0f}", f"{rate / alone:.2f}" if alone else "–")
+        {
+            "runs at a time": count,
+            "images/s, all together": f"{paper.BATCH * rate:.0f}",
+            "× one": f"{rate / alone:.2f}" if alone else None,
+        }
         for count, rate in rates.items()
     ]
-    columns = ("runs at a time", "images/s, all together", "× one")
-    return text_table("Several runs at a time on this GPU", columns, rows)
+    return text_table("Several runs at a time on this GPU", rows)
 
 
 def summary(report: Report) -> list[str]:

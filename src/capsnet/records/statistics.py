@@ -1,8 +1,5 @@
 """Confidence intervals of error rates."""
 
-from collections.abc import Sequence
-from statistics import mean, stdev
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,11 +44,3 @@ def clustered(
     counted = sums(wrong, digits, partners, groups)
     half = float(t.ppf(0.975, digits - 1)) * counted.variance() ** 0.5
     return max(0.0, 100 * (counted.mean - half)), min(100.0, 100 * (counted.mean + half))
-
-
-def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Compute the mean's 95 % interval by Student's t. Needs two values or more."""
-    from scipy.stats import t
-
-    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    return mean(values) - half, mean(values) + half

@@ -3,10 +3,10 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from capsnet import registry
 from capsnet.errors import UserError, exit_on_user_error
@@ -14,35 +14,19 @@ from capsnet.records.files import write_atomically
 from capsnet.records.record import ATTACKS, read_records, record_paths
 from capsnet.records.routing_reports import read_report, read_reports
 
+RESULTS = Path("results")
+
 
 def main() -> None:
     """Do what the first word of the command line says; `table` where there is none."""
     arguments = _parser().parse_args(sys.argv[1:] or ["table"])
     with exit_on_user_error():
-        match arguments.what:
-            case "table":
-                table(Path("results") / arguments.profile)
-            case "data":
-                folder = Path("results") / f"{arguments.profile}-data"
-                data(arguments.root, arguments.source, folder, arguments.view)
-            case "figures":
-                figures(Path("results") / arguments.profile)
-            case "page":
-                page(Path("results") / arguments.profile, arguments.sweep)
-            case "sweep":
-                sweep(arguments.folder)
-            case "growth":
-                growth(arguments.file)
-            case "routing":
-                routing(arguments)
-            case "attacks":
-                attacks(arguments.folder, arguments.loss)
-            case "readme":
-                readme(Path(), Path("results"))
-            case "simulate":
-                simulate()
-            case "all":
-                everything(Path("results"))
+        try:
+            arguments.do(arguments)
+        except ImportError as error:
+            if (error.name or "").startswith("capsnet"):
+                raise
+            raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,36 +34,50 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="what", required=True)
     profile = argparse.ArgumentParser(add_help=False)
     profile.add_argument("--profile", default="paper", help="reads and writes results/PROFILE…")
-    commands.add_parser("table", parents=[profile], help="the paper's table; what runs by default")
-    commands.add_parser("figures", parents=[profile], help="the paper's figures, of our runs")
-    web = commands.add_parser("page", parents=[profile], help="all of it in one file for a browser")
+
+    def add(
+        name: str, about: str, do: Callable[[argparse.Namespace], None], *parents: Any
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, parents=parents, help=about)
+        added.set_defaults(do=do)
+        return added
+
+    add("table", "the paper's table; what runs by default", lambda it: table(_folder(it)), profile)
+    add("figures", "the paper's figures, of our runs", lambda it: figures(_folder(it)), profile)
+    about = "all of it in one file for a browser"
+    web = add("page", about, lambda it: page(_folder(it), it.sweep), profile)
     web.add_argument("--sweep", type=Path, help="above the folders of a sweep's runs, to show too")
-    sheets = commands.add_parser("data", parents=[profile], help="contact sheets of the data")
+    sheets = add("data", "contact sheets of the data", data, profile)
     sheets.add_argument("--source", default="mnist", help="of the images: mnist, digits …")
     views = registry.names("capsnet.views")
     named = "draw it in SOURCE-VIEW.png; may be given again; else all that crop nothing"
     sheets.add_argument("--view", action="append", choices=views, help=named)
     sheets.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
-    commands.add_parser("simulate", help="how often the rules for verdicts are right")
-    commands.add_parser("readme", help="bring README.md, docs/ and results/records.csv up to date")
-    commands.add_parser(
-        "all", help="every table, figure, page and sweep of results/; README.md, docs/"
-    )
-    grown = commands.add_parser("growth", help="how a step grows, from a benchmark")
+    add("simulate", "how often the rules for verdicts are right", lambda _: simulate())
+    about = "bring README.md, docs/ and results/records.csv up to date"
+    add("readme", about, lambda _: readme(Path(), RESULTS))
+    about = "every table, figure, page and sweep of results/; README.md, docs/"
+    add("all", about, lambda _: everything(RESULTS))
+    grown = add("growth", "how a step grows, from a benchmark", lambda it: growth(it.file))
     grown.add_argument("file", type=Path, help="its JSON; the figure is drawn beside it")
-    routed = commands.add_parser("routing", help="test a CapsNet by 1 to 10 routing iterations")
+    routed = add("routing", "test a CapsNet by 1 to 10 routing iterations", routing)
     routed.add_argument("run", type=Path, help="the folder of a finished run, or its weights")
     about = "data=SET and data.key=value, as for training; by default its own"
     routed.add_argument("data", nargs="*", default=[], help=about)
     routed.add_argument("--device", help="cpu, cuda, cuda:1 … (a GPU, if there is one)")
     routed.add_argument("--output", type=Path, metavar="FILE", help="default: beside the record")
-    attacked = commands.add_parser("attacks", help="accuracy over eps, of `capsnet.attack`")
+    about = "accuracy over eps, of `capsnet.attack`"
+    attacked = add("attacks", about, lambda it: attacks(it.folder, it.loss))
     about = "above files of attacks; written to as well (results)"
-    attacked.add_argument("folder", type=Path, nargs="?", default=Path("results"), help=about)
+    attacked.add_argument("folder", type=Path, nargs="?", default=RESULTS, help=about)
     attacked.add_argument("--loss", help="draw only the attacks that maximised this one")
-    swept = commands.add_parser("sweep", help="a sweep, over any value")
+    swept = add("sweep", "a sweep, over any value", lambda it: sweep(it.folder))
     swept.add_argument("folder", type=Path, help="above the runs' folders; written to as well")
     return parser
+
+
+def _folder(arguments: argparse.Namespace) -> Path:
+    return RESULTS / arguments.profile
 
 
 def table(folder: Path) -> None:
@@ -99,10 +97,10 @@ def simulate() -> None:
     """Print how often each verdict comes where the truth is known, from a fixed seed."""
     from capsnet.analysis import plan
     from capsnet.report.tables.document import sections
-    from capsnet.report.tables.simulate import DRAWS, simulated
+    from capsnet.report.tables.simulate import DRAWS, claim_table, errors_table, row_table
 
     print(f"Operating characteristics of the rules ({plan.quoted()}), {DRAWS:,} draws each.\n")
-    print(sections(simulated(), "##"))
+    print(sections([row_table(), claim_table(), errors_table()], "##"))
 
 
 def everything(results: Path) -> None:
@@ -127,16 +125,13 @@ def everything(results: Path) -> None:
 def readme(project: Path, results: Path) -> None:
     """Bring the generated tables of the documentation of `project` up to date with `results`.
 
-    So is `results`/records.csv, which leaves out runs on stand-in data. Raises UserError, before
-    anything is written, when a file or its marks are missing, or polars is.
+    So is `results`/records.csv, which leaves out runs on stand-in data and needs polars. Raises
+    UserError, before anything is written, when a file or its marks are missing.
     """
+    from capsnet.records.frame import frame
     from capsnet.report.tables.attacks import read_all_attacks
     from capsnet.report.tables.document import generated, updated
 
-    try:
-        from capsnet.records.frame import frame
-    except ImportError as error:
-        raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
     runs, others = read_records(results, "*/*/*.json"), read_records(results, "*/*/*/**/*.json")
     benchmarks = sorted(results.glob("benchmark/*.json"))
     known = {path: one for path, one in (runs | others).items() if not one.dataset.stand_in}
@@ -151,50 +146,35 @@ def readme(project: Path, results: Path) -> None:
         print(f"Written to {path}")
 
 
-def data(root: Path, source: str, folder: Path, views: Sequence[str] | None) -> None:
-    """Draw contact sheets of the images of `source`, as some views or every one shows them."""
-    from capsnet.report.figures import contact_sheets
+def data(arguments: argparse.Namespace) -> None:
+    """Draw contact sheets of the images of a source, as some views or every one shows them."""
+    from capsnet.report.figures.contact_sheets import draw
 
-    for path in contact_sheets.draw(root, source, folder, views):
-        print(f"Drawn: {path}")
+    folder = RESULTS / f"{arguments.profile}-data"
+    _show_drawn(draw(arguments.root, arguments.source, folder, arguments.view))
 
 
 def figures(folder: Path) -> None:
     """Draw the paper's figures of the runs in `folder`, as PNG and SVG beside it."""
-    with _pipeline_extra():
-        from capsnet.report.figures.draw import draw
+    from capsnet.report.figures.draw import draw
 
-    for path in draw(folder, folder.with_name(f"{folder.name}-figures")):
-        print(f"Drawn: {path}")
+    _show_drawn(draw(folder, folder.with_name(f"{folder.name}-figures")))
 
 
 def page(folder: Path, swept: Path | None) -> None:
     """Write the report page of the records in `folder`, beside it."""
-    with _pipeline_extra():
-        from capsnet.report.web.write import write
+    from capsnet.report.web.page import page as written
 
     path = folder.with_name(f"{folder.name}.html")
-    write(folder, path, swept)
+    write_atomically(path, written(folder, swept).encode())
     print(f"Written to {path}")
 
 
 def growth(file: Path) -> None:
-    """Draw the growth of a step's time and memory. Raises UserError when `file` lacks it."""
-    with _pipeline_extra():
-        from capsnet.report.figures.chart import save_chart
-        from capsnet.report.figures.growth import figure_growth
-        from capsnet.report.figures.style import files
+    """Draw the growth of a step's time and memory."""
+    from capsnet.report.figures.draw import draw_growth
 
-    try:
-        benchmark = json.loads(file.read_text())
-    except ValueError as error:
-        raise UserError(f"{file} is no JSON file of a benchmark: {error}") from error
-    if "growth" not in benchmark:
-        raise UserError(f"{file} holds no growth: run `python -m capsnet.benchmark growth` for it")
-    stem = file.with_name(f"{file.stem}-growth")
-    save_chart(stem, figure_growth(benchmark))
-    for path in files(stem):
-        print(f"Drawn: {path}")
+    _show_drawn(draw_growth(file))
 
 
 def routing(arguments: argparse.Namespace) -> None:
@@ -213,51 +193,28 @@ def routing(arguments: argparse.Namespace) -> None:
 
 def routing_figures(path: Path) -> None:
     """Draw the figures of the routing report at `path`, beside it."""
-    with _pipeline_extra():
-        from capsnet.report.figures.draw import draw_routing
+    from capsnet.report.figures.draw import draw_routing
 
-    for drawn in draw_routing(path):
-        print(f"Drawn: {drawn}")
+    _show_drawn(draw_routing(path))
 
 
 def attacks(folder: Path, loss: str | None = None) -> None:
-    """Draw the accuracy under attack of all files below `folder`, or those of one loss, into it.
+    """Draw the accuracy under attack of all files below `folder`, or those of one loss, into it."""
+    from capsnet.report.figures.draw import draw_attacks
 
-    Raises UserError where there are none.
-    """
-    from capsnet.report.tables.attacks import read_all_attacks
-
-    with _pipeline_extra():
-        from capsnet.report.figures.attacks import figure_attacks
-        from capsnet.report.figures.chart import save_chart
-        from capsnet.report.figures.style import files
-    every = [one for one in read_all_attacks(folder) if loss in (None, one.loss)]
-    if not every:
-        of = f" by the loss {loss}" if loss else ""
-        raise UserError(
-            f"there are no attacks{of} below {folder}: run `python -m capsnet.attack` first"
-        )
-    save_chart(folder / "attacks", figure_attacks(every))
-    for path in files(folder / "attacks"):
-        print(f"Drawn: {path}")
+    _show_drawn(draw_attacks(folder, loss))
 
 
 def sweep(folder: Path) -> None:
     """Draw test error and training loss over the value that the runs below `folder` sweep."""
-    with _pipeline_extra():
-        from capsnet.report.figures.draw import draw_sweep
+    from capsnet.report.figures.draw import draw_sweep
 
-    for path in draw_sweep(folder, folder):
+    _show_drawn(draw_sweep(folder))
+
+
+def _show_drawn(paths: Iterable[Path]) -> None:
+    for path in paths:
         print(f"Drawn: {path}")
-
-
-@contextmanager
-def _pipeline_extra() -> Iterator[None]:
-    """Name the extra that has what an import within lacks."""
-    try:
-        yield
-    except ImportError as error:
-        raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
 
 
 if __name__ == "__main__":

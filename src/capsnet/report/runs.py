@@ -1,7 +1,7 @@
 """Runs as figures need them: a record and its arrays, what to call it and what to say of it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,13 +63,15 @@ class RunResult(NamedTuple):
 
 def read_runs(folder: Path, pattern: str = "*/*.json") -> list[RunResult]:
     """Read all runs below `folder`, the lowest seeds first. Raises UserError if there are none."""
-    runs = [
-        RunResult(record, read_arrays(path))
-        for path, record in read_records(folder, pattern).items()
-    ]
+    runs = with_arrays(read_records(folder, pattern))
     if not runs:
         raise UserError(f"there are no results in {folder}")
     return sorted(runs, key=lambda run: (run.record.experiment, run.record.seed))
+
+
+def with_arrays(runs: Mapping[Path, Record]) -> list[RunResult]:
+    """Read the arrays beside the records of runs."""
+    return [RunResult(record, read_arrays(path)) for path, record in runs.items()]
 
 
 def of_the_papers_kinds(runs: Iterable[RunResult]) -> list[RunResult]:

@@ -93,13 +93,14 @@ def config(font: str) -> dict[str, Any]:
     }
 
 
-def save_chart(stem: Path, chart: Chart) -> None:
+def save_chart(stem: Path, chart: Chart) -> tuple[Path, Path]:
     """Write the chart as stem.png and stem.svg, its caveats at the top right."""
     vl_convert.register_font_directory(str(Path(matplotlib.get_data_path()) / "fonts/ttf"))
     svg = _framed(_numbered(vl_convert.vegalite_to_svg(_side_by_side(chart))), chart)
     png = vl_convert.svg_to_png(svg, scale=DOTS)
     for path, contents in zip(files(stem), (png, svg.encode()), strict=True):
         write_atomically(path, contents)
+    return files(stem)
 
 
 def _side_by_side(chart: Chart) -> dict[str, Any]:

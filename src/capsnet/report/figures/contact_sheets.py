@@ -1,4 +1,4 @@
-"""Contact sheets of every view of some images, as `python -m capsnet.report data` draws them.
+"""Contact sheets: a page of examples of every view of some images, as `report data` draws them.
 
 The one part of the report that needs torch: it shows the very images that a network is shown.
 """
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from capsnet import registry
@@ -20,9 +22,10 @@ from capsnet.data.loading import load_view
 from capsnet.data.specification import LabelledImages, View
 from capsnet.errors import UserError
 from capsnet.evaluation.figure_data import to_uint8
-from capsnet.report.figures.contact import COLUMNS, ROWS, sheet
 
+ROWS, COLUMNS = 6, 8
 CELLS = ROWS * COLUMNS
+INCH = 0.95  # the side of one picture
 
 
 def draw(
@@ -90,14 +93,8 @@ def _affine(path: Path, folder: Path, data: DataSet, info: DatasetInfo) -> None:
     labels: list[int] = shown.labels[:, 0].tolist()
     captions = [info.class_names[label] for label in labels]
     maps = [_map(row) for row in arrays["test_transforms"][copies.flatten().numpy()]]
-    sheet(
-        path,
-        title,
-        [[one] for one in to_uint8(shown.pictures).numpy()],
-        captions,
-        maps,
-        ink=info.ink,
-    )
+    pictures = [[one] for one in to_uint8(shown.pictures).numpy()]
+    sheet(path, title, pictures, captions, maps, ink=info.ink)
 
 
 def _map(transform: NDArray[np.float32]) -> str:
@@ -107,3 +104,40 @@ def _map(transform: NDArray[np.float32]) -> str:
         f"{angle:+.0f}°, {shear:+.2f}\n×{down:.2f}, ×{right:.2f}\n"
         f"{shift_down:+.1f}, {shift_right:+.1f}"
     )
+
+
+def sheet(
+    path: Path,
+    title: str,
+    pictures: Sequence[Sequence[NDArray[np.uint8]]],
+    above: Sequence[str],
+    below: Sequence[str] | None = None,
+    ink: bool = False,
+) -> None:
+    """Draw up to 48 cells as a PNG, six rows of eight: pictures side by side, text above and below.
+
+    Pictures are uint8, grey [height, width] or RGB [height, width, 3]; `ink`: 0 is white paper.
+    """
+    widths = (sum(one.shape[1] for one in cell) / cell[0].shape[0] for cell in pictures)
+    height = INCH * (1.3 if below is None else 1.8)
+    figure = Figure((COLUMNS * max(widths) * INCH, ROWS * height), layout="compressed")
+    figure.suptitle(title)
+    for place, axes in enumerate(figure.subplots(ROWS, COLUMNS).flat):
+        if place >= len(pictures):
+            axes.set_axis_off()
+            continue
+        _draw(axes, pictures[place], "gray_r" if ink else "gray")
+        axes.set_title(above[place], fontsize=9, pad=2)
+        if below is not None:
+            axes.set_xlabel(below[place], fontsize=6, labelpad=2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Title": title})
+
+
+def _draw(axes: Axes, pictures: Sequence[NDArray[np.uint8]], colours: str) -> None:
+    """Draw the pictures in one row, a line between them."""
+    axes.imshow(np.hstack(pictures), cmap=colours, vmin=0, vmax=255, interpolation="nearest")
+    for count in range(1, len(pictures)):
+        axes.axvline(count * pictures[0].shape[1] - 0.5, color="tab:red", linewidth=0.8)
+    axes.set_xticks([])
+    axes.set_yticks([])

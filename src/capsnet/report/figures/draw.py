@@ -1,5 +1,6 @@
 """The paper's figures from the arrays beside our records: which runs each one shows."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,15 +11,17 @@ from capsnet.errors import UserError
 from capsnet.records.routing_reports import read_report
 from capsnet.report.figures import reconstruction_figures
 from capsnet.report.figures.affnist import figure_affnist
+from capsnet.report.figures.attacks import figure_attacks
 from capsnet.report.figures.chart import Chart, save_chart
 from capsnet.report.figures.class_errors import figure_class_errors, has_confusions
-from capsnet.report.figures.recipes import figure_recipes
+from capsnet.report.figures.growth import figure_growth
 from capsnet.report.figures.routing_changes import figure_a1
 from capsnet.report.figures.routing_statistics import figure_routing
 from capsnet.report.figures.style import files
 from capsnet.report.figures.sweep import figure_sweep
-from capsnet.report.figures.training_curves import all_curves, figure_a2
+from capsnet.report.figures.training_curves import all_curves, figure_a2, figure_recipes
 from capsnet.report.runs import RunResult, by_dataset, of_the_papers_kinds, read_runs
+from capsnet.report.tables.attacks import read_all_attacks
 from capsnet.report.tables.sweep import sweep_of, write_numbers
 
 PICTURES = {  # what draws each, the array that it takes, and the labels of each image
@@ -48,8 +51,7 @@ def draw(folder: Path, target: Path) -> Iterator[Path]:
         PICTURES[stem.partition("-")[0]][0](target / stem, shown)
         yield from files(target / stem)
     for stem, chart in charts(runs).items():
-        save_chart(target / stem, chart)
-        yield from files(target / stem)
+        yield from save_chart(target / stem, chart)
 
 
 def pictures(runs: Sequence[RunResult]) -> dict[str, RunResult]:
@@ -101,16 +103,15 @@ def _most(runs: Sequence[RunResult], variant: Callable[[RunResult], str]) -> lis
     return [run for run in runs if not run.record.capsules or variant(run) == wanted]
 
 
-def draw_sweep(folder: Path, target: Path) -> Iterator[Path]:
-    """Draw a sweep's figure and write its numbers, from every run below `folder`, into `target`.
+def draw_sweep(folder: Path) -> Iterator[Path]:
+    """Draw a sweep's figure and write its numbers, from every run below `folder`, into it.
 
     Raises UserError when there are no runs, or nothing was swept.
     """
     swept = sweep_of(read_runs(folder, "**/record.json"))
-    save_chart(target / "figure_sweep", figure_sweep(swept))
-    yield from files(target / "figure_sweep")
-    write_numbers(target / "sweep.md", swept)
-    yield target / "sweep.md"
+    yield from save_chart(folder / "figure_sweep", figure_sweep(swept))
+    write_numbers(folder / "sweep.md", swept)
+    yield folder / "sweep.md"
 
 
 def draw_routing(path: Path) -> Iterator[Path]:
@@ -121,5 +122,29 @@ def draw_routing(path: Path) -> Iterator[Path]:
     report = read_report(path)
     for name in report.tests:
         stem = path.with_name(path.stem + (f"-{name}" if name != "test" else ""))
-        save_chart(stem, figure_routing(report, name))
-        yield from files(stem)
+        yield from save_chart(stem, figure_routing(report, name))
+
+
+def draw_growth(file: Path) -> Sequence[Path]:
+    """Draw the growth in a benchmark's JSON, beside it. Raises UserError when `file` lacks it."""
+    try:
+        benchmark = json.loads(file.read_text())
+    except ValueError as error:
+        raise UserError(f"{file} is no JSON file of a benchmark: {error}") from error
+    if "growth" not in benchmark:
+        raise UserError(f"{file} holds no growth: run `python -m capsnet.benchmark growth` for it")
+    return save_chart(file.with_name(f"{file.stem}-growth"), figure_growth(benchmark))
+
+
+def draw_attacks(folder: Path, loss: str | None) -> Sequence[Path]:
+    """Draw all files of attacks below `folder`, or those of one loss, into it.
+
+    Raises UserError where there are none.
+    """
+    every = [one for one in read_all_attacks(folder) if loss in (None, one.loss)]
+    if not every:
+        of = f" by the loss {loss}" if loss else ""
+        raise UserError(
+            f"there are no attacks{of} below {folder}: run `python -m capsnet.attack` first"
+        )
+    return save_chart(folder / "attacks", figure_attacks(every))

@@ -149,17 +149,18 @@ def _columns(
 ) -> None:
     """Draw groups of columns side by side, a heading over each, the rows named at the left."""
     groups = {heading: columns for heading, columns in groups.items() if columns}
-    count = sum(map(len, groups.values()))
-    tall = sum(_heights(groups))
-    size = (1.0 + SIDE * (count + GAP * len(groups)), 1.4 + SIDE * tall)
+    count, first = sum(map(len, groups.values())), next(iter(groups.values()))[0]
+    heights = [picture.shape[0] / picture.shape[1] for picture in first.pictures]  # of the rows
+    size = (1.0 + SIDE * (count + GAP * len(groups)), 1.4 + SIDE * sum(heights))
     with save_figure(stem, size, title, caption([run], remark), caveats([run])) as figure:
-        _fill(figure, groups, rows)
+        _fill(figure, groups, [HEAD, *heights], rows)
 
 
-def _fill(figure: Figure, groups: dict[str, list[Column]], rows: Sequence[str]) -> None:
+def _fill(
+    figure: Figure, groups: dict[str, list[Column]], heights: list[float], rows: Sequence[str]
+) -> None:
     """Fill one grid, so that all pictures are of one size; empty columns part the groups."""
     widths = [width for columns in groups.values() for width in [GAP, *[1.0] * len(columns)]][1:]
-    heights = [HEAD, *_heights(groups)]
     grid = figure.add_gridspec(
         len(heights), len(widths), width_ratios=widths, height_ratios=heights
     )
@@ -171,12 +172,6 @@ def _fill(figure: Figure, groups: dict[str, list[Column]], rows: Sequence[str]) 
                 axes = figure.add_subplot(grid[row + 1, place])
                 _show(axes, picture, column.caption * (row == 0), rows[row] * (place == 0))
         start += len(columns) + 1
-
-
-def _heights(groups: dict[str, list[Column]]) -> list[float]:
-    """Return the height of each row, in widths of a column."""
-    first = next(iter(groups.values()))[0]
-    return [picture.shape[0] / picture.shape[1] for picture in first.pictures]
 
 
 def _head(axes: Axes, heading: str) -> None:

@@ -34,19 +34,8 @@ STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.grid": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
     "xtick.color": GREY,
     "ytick.color": GREY,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
     "figure.dpi": 200,
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "capsnet",
@@ -129,7 +118,6 @@ def _store(figure: Figure, path: Path, texts: Mapping[str, str]) -> None:
 
 
 def framed(axes: Axes) -> None:
-    """Frame a picture: no ticks, no grid, a hair line around it, as paper is white on white."""
+    """Frame a picture: no ticks, a hair line around it, as paper is white on white."""
     axes.set(xticks=[], yticks=[])
-    axes.grid(False)
     axes.spines[:].set(visible=True, linewidth=0.4, color="#BBBBBB")

@@ -9,14 +9,14 @@ import altair as alt
 from capsnet.report.figures.chart import Chart, Panel, colours, layers
 from capsnet.report.figures.style import COLOURS
 from capsnet.report.runs import RunResult, caption, caveats
-from capsnet.report.tables.sweep import REMARK, Sweep, final_loss, loss_kind, settings
+from capsnet.report.tables.sweep import REMARK, Sweep, final_loss, loss_kind
 
 
 def figure_sweep(sweep: Sweep) -> Chart:
     """Draw the test error, and each kind of training loss whose curves were kept."""
     values = [
-        _value(label, run) | {"value": settings(run)[sweep.key]}
-        for label, group in zip(_labels(sweep), sweep.series().values(), strict=True)
+        _value(label, run) | {"value": sweep.value(run)}
+        for label, group in zip(sweep.labels(), sweep.series().values(), strict=True)
         for run in group
     ]
     panels = [_panel(sweep, "error", "Test error, %", values)]
@@ -26,11 +26,6 @@ def figure_sweep(sweep: Sweep) -> Chart:
         panels.append(_panel(sweep, "loss", f"Final training loss, {kind}", some))
     remarks = caption(sweep.runs, REMARK)
     return Chart(f"Sweep over {sweep.label}", remarks, caveats(sweep.runs), [panels])
-
-
-def _labels(sweep: Sweep) -> list[str]:
-    """Name the series; a single one, which differs from none, is 'all runs'."""
-    return [label or "all runs" for label in sweep.labels()]
 
 
 def _value(label: str, run: RunResult) -> dict[str, Any]:
@@ -54,7 +49,7 @@ def _panel(sweep: Sweep, field: str, title: str, values: Sequence[Mapping[str, A
     apart, axis = alt.Scale(paddingInner=0.7, paddingOuter=0.4), alt.Axis(labelAngle=0)
     x = alt.X("value:O", title=sweep.label, sort=sweep.values, axis=axis, scale=apart)
     y = alt.Y(f"{field}:Q", title=None, scale=alt.Scale(zero=True))
-    by_label = dict(zip(_labels(sweep), cycle(COLOURS), strict=False))
+    by_label = dict(zip(sweep.labels(), cycle(COLOURS), strict=False))
     every = alt.Chart(alt.Data(values=values)).encode(x=x, color=colours("series", by_label))
     beside = every.encode(xOffset="seed:O")
     words = ["series:N", alt.Tooltip("value:N", title=sweep.label), "seed:Q", "errors:N"]

@@ -9,9 +9,10 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
-from capsnet.report.figures.chart import STEP, Chart, Panel, colours, layers, logarithmic
-from capsnet.report.figures.style import COLOURS, DASHES, SOLID
+from capsnet.report.figures.chart import STEP, Chart, Panel, colours, layers, lines, logarithmic
+from capsnet.report.figures.style import BLUE, COLOURS, DASHES, SOLID, VERMILION
 from capsnet.report.runs import RunResult, by_dataset, caption, caveats, labels
+from capsnet.report.tables.recipes import RELEASED, TEXT
 from capsnet.tracking import metrics as tracking
 from capsnet.tracking.metrics import CHANGE, ENTROPY, ERROR, THROUGHPUT, Metric, routing_change
 
@@ -22,6 +23,8 @@ SMOOTHED = (
     f"Running means over 1/{SMOOTH} of the logged points, on a logarithmic scale; zeros are left "
     "out."
 )
+HELD_OUT = "Errors on the first training examples, which were held out; the test set plays no part."
+RECIPES = {RELEASED: BLUE, TEXT: VERMILION}
 ANY = "any recipe"  # of a baseline
 FEW = 20  # points that a line alone might hide: it takes two to make one
 Curves = dict[str, NDArray[np.float64]]  # by metric, [points, 2]: step and value
@@ -55,16 +58,32 @@ def all_curves(runs: Sequence[RunResult]) -> Chart | None:
         [
             _panel(name, metric, able)
             for name, group in by_dataset(able).items()
-            if _any(group, metric)
+            if any(metric in logged(run) for run in group)
         ]
         for metric in ROWS
-        if _any(able, metric)
     ]
-    return Chart("Training", caption(able, SMOOTHED), caveats(able), rows) if able else None
+    shown = [row for row in rows if row]
+    return Chart("Training", caption(able, SMOOTHED), caveats(able), shown) if able else None
 
 
-def _any(runs: Sequence[RunResult], metric: str) -> bool:
-    return any(metric in logged(run) for run in runs)
+def figure_recipes(runs: Sequence[RunResult]) -> Chart | None:
+    """Draw a line for each run; nothing where one of the recipes was not validated."""
+    able = [run for run in runs if ERROR in logged(run)]
+    if {run.record.recipe for run in able} != set(RECIPES):
+        return None
+    values = [
+        {"run": called(run), "recipe": run.record.recipe, "step": int(step), "error": percent}
+        for run in able
+        for step, percent in logged(run)[ERROR].tolist()
+    ]
+    drawn = lines(
+        values,
+        x=STEP,
+        y=alt.Y("error:Q", title="validation error, %"),
+        color=colours("recipe", RECIPES),
+    )
+    title = "Two recipes: which learns faster"
+    return Chart(title, caption(able, HELD_OUT), caveats(able), [[Panel("", drawn)]])
 
 
 def _panel(dataset: str, metric: str, runs: Sequence[RunResult]) -> Panel:
@@ -93,7 +112,7 @@ def choices(dataset: str, runs: Sequence[RunResult], shown: str) -> alt.LayerCha
         .encode(color=colours("network", series(runs)).legend(None))  # the page has a form
         .transform_filter("datum.metric === metric && indexof(kinds, datum.network) >= 0")
     )
-    lines = chart.mark_line(strokeWidth=2).encode(
+    curves = chart.mark_line(strokeWidth=2).encode(
         opacity=faded.then(alt.value(1)).otherwise(alt.value(0.2))
     )
     datum = alt.TooltipContent("data")  # an encoding's words are lost on the nearest point
@@ -101,7 +120,7 @@ def choices(dataset: str, runs: Sequence[RunResult], shown: str) -> alt.LayerCha
         opacity=pointed.then(alt.value(1)).otherwise(alt.value(alt.ExprRef("datum.few ? 1 : 0")))
     )
     chosen = (alt.param("metric", value=shown), alt.param("kinds", value=[*series(runs)]))
-    return layers(lines, dots.add_params(near)).add_params(*chosen)
+    return layers(curves, dots.add_params(near)).add_params(*chosen)
 
 
 def _encoded(
@@ -176,22 +195,16 @@ def _with_unit(metric: Metric) -> str:
     return metric.title + ", %" * metric.share
 
 
-def titles() -> dict[str, str]:
-    """Name the metrics that are logged while training, with their units and remarks."""
-    return {
+def metrics(runs: Sequence[RunResult]) -> dict[str, str]:
+    """Name the logged metrics in words, with their units and remarks, by their keys."""
+    names = {name for run in runs for name in logged(run)}
+    words = {
         name: _with_unit(one) + (f" ({one.remark})" if one.remark else "")
         for name, one in known_metrics().items()
     }
-
-
-def metrics(runs: Sequence[RunResult]) -> dict[str, str]:
-    """Name the logged metrics in words, by their keys."""
-    names = {name for run in runs for name in logged(run)}
-    changes = sorted(name for name in names if name.startswith(CHANGE))
-    words = {
-        name: f"routing: {routing_change(int(name.removeprefix(CHANGE))).title}" for name in changes
-    }
-    return {name: title for name, title in (titles() | words).items() if name in names}
+    for name in sorted(name for name in names if name.startswith(CHANGE)):
+        words[name] = f"routing: {routing_change(int(name.removeprefix(CHANGE))).title}"
+    return {name: title for name, title in words.items() if name in names}
 
 
 def called(run: RunResult) -> str:

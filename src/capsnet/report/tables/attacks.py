@@ -1,12 +1,12 @@
 """The table of attacks: accuracy at each eps, beside the share of images without a gradient."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from capsnet.records.attacks import Attacks, accuracy, read_attacks
 from capsnet.records.record import ATTACKS
-from capsnet.report.tables.table import Column, Table
+from capsnet.report.tables.table import Column, Table, span
 
 
 class AttackRow(NamedTuple):
@@ -28,22 +28,20 @@ def attacks_table(every: Iterable[Attacks]) -> Table[AttackRow]:
     """Give a row to each attack on each run on the paper's data, one loss at a time."""
     rows = [AttackRow(one, attack) for one in every if not one.demo for attack in one.methods]
     eps = sorted({at for row in rows for at in row.attacks.along(row.attack)})
-    columns = [*ATTACK_COLUMNS, *(Column(_heading(at), _accuracy_at(at)) for at in eps)]
+    columns = [*ATTACK_COLUMNS, *map(_accuracy_column, eps)]
     return Table("Accuracy under attack, %, with 95 % intervals", columns, rows)
 
 
-def _heading(eps: float) -> str:
-    return f"eps {eps:g}" if eps else "clean"
+def _accuracy_column(eps: float) -> Column[AttackRow]:
+    """Make the column of an eps: '83.1 (80.6–85.3)', where it was tried."""
 
+    def cell(row: AttackRow) -> str | None:
+        if (test := row.attacks.along(row.attack).get(eps)) is None:
+            return None
+        percent, *interval = accuracy(test)
+        return f"{percent:.1f} ({span(interval, '.1f')})"
 
-def _accuracy_at(eps: float) -> Callable[[AttackRow], str]:
-    """Return the cell of an eps: '83.1 (80.6–85.3)', or '–' where it was not tried."""
-
-    def cell(row: AttackRow) -> str:
-        test = row.attacks.along(row.attack).get(eps)
-        return "–" if test is None else "{:.1f} ({:.1f}–{:.1f})".format(*accuracy(test))
-
-    return cell
+    return Column(f"eps {eps:g}" if eps else "clean", cell)
 
 
 def _method(row: AttackRow) -> str:

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from capsnet import paper
 from capsnet.analysis import plan
+from capsnet.analysis.numbers import numbers
 from capsnet.analysis.selection import Pair, code, exclusion_reason, looked, matched_pairs
 from capsnet.analysis.verdicts import Difference, between, claim_verdicts
 from capsnet.paper import Claim, Comparison
 from capsnet.records.record import Record
-from capsnet.report.tables.pairs import PairsRow, comparing, errors
-from capsnet.report.tables.paper_tables import Runs, qualified, verdict_limits
+from capsnet.report.tables.pairs import PairsRow, apart, comparing
+from capsnet.report.tables.paper_tables import qualified, verdict_limits
+from capsnet.report.tables.rows import Runs
 from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Column, Table
 
@@ -27,22 +30,22 @@ class ClaimRow(PairsRow):
     rows: Sequence["ClaimRow"]
 
     @property
-    def recipe(self) -> str:
+    def recipe(self) -> str | None:
         """Return the variant of the better model."""
-        return self.records[0].variant if self.pairs else "–"
+        return self.records[0].variant if self.paths else None
 
     @cached_property
-    def seen(self) -> list[Pair]:
-        """Return the pairs of the seeds that the plan looks at."""
-        seeds = looked({better: self.runs[better] for better, _ in self.pairs})
-        return [pair for pair in self.pairs if pair[0] in seeds]
+    def seen(self) -> list[Path]:
+        """Return the pairs of the seeds that the plan looks at, one after another."""
+        seeds = looked(self.runs, apart(self.paths)[0])
+        return [path for pair in self.pairs if pair[0] in seeds for path in pair]
 
     @cached_property
     def difference(self) -> Difference | None:
         """Return the seeds' difference at the plan's look; None before it or without a verdict."""
         if not self.seen or exclusion_reason(self.records) is not None or self.noise is None:
             return None
-        return between(*errors(self.runs, self.seen, self.test), self.noise)
+        return between(*apart(numbers(self.runs, self.seen, self.test)), self.noise)
 
 
 def claims_table(runs: Runs, claims: Sequence[Claim]) -> Table[ClaimRow]:
@@ -53,15 +56,18 @@ def claims_table(runs: Runs, claims: Sequence[Claim]) -> Table[ClaimRow]:
     """
     rows: list[ClaimRow] = []
     for claim in claims:
-        rows += [ClaimRow(found, runs, claim.test, claim, rows) for found in by_recipe(claim, runs)]
+        rows += [ClaimRow(runs, found, claim.test, claim, rows) for found in by_recipe(claim, runs)]
     return Table("Claims", CLAIM_COLUMNS, rows, lead=GAIN)
 
 
-def by_recipe(claim: Comparison, runs: Runs) -> list[list[Pair]]:
-    """Group the pairs by recipe; one empty list if there are none."""
+def by_recipe(claim: Comparison, runs: Runs) -> list[list[Path]]:
+    """List the pairs of each recipe one after another; one empty list if there are none."""
     found = pairs(claim, runs)
     recipes = sorted({runs[better].variant for better, _ in found})
-    return [[pair for pair in found if runs[pair[0]].variant == name] for name in recipes] or [[]]
+    return [
+        [path for pair in found if runs[pair[0]].variant == name for path in pair]
+        for name in recipes
+    ] or [[]]
 
 
 def pairs(claim: Comparison, runs: Runs) -> list[Pair]:
@@ -80,10 +86,10 @@ def pairs(claim: Comparison, runs: Runs) -> list[Pair]:
     return [pair for pair in found if runs[pair[0]].steps_planned == longest]
 
 
-def shared(row: ClaimRow) -> str:
+def shared(row: ClaimRow) -> str | None:
     """Say in what the runs of a claim agree, and name their commits where those differ."""
-    if not row.pairs:
-        return "–"
+    if not row.paths:
+        return None
     commits = sorted({one.commit[:7] if one.commit else "unknown" for one in row.records})
     same = "data, seed, schedule"
     if len(commits) < 2 and len({code(record) for record in row.records}) < 2:
@@ -103,8 +109,7 @@ def verdict(row: ClaimRow, *quotes: str) -> str:
     done = {one.claim: one.difference for one in row.rows if one.recipe == row.recipe}
     differences = [done.get(claim) for claim in paper.CLAIMS]
     words = claim_verdicts(differences, [claim.difference for claim in paper.CLAIMS])
-    seen = [path for pair in row.seen for path in pair]
-    limits = verdict_limits(row.runs, seen, row.test)
+    limits = verdict_limits(row.runs, row.seen, row.test)
     return qualified(words[paper.CLAIMS.index(row.claim)], [*limits, *quotes])
 
 
@@ -114,6 +119,6 @@ CLAIM_COLUMNS: list[Column[ClaimRow]] = [
     Column("verdict", lambda row: verdict(row, plan.quoted()), "text"),
     *comparing(GAIN, "right alone: the better, the other (p of all seeds)", "digits"),
     Column("recipe", lambda row: row.recipe, "text"),
-    Column("steps", lambda row: steps(row.records) if row.pairs else "–", "text"),
+    Column("steps", lambda row: steps(row.records) if row.paths else None, "text"),
     Column("pairs share", shared, "text"),
 ]

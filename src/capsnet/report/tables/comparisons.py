@@ -1,6 +1,6 @@
 """Pairs of experiments that answer readers' questions, seed by seed; without verdicts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import mean
@@ -10,8 +10,8 @@ from capsnet.analysis.selection import noise
 from capsnet.analysis.verdicts import Noise
 from capsnet.paper import Comparison
 from capsnet.report.tables.claims import by_recipe
-from capsnet.report.tables.pairs import PairsRow, comparing, errors
-from capsnet.report.tables.paper_tables import Runs
+from capsnet.report.tables.pairs import PairsRow, comparing
+from capsnet.report.tables.rows import Runs
 from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Column, Table
 
@@ -28,22 +28,6 @@ class ComparisonRow(PairsRow):
         of_the_paper = [one for one in self.records if paper.reported(one.experiment)]
         return noise(self.runs, of_the_paper[0], self.test) if of_the_paper else None
 
-    @property
-    def means(self) -> tuple[str, str]:
-        """Write the mean errors of the first and of the second."""
-        if not self.pairs:
-            return "–", "–"
-        first, second = errors(self.runs, self.pairs, self.test)
-        return f"{mean(first):.2f}", f"{mean(second):.2f}"
-
-    @property
-    def trained(self) -> str:
-        """Write recipe, schedule and steps."""
-        if not self.pairs:
-            return "not yet run"
-        first = self.records[0]
-        return f"{first.variant}, {first.schedule}, {steps(self.records)}"
-
 
 def comparisons_table(runs: Runs, comparisons: Sequence[Comparison]) -> Table[ComparisonRow]:
     """Tabulate each question and each recipe that both of its networks were run with.
@@ -52,18 +36,34 @@ def comparisons_table(runs: Runs, comparisons: Sequence[Comparison]) -> Table[Co
     of the paper's rows, and over other seeds and digits.
     """
     rows = [
-        ComparisonRow(found, runs, one.test, one)
+        ComparisonRow(runs, found, one.test, one)
         for one in comparisons
         for found in by_recipe(one, runs)
     ]
-    return Table("Questions, seed by seed", COLUMNS, rows, lead=LOWER)
+    return Table("Questions, seed by seed", COLUMNS, rows)
 
 
-LOWER = "first lower by, % points (seeds)"
+def _mean(place: int) -> Callable[[ComparisonRow], str | None]:
+    """Return the mean error of the first of the pairs, or of the second."""
+    return lambda row: f"{mean(row.errors[place::2]):.2f}" if row.paths else None
+
+
+def trained(row: ComparisonRow) -> str:
+    """Write recipe, schedule and steps."""
+    if not row.paths:
+        return "not yet run"
+    first = row.records[0]
+    return f"{first.variant}, {first.schedule}, {steps(row.records)}"
+
+
 COLUMNS: list[Column[ComparisonRow]] = [
     Column("first, not second", lambda row: row.comparison.words, "text"),
-    Column("first %", lambda row: row.means[0]),
-    Column("second %", lambda row: row.means[1]),
-    *comparing(LOWER, "right alone: the first, the second (p of all seeds)", "digits"),
-    Column("recipe, schedule, steps", lambda row: row.trained, "text"),
+    Column("first %", _mean(0)),
+    Column("second %", _mean(1)),
+    *comparing(
+        "first lower by, % points (seeds)",
+        "right alone: the first, the second (p of all seeds)",
+        "digits",
+    ),
+    Column("recipe, schedule, steps", trained, "text"),
 ]

@@ -13,7 +13,6 @@ from capsnet.records.record import Record
 from capsnet.report.tables.speed import loop_seconds, machine, seconds, setting, step_seconds
 from capsnet.report.tables.table import Column, Table
 
-EARLY = " (ends early)"  # where training stops at an accuracy
 HOUR = 3600  # seconds
 
 
@@ -49,23 +48,21 @@ def costs_table(files: Iterable[Path]) -> Table[Cost]:
 
 
 def hours_to_train(cost: Cost) -> str:
-    """Return the hours of the paper's steps: 'at most 70 (ends early)', where training may stop."""
-    needed, table = hours(paper.steps(cost.experiment) * cost.step), paper.table_of(cost.experiment)
-    return f"at most {needed}{EARLY}" if table and table.stops_early else needed
+    """Return the hours of the paper's steps: 'at most 70 (ends early)', where training may stop.
+
+    They are written with two digits, or all before the point.
+    """
+    hours, table = paper.steps(cost.experiment) * cost.step / HOUR, paper.table_of(cost.experiment)
+    needed = f"{hours:.0f}" if hours >= 10 else f"{hours:.2g}"
+    return f"at most {needed} (ends early)" if table and table.stops_early else needed
 
 
-def hours_to_test(cost: Cost) -> str:
-    """Return the hours of the paper's test sets; '–' of experiments that are not the paper's."""
-    table = paper.table_of(cost.experiment)
-    if table is None:
-        return "–"
+def hours_to_test(cost: Cost) -> str | None:
+    """Return the hours of the paper's test sets; None of experiments that are not the paper's."""
+    if (table := paper.table_of(cost.experiment)) is None:
+        return None
     tested = seconds(cost.paths["training"]["timings"], "evaluation") / paper.BATCH
     return f"{sum(table.tested.values()) * tested / HOUR:.2g}"
-
-
-def hours(seconds: float) -> str:
-    """Write hours with two digits, or all before the point."""
-    return f"{seconds / HOUR:.0f}" if seconds >= 10 * HOUR else f"{seconds / HOUR:.2g}"
 
 
 COST_COLUMNS: list[Column[Cost]] = [
@@ -84,14 +81,14 @@ def used_table(records: Iterable[Record]) -> Table[list[Record]]:
     return Table("Hours that all runs have taken", USED_COLUMNS, kinds)
 
 
-def hours_used(runs: Iterable[Record]) -> str:
-    """Add up the hours of all devices that trained."""
-    return f"{sum(run.train_seconds * run.processes for run in runs) / HOUR:.1f}"
+def device_seconds(run: Record) -> float:
+    """Add up the seconds of all devices that trained it."""
+    return run.train_seconds * run.processes
 
 
 USED_COLUMNS: list[Column[list[Record]]] = [
     Column("device", lambda runs: runs[0].device, "text"),
     Column("runs", lambda runs: f"{len(runs)}"),
     Column("steps", lambda runs: f"{sum(run.steps_done for run in runs):,}"),
-    Column("hours of training", hours_used),
+    Column("hours of training", lambda runs: f"{sum(map(device_seconds, runs)) / HOUR:.1f}"),
 ]

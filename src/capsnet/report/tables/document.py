@@ -11,24 +11,19 @@ from capsnet.errors import UserError
 from capsnet.public_results import PUBLIC_RESULTS
 from capsnet.questions import QUESTIONS
 from capsnet.records.attacks import Attacks
-from capsnet.records.record import read_arrays
+from capsnet.records.record import Record
 from capsnet.records.routing_reports import RoutingReport
-from capsnet.report.runs import RunResult
+from capsnet.report.runs import with_arrays
 from capsnet.report.tables.affnist import equal_error_table
 from capsnet.report.tables.attacks import attacks_table
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.comparisons import comparisons_table
 from capsnet.report.tables.costs import costs_table, used_table
 from capsnet.report.tables.equal_epochs import equal_epochs_table
-from capsnet.report.tables.paper_tables import (
-    PaperRow,
-    Runs,
-    ablations_table,
-    paper_table,
-    state_table,
-)
+from capsnet.report.tables.paper_tables import PaperRow, ablations_table, paper_table, state_table
 from capsnet.report.tables.recipes import recipes_table
 from capsnet.report.tables.routing import routing_tables
+from capsnet.report.tables.rows import Runs
 from capsnet.report.tables.runs_table import runs_table
 from capsnet.report.tables.speed import speed_tables
 from capsnet.report.tables.status import status_table
@@ -104,12 +99,12 @@ def generated(
 
 def _sweeps(records: Runs) -> list[Table[Any]]:
     """Make the tables of each sweep, whose runs are somewhere below sweeps/NAME."""
-    sweeps: dict[str, list[RunResult]] = {}
+    sweeps: dict[str, dict[Path, Record]] = {}
     for path, record in records.items():
         if "sweeps" in path.parts:
             name = path.parts[path.parts.index("sweeps") + 1]
-            sweeps.setdefault(name, []).append(RunResult(record, read_arrays(path)))
-    return [table for runs in sweeps.values() for table in sweep_tables(runs)]
+            sweeps.setdefault(name, {})[path] = record
+    return [table for runs in sweeps.values() for table in sweep_tables(with_arrays(runs))]
 
 
 def updated(name: str, text: str, contents: Mapping[str, str]) -> str:

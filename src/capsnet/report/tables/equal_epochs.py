@@ -1,35 +1,22 @@
 """Our runs beside those of public implementations that were trained for as many epochs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from statistics import mean, stdev
 
 from capsnet.analysis.selection import exclude_demo, groups
 from capsnet.public_results import PublicResult
-from capsnet.records.record import Record
-from capsnet.report.tables.paper_tables import Runs
+from capsnet.report.tables.rows import Runs, RunsRow
 from capsnet.report.tables.runs_table import error_counts
-from capsnet.report.tables.table import Column, Result, Row, Table, with_sign
+from capsnet.report.tables.table import Column, Table, mean_sd, with_sign
 
 
 @dataclass(frozen=True, eq=False)
-class EqualEpochs(Row):
+class EqualEpochs(RunsRow):
     """A public result, and our runs of its schedule under one recipe; maybe none yet."""
 
     public: PublicResult
-    group: Runs
-
-    @property
-    def results(self) -> list[Result]:
-        """Return our runs, and their test errors."""
-        return [(record, record.tests["test"]) for record in self.group.values()]
-
-    @cached_property
-    def errors(self) -> list[float]:
-        """Return our test errors in percent."""
-        return [test.error_percent for _, test in self.results]
 
 
 def equal_epochs_table(runs: Runs, public: Iterable[PublicResult]) -> Table[EqualEpochs]:
@@ -37,11 +24,15 @@ def equal_epochs_table(runs: Runs, public: Iterable[PublicResult]) -> Table[Equa
 
     The difference, ours minus theirs in percentage points, is given with Welch's 95 % interval.
     """
-    rows = [EqualEpochs(one, group) for one in public for group in _as_long(runs, one) or [{}]]
+    rows = [
+        EqualEpochs(runs, group, "test", one)
+        for one in public
+        for group in _as_long(runs, one) or [[]]
+    ]
     return Table("At the epochs of public implementations", COLUMNS, rows, lead=OURS.name)
 
 
-def _as_long(runs: Runs, public: PublicResult) -> list[dict[Path, Record]]:
+def _as_long(runs: Runs, public: PublicResult) -> list[list[Path]]:
     """Group our runs of the public result's schedule."""
     real = exclude_demo(runs)
     found = {path: one for path, one in real.items() if one.schedule == public.schedule}
@@ -54,27 +45,22 @@ def theirs(row: EqualEpochs) -> str:
     return f"{one.error_percent} ± {one.sd} ({one.trials}), {one.whose}"
 
 
-def our_mean(row: EqualEpochs) -> str:
-    """Write our mean, and of several seeds their sd and number."""
-    if len(row.errors) < 2:
-        return f"{row.errors[0]:.2f}" if row.errors else "not yet run"
-    return f"{mean(row.errors):.2f} ± {stdev(row.errors):.3f} ({len(row.errors)})"
+def ours(row: EqualEpochs) -> str:
+    """Write our mean, sd and number of seeds."""
+    if not row.paths:
+        return "not yet run"
+    return f"{mean_sd(row.errors, '.2f', '.3f')} ({len(row.errors)})"
 
 
-def counts(row: EqualEpochs) -> str:
+def counts(row: EqualEpochs) -> str | None:
     """Write our errors seed by seed."""
-    return error_counts([test for _, test in row.results]) if row.results else "–"
+    return error_counts([test for _, test in row.results]) if row.paths else None
 
 
-def recipe(row: EqualEpochs) -> str:
-    """Name the recipe of our runs."""
-    return row.results[0][0].variant if row.results else "–"
-
-
-def difference(row: EqualEpochs) -> str:
+def difference(row: EqualEpochs) -> str | None:
     """Subtract their mean from ours, with Welch's 95 % interval where we have two runs."""
-    if not row.errors:
-        return "–"
+    if not row.paths:
+        return None
     value = with_sign(mean(row.errors) - row.public.error_percent)
     if len(row.errors) < 2:
         return value
@@ -82,7 +68,7 @@ def difference(row: EqualEpochs) -> str:
     return f"{value} ({low} to {high})"
 
 
-def welch(ours: list[float], public: PublicResult) -> tuple[float, float]:
+def welch(ours: Sequence[float], public: PublicResult) -> tuple[float, float]:
     """Compute Welch's 95 % interval of our mean minus theirs."""
     from scipy.stats import t
 
@@ -94,7 +80,7 @@ def welch(ours: list[float], public: PublicResult) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-OURS: Column[EqualEpochs] = Column("ours %", our_mean)
+OURS: Column[EqualEpochs] = Column("ours %", ours)
 COLUMNS: list[Column[EqualEpochs]] = [
     Column("experiment", lambda row: row.public.experiment, "text"),
     Column("epochs", lambda row: f"{row.public.epochs}"),
@@ -102,5 +88,5 @@ COLUMNS: list[Column[EqualEpochs]] = [
     OURS,
     Column("errors / tests", counts),
     Column("ours minus public, % points", difference),
-    Column("recipe", recipe, "text"),
+    Column("recipe", lambda row: row.records[0].variant if row.paths else None, "text"),
 ]

@@ -3,80 +3,58 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from statistics import mean
+from typing import TypeVar
 
-from capsnet.analysis.answers import Contrast, contrast, in_general
-from capsnet.analysis.numbers import at_equal_error, numbers
-from capsnet.analysis.selection import Pair, noise
+from capsnet.analysis.answers import contrast, in_general
+from capsnet.analysis.selection import Pair
 from capsnet.analysis.verdicts import Noise, between
-from capsnet.records.record import Record
-from capsnet.report.tables.paper_tables import Runs, signed
-from capsnet.report.tables.table import Column, Result, Row, with_sign
+from capsnet.report.tables.paper_tables import signed
+from capsnet.report.tables.rows import RunsRow
+from capsnet.report.tables.table import Column, with_sign
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class PairsRow(Row):
-    """Pairs of runs, in each the one first that should err less on `test`; maybe no pairs yet."""
-
-    pairs: Sequence[Pair]
-    runs: Runs
-    test: str
+class PairsRow(RunsRow):
+    """Pairs of runs one after another, in each the one first that should err less; maybe none."""
 
     @property
-    def paths(self) -> list[Path]:
-        """Return the runs, pair by pair."""
-        return [path for pair in self.pairs for path in pair]
-
-    @property
-    def records(self) -> list[Record]:
-        """Return their records."""
-        return [self.runs[path] for path in self.paths]
-
-    @property
-    def results(self) -> list[Result]:
-        """Return the runs, and their errors on the test set."""
-        return [(record, record.tests[self.test]) for record in self.records]
+    def pairs(self) -> list[Pair]:
+        """Return the paths in pairs."""
+        return list(zip(*apart(self.paths), strict=True))
 
     @cached_property
-    def noise(self) -> Noise | None:
-        """Return how noisy seeds are."""
-        return noise(self.runs, self.records[0], self.test)
+    def compared(self) -> tuple[str | None, str | None]:
+        """Return the interval over seeds and digits; who is right alone by pair, and one p.
 
-    @cached_property
-    def compared(self) -> tuple[str, str]:
-        """Return the interval over seeds and digits; who is right alone by pair, and one p."""
-        if not self.pairs:
-            return "–", "–"
-        general, alone = compared(contrast(self.runs, self.pairs, self.test), self.noise)
-        at_stop = at_equal_error(self.paths, self.test) is not None
-        return ("–", f"{alone} at the stop") if at_stop else (general, alone)
-
-
-def errors(runs: Runs, pairs: Sequence[Pair], test: str) -> tuple[list[float], list[float]]:
-    """Return the test errors in percent of the first and of the second of each pair."""
-    every = numbers(runs, [path for pair in pairs for path in pair], test)
-    return every[::2], every[1::2]
+        A p that float64 cannot hold is tiny.
+        """
+        found = contrast(self.runs, self.pairs, self.test)
+        if found is None:
+            return None, None
+        spread = self.noise
+        both = None if spread is None else Noise(2**0.5 * spread.sd, spread.freedom)
+        interval = " to ".join(map(with_sign, in_general(found.differences, both)))
+        each = ", ".join(f"{test.only_first:,} / {test.only_second:,}" for test in found.pairs)
+        alone = f"{each} ({f'{found.p:.2g}' if found.p else '< 1e-300'})"
+        return (None, f"{alone} at the stop") if self.at_equal_error else (interval, alone)
 
 
-def gain(row: PairsRow) -> str:
+def apart(values: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
+    """Part what is of the first of each pair from what is of the second."""
+    return values[::2], values[1::2]
+
+
+def gain(row: PairsRow) -> str | None:
     """Return the mean difference in percentage points, and of several seeds its interval."""
-    if not row.pairs:
-        return "–"
-    better, worse = errors(row.runs, row.pairs, row.test)
+    if not row.paths:
+        return None
+    better, worse = apart(row.errors)
     if row.noise is None or len(better) < 2:
         return with_sign(mean(worse) - mean(better))
     return signed(between(better, worse, row.noise))
-
-
-def compared(found: Contrast | None, spread: Noise | None) -> tuple[str, str]:
-    """Write a contrast of pairs. A p that float64 cannot hold is tiny."""
-    if found is None:
-        return "–", "–"
-    both = None if spread is None else Noise(2**0.5 * spread.sd, spread.freedom)
-    interval = " to ".join(map(with_sign, in_general(found.differences, both)))
-    each = ", ".join(f"{test.only_first:,} / {test.only_second:,}" for test in found.pairs)
-    return interval, f"{each} ({f'{found.p:.2g}' if found.p else '< 1e-300'})"
 
 
 def comparing(lower: str, alone: str, shown: str) -> list[Column[PairsRow]]:

@@ -1,56 +1,28 @@
 """The paper's numbers beside ours, with counts, intervals and a verdict; and ablations."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import mean, stdev
 
 from capsnet import paper
 from capsnet.analysis import plan
 from capsnet.analysis.answers import answers, in_general
 from capsnet.analysis.numbers import at_equal_error, numbers
-from capsnet.analysis.selection import exclusion_reason, groups, looked, missing, noise
+from capsnet.analysis.selection import exclusion_reason, groups, looked, missing
 from capsnet.analysis.verdicts import PRIMARY, SEEDS, Difference, from_paper, row_verdict
 from capsnet.paper import Ablation, PaperResult, PaperTable
 from capsnet.records.ensembles import Ensemble, ensemble_of
-from capsnet.records.record import Record
-from capsnet.report.tables.runs_table import error_counts, percents, steps, steps_done
-from capsnet.report.tables.table import Column, Result, Row, Table, with_sign
-
-Runs = Mapping[Path, Record]
+from capsnet.report.tables.rows import Runs, RunsRow
+from capsnet.report.tables.runs_table import error_counts, steps, steps_done
+from capsnet.report.tables.table import Column, Table, error_and_interval, mean_sd, span, with_sign
 
 
 @dataclass(frozen=True, eq=False)
-class ExperimentRow(Row):
-    """A result of the paper or an ablation, and our runs of it under one recipe and schedule.
-
-    `group` is empty where there are none; `runs` are all runs, which tell how noisy seeds are.
-    """
+class ExperimentRow(RunsRow):
+    """A result of the paper or an ablation, and our runs of it under one recipe and schedule."""
 
     result: PaperResult | Ablation
-    group: Runs
-    runs: Runs
-
-    @property
-    def records(self) -> list[Record]:
-        """Return the records of its runs."""
-        return [*self.group.values()]
-
-    @property
-    def results(self) -> list[Result]:
-        """Return its runs, and their errors on its test set."""
-        return [(record, record.tests[self.result.test]) for record in self.records]
-
-    @cached_property
-    def at_equal_error(self) -> bool:
-        """Tell whether its errors are those at the paper's clean error."""
-        return at_equal_error([*self.group], self.result.test) is not None
-
-    @cached_property
-    def errors(self) -> list[float]:
-        """Return the errors of its runs in percent."""
-        return numbers(self.runs, [*self.group], self.result.test)
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
@@ -61,14 +33,13 @@ class ExperimentRow(Row):
         """
         if self.at_equal_error:
             return None
-        first, test = self.records[0], self.result.test
-        if len(self.group) == 1:
-            return first.tests[test].interval_percent
-        kept = [answers(path, record, test) for path, record in self.group.items()]
+        if len(self.paths) == 1:
+            return self.results[0][1].interval_percent
+        kept = [answers(path, self.runs[path], self.test) for path in self.paths]
         seeds = [one for one in kept if one is not None]
         if len(seeds) < len(kept):
             return None
-        low, high = in_general(seeds, noise(self.runs, first, test))
+        low, high = in_general(seeds, self.noise)
         return max(0.0, low), min(100.0, high)
 
 
@@ -80,9 +51,15 @@ class PaperRow(ExperimentRow):
     table: PaperTable
 
     @cached_property
+    def seen(self) -> list[Path]:
+        """Return the runs that the plan looks at."""
+        return looked(self.runs, self.paths)
+
+    @cached_property
     def ensemble(self) -> Ensemble | None:
         """Return the ensemble of its runs, where the paper's number is that of one."""
-        return ensemble_of(self.group) if self.result.ensemble > 1 else None
+        several = self.result.ensemble > 1
+        return ensemble_of({path: self.runs[path] for path in self.paths}) if several else None
 
     @property
     def missing_ensemble(self) -> str | None:
@@ -95,32 +72,27 @@ class PaperRow(ExperimentRow):
 
     @cached_property
     def against(self) -> Difference | None:
-        """Subtract the paper's number from ours; None where that says nothing about the paper."""
-        seen = looked(self.group)
-        if not seen or self.result.condition or exclusion_reason(self.records) is not None:
-            return None
-        spread = noise(self.runs, self.runs[seen[0]], self.result.test)
-        if spread is None or self.missing_ensemble is not None:
-            return None
-        ours, trials = self._trials(seen)
-        return from_paper(ours, self.result.error_percent, spread, trials)
-
-    def _trials(self, seen: Sequence[Path]) -> tuple[list[float], int]:
-        """Return our numbers, and how many trials the paper's number is the mean of.
+        """Subtract the paper's number from ours; None where that says nothing about the paper.
 
         An ensemble is one trial, taken to vary as much between trainings as a single model [D].
         """
+        if not self.seen or self.result.condition or exclusion_reason(self.records) is not None:
+            return None
+        if self.noise is None or self.missing_ensemble is not None:
+            return None
         if self.ensemble is not None:
-            return [self.ensemble.test.error_percent], 1
-        return numbers(self.runs, seen, self.result.test), self.table.trials
+            ours, trials = [self.ensemble.test.error_percent], 1
+        else:
+            ours, trials = numbers(self.runs, self.seen, self.test), self.table.trials
+        return from_paper(ours, self.result.error_percent, self.noise, trials)
 
 
 def paper_rows(runs: Runs, table: PaperTable) -> list[PaperRow]:
     """List a row for each result and each recipe and schedule that it was run with, or one."""
     return [
-        PaperRow(result, group, runs, table)
+        PaperRow(runs, group, result.test, result, table)
         for result in table.rows
-        for group in groups(runs, result.experiment) or [{}]
+        for group in groups(runs, result.experiment) or [[]]
     ]
 
 
@@ -131,34 +103,32 @@ def published(row: PaperRow) -> str:
     return f"{row.result.error_percent}{spread}{models}"
 
 
-def if_run(value: Callable[[ExperimentRow], str]) -> Callable[[ExperimentRow], str]:
-    """Give '–' for rows without runs."""
-    return lambda row: value(row) if row.group else "–"
+def if_run(value: Callable[[ExperimentRow], str | None]) -> Callable[[ExperimentRow], str | None]:
+    """Leave the cell of rows without runs empty."""
+    return lambda row: value(row) if row.paths else None
 
 
 def ours(row: ExperimentRow) -> str:
     """Return mean, sd and number of seeds."""
-    spread = f" ± {stdev(row.errors):.3f} ({len(row.errors)})" if len(row.errors) > 1 else ""
+    number = f" ({len(row.errors)})" if len(row.errors) > 1 else ""
     gaps = ", ".join(map(str, missing(row.records)))
     absent = f", without seed {gaps}" if gaps else ""
     where = f" at {paper.CLEAN} % clean error" if row.at_equal_error else ""
-    return f"{mean(row.errors):.2f}{spread}{absent}{where}"
+    return f"{mean_sd(row.errors, '.2f', '.3f')}{number}{absent}{where}"
 
 
-def together(row: PaperRow) -> str:
+def together(row: PaperRow) -> str | None:
     """Return the error of the ensemble of the runs, its interval, and how many they are."""
-    if row.ensemble is None:
-        return "–"
-    test = row.ensemble.test
-    return f"{test.error_percent:.2f} ({percents(test.interval_percent)}), {row.ensemble.size}"
-
-
-def so_far(row: PaperRow) -> str:
-    """Return what `ours` does, and the error of the ensemble where there is one."""
-    if row.ensemble is None:
-        return ours(row)
     one = row.ensemble
-    return f"{ours(row)}; ensemble {one.size}: {one.test.error_percent:.2f}"
+    return one and f"{error_and_interval(one.test)}, {one.size}"
+
+
+def so_far(row: PaperRow) -> str | None:
+    """Return what `ours` does, and the error of the ensemble where there is one."""
+    if not row.paths:
+        return None
+    one = row.ensemble
+    return ours(row) + (f"; ensemble {one.size}: {one.test.error_percent:.2f}" if one else "")
 
 
 def counts(row: ExperimentRow) -> str:
@@ -167,10 +137,10 @@ def counts(row: ExperimentRow) -> str:
     return errors + " at the stop" * row.at_equal_error
 
 
-def signed(found: Difference | None) -> str:
+def signed(found: Difference | None) -> str | None:
     """Return a difference in percentage points, and its interval over seeds."""
     if found is None:
-        return "–"
+        return None
     low, high = map(with_sign, found.interval())
     return f"{with_sign(float(found.value))} ({low} to {high})"
 
@@ -191,7 +161,7 @@ def verdict(row: PaperRow, *quotes: str) -> str:
     numbers that training was stopped at get no verdict; nor do experiments that are not the
     paper's.
     """
-    if not row.group:
+    if not row.paths:
         return "not yet run"
     if (why := exclusion_reason(row.records)) is not None:
         return f"none: {why}"
@@ -201,9 +171,8 @@ def verdict(row: PaperRow, *quotes: str) -> str:
         return f"none: {row.missing_ensemble}"
     if row.against is None:
         return "not enough runs"
-    word = str(row_verdict(row.against, row.table.margin))
-    limits = verdict_limits(row.runs, looked(row.group), row.result.test)
-    return qualified(word, [*limits, *quotes])
+    limits = verdict_limits(row.runs, row.seen, row.test)
+    return qualified(str(row_verdict(row.against, row.table.margin)), [*limits, *quotes])
 
 
 def verdict_limits(runs: Runs, paths: Sequence[Path], test: str) -> list[str]:
@@ -230,7 +199,7 @@ def trained(row: ExperimentRow) -> str:
 
 def general_column(shown: str) -> Column[ExperimentRow]:
     """Make the column of intervals for such digits, toys or images in general."""
-    interval = if_run(lambda row: percents(row.interval))
+    interval = if_run(lambda row: row.interval and span(row.interval))
     return Column(f"{shown} in general (seeds and {shown})", interval)
 
 
@@ -242,7 +211,7 @@ STEPS = Column("steps", if_run(lambda row: steps(row.records)), "text")
 PAPER_COLUMNS: list[Column[PaperRow]] = [
     Column("row", lambda row: row.result.name, "text"),
     Column("paper %", published),
-    Column("public %", lambda row: row.result.public or "–"),
+    Column("public %", lambda row: row.result.public),
     OURS,
     COUNTS,
     Column("against the paper (seeds)", lambda row: signed(row.against)),
@@ -257,7 +226,7 @@ ABLATION_COLUMNS: list[Column[ExperimentRow]] = [
 STATE_COLUMNS: list[Column[PaperRow]] = [
     Column("test error, %", lambda row: f"{row.table.title}: {row.result.name}", "text"),
     Column("paper", published),
-    Column("ours so far", lambda row: so_far(row) if row.group else "–"),
+    Column("ours so far", so_far),
     Column("steps, schedule, recipe", if_run(trained), "text"),
     Column("verdict", verdict, "text"),
 ]
@@ -290,7 +259,7 @@ def state_table(runs: Runs) -> Table[PaperRow]:
 def ablations_table(runs: Runs) -> Table[ExperimentRow]:
     """Tabulate each ablation, recipe and schedule that was run; ablations get no verdict."""
     rows = [
-        ExperimentRow(one, group, runs)
+        ExperimentRow(runs, group, one.test, one)
         for one in paper.ABLATIONS
         for group in groups(runs, one.experiment)
     ]

@@ -1,14 +1,13 @@
 """The two recipes at equal steps: which learns faster, which ends lower."""
 
-from collections.abc import Sequence
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 
 from capsnet.analysis.selection import Pair, matched_pairs
 from capsnet.analysis.verdicts import Noise, pooled
 from capsnet.records.record import Record
-from capsnet.report.tables.pairs import PairsRow, comparing, errors
-from capsnet.report.tables.paper_tables import Runs
+from capsnet.report.tables.pairs import PairsRow, apart, comparing
+from capsnet.report.tables.rows import Runs
 from capsnet.report.tables.runs_table import error_counts, steps
 from capsnet.report.tables.table import Column, Table
 
@@ -21,7 +20,7 @@ class RecipesRow(PairsRow):
     @cached_property
     def noise(self) -> Noise | None:
         """Return how noisy seeds are, of these runs alone."""
-        return pooled(errors(self.runs, self.pairs, self.test))
+        return pooled(apart(self.errors))
 
 
 def recipes_table(runs: Runs) -> Table[RecipesRow]:
@@ -31,37 +30,32 @@ def recipes_table(runs: Runs) -> Table[RecipesRow]:
         one = runs[pair[0]]
         return one.experiment, one.steps_planned, one.schedule, one.training_examples
 
-    grouped = groupby(sorted(pairs(runs), key=schedule), schedule)
-    rows = [RecipesRow(list(group), runs, "test") for _, group in grouped]
+    grouped = groupby(sorted(matched_pairs(runs, text_and_released), key=schedule), schedule)
+    rows = [RecipesRow(runs, [*chain(*group)], "test") for _, group in grouped]
     return Table("Recipes at equal steps", RECIPE_COLUMNS, rows)
 
 
-def pairs(runs: Runs) -> list[Pair]:
-    """Pair runs that differ in nothing but the recipe, `text` first, by seed."""
-
-    def wanted(text: Record, released: Record) -> bool:
-        recipes = text.recipe, released.recipe
-        return recipes == (TEXT, RELEASED) and text.experiment == released.experiment
-
-    return matched_pairs(runs, wanted)
+def text_and_released(one: Record, other: Record) -> bool:
+    """Tell whether these are runs of one experiment by `text` and by `released`."""
+    return (one.recipe, other.recipe, one.experiment) == (TEXT, RELEASED, other.experiment)
 
 
-def counts(records: Sequence[Record]) -> str:
-    """Return the errors of each run on its own test set, of how many examples."""
-    return error_counts([record.tests["test"] for record in records])
-
-
-def trained_on(record: Record) -> str:
+def trained_on(row: RecipesRow) -> str:
     """Return how many examples of what."""
-    return f"{record.training_examples:,} {record.source}"
+    return f"{row.records[0].training_examples:,} {row.records[0].source}"
+
+
+def counts(row: RecipesRow, place: int) -> str:
+    """Return the errors of the first of the pairs or of the second, of how many examples."""
+    return error_counts([test for _, test in row.results[place::2]])
 
 
 RECIPE_COLUMNS: list[Column[RecipesRow]] = [
     Column("experiment", lambda row: row.records[0].experiment, "text"),
-    Column("trained on", lambda row: trained_on(row.records[0]), "text"),
+    Column("trained on", trained_on, "text"),
     Column("steps", lambda row: steps(row.records[::2]), "text"),
-    Column("released, errors", lambda row: counts(row.records[1::2])),
-    Column("text, errors", lambda row: counts(row.records[::2])),
+    Column("released, errors", lambda row: counts(row, 1)),
+    Column("text, errors", lambda row: counts(row, 0)),
     *comparing(
         "text lower by, % points (seeds)", "right alone: text, released (p of all seeds)", "images"
     ),

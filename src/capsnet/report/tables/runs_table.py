@@ -1,11 +1,11 @@
-"""Every run by itself, and how all tables write steps and intervals."""
+"""Every run by itself, and how all tables write steps and counts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from capsnet import paper
 from capsnet.records.record import BY_DIGIT, Outcome, Record
-from capsnet.report.tables.table import Column, Result, Row, Table
+from capsnet.report.tables.table import Column, Result, Table, span
 
 
 def steps(records: Sequence[Record]) -> str:
@@ -26,13 +26,8 @@ def error_counts(tests: Sequence[Outcome]) -> str:
     return ", ".join(f"{test.errors:,}" for test in tests) + f" / {tests[0].total:,}"
 
 
-def percents(interval: tuple[float, float] | None) -> str:
-    """Return '0.17–0.37', or '–' without an interval."""
-    return "–" if interval is None else "{:.2f}–{:.2f}".format(*interval)
-
-
 @dataclass(frozen=True)
-class TestedRun(Row):
+class TestedRun:
     """A run on one of its test sets."""
 
     record: Record
@@ -47,14 +42,13 @@ class TestedRun(Row):
 def run_interval(run: TestedRun) -> str:
     """Return the 95 % interval, and where it leaves out the second digits of the images."""
     base = run.test.interval_kind == BY_DIGIT and run.record.dataset.labels_per_image > 1
-    return percents(run.test.interval_percent) + (" (base digits alone)" if base else "")
+    return span(run.test.interval_percent) + " (base digits alone)" * base
 
 
-def commit(record: Record) -> str:
+def commit(run: TestedRun) -> str | None:
     """Return the beginning of the commit, and whether files were changed."""
-    if record.commit is None:
-        return "–"
-    return record.commit[:7] + ("" if record.clean else " changed")
+    found = run.record.commit
+    return found and found[:7] + ("" if run.record.clean else " changed")
 
 
 RUN_COLUMNS: list[Column[TestedRun]] = [
@@ -67,7 +61,7 @@ RUN_COLUMNS: list[Column[TestedRun]] = [
     Column("steps", lambda run: steps([run.record]), "text"),
     Column("images/s", lambda run: f"{run.record.images_per_second:.0f}"),
     Column("device", lambda run: run.record.device, "text"),
-    Column("commit", lambda run: commit(run.record), "text"),
+    Column("commit", commit, "text"),
 ]
 
 

@@ -35,28 +35,25 @@ SEED, DRAWS = 0, 20_000
 SD = {"MNIST": 0.024, "MultiMNIST": 0.3, "affNIST": 2.0}  # the last two are assumed [?]
 OFFSETS = (0.0, 1.0, 1.5)  # true difference from the paper's number, in margins
 PLACES = {"MNIST": 2, "MultiMNIST": 1, "affNIST": 0}  # decimals of the paper's numbers
-ROWS = ("data set, seed sd", "true difference", "seeds", REPRODUCED, OPEN, HIGHER, LOWER)
-CLAIMS = ("claim", "truth", "seeds", REPRODUCED, DIRECTION, OPEN, REFUTED)
+ROWS, CLAIMS = (REPRODUCED, OPEN, HIGHER, LOWER), (REPRODUCED, DIRECTION, OPEN, REFUTED)
 TABLES = {table.title: table for table in paper.TABLES}
 Drawn = dict[str, NDArray[np.float64]]  # errors in percent by experiment, [draws, seeds]
 
 
-def row_table(draws: int = DRAWS) -> Table[Any]:
+def row_table() -> Table[Any]:
     """Tabulate each data set, true difference from the paper's number, and number of seeds."""
-    lines = [
-        (name, sd, offset * TABLES[name].margin, n)
+    rows = [
+        {
+            "data set, seed sd": f"{name}, {sd:g}",
+            "true difference": with_sign(offset * TABLES[name].margin),
+            "seeds": f"{n}",
+            **shares(row_words(name, sd, offset * TABLES[name].margin, n), ROWS),
+        }
         for name, sd in [("MNIST", 0.024), ("MNIST", 0.036), *list(SD.items())[1:]]
         for offset in OFFSETS
         for n in LOOKS
     ]
-    rows = [_row_line(*line, draws) for line in lines]
-    return text_table("Rows: verdicts in percent of draws", ROWS, rows)
-
-
-def _row_line(name: str, sd: float, offset: float, n: int, draws: int) -> tuple[str, ...]:
-    words = row_words(name, sd, offset, n, draws)
-    shown = f"{name}, {sd:g}", with_sign(offset), f"{n}"
-    return *shown, *shares(words, ROWS[3:])
+    return text_table("Rows: verdicts in percent of draws", rows)
 
 
 def row_words(
@@ -99,18 +96,18 @@ TRUTHS: dict[str, Callable[[PaperTable], Mapping[str, float]]] = {
 }
 
 
-def claim_table(draws: int = DRAWS) -> Table[Any]:
+def claim_table() -> Table[Any]:
     """Tabulate each claim, truth and number of seeds."""
-    lines: list[tuple[str, ...]] = []
-    for truth in TRUTHS:
-        for n in LOOKS:
-            words = claim_words(truth, n, draws)
-            for claim, some in zip(paper.CLAIMS, words, strict=True):
-                lines.append((claim.words, truth, f"{n}", *shares(some, CLAIMS[3:])))
-    return text_table("Claims: verdicts in percent of draws", CLAIMS, lines)
+    rows = [
+        {"claim": claim.words, "truth": truth, "seeds": f"{n}", **shares(words, CLAIMS)}
+        for truth in TRUTHS
+        for n in LOOKS
+        for claim, words in zip(paper.CLAIMS, claim_words(truth, n), strict=True)
+    ]
+    return text_table("Claims: verdicts in percent of draws", rows)
 
 
-def claim_words(truth: str, n: int, draws: int = DRAWS, alpha: float = ALPHA) -> NDArray[np.str_]:
+def claim_words(truth: str, n: int, draws: int = DRAWS) -> NDArray[np.str_]:
     """Return the verdicts [claims, draws], all six claims tried together."""
     random = np.random.default_rng(SEED)
     ours: Drawn = {}
@@ -123,41 +120,36 @@ def claim_words(truth: str, n: int, draws: int = DRAWS, alpha: float = ALPHA) ->
         noise = noises[claim.better]
         assert noise is not None
         differences.append(between(ours[claim.better], ours[claim.worse], noise))
-    return claim_verdicts(differences, [claim.difference for claim in paper.CLAIMS], alpha)
+    return claim_verdicts(differences, [claim.difference for claim in paper.CLAIMS])
 
 
-def shares(words: NDArray[np.str_], each: Sequence[str]) -> tuple[str, ...]:
+def shares(words: NDArray[np.str_], each: Sequence[str]) -> dict[str, str]:
     """Return how often each word comes, in percent."""
-    return tuple(f"{100 * (words == word).mean():.1f}" for word in each)
+    return {word: f"{100 * (words == word).mean():.1f}" for word in each}
 
 
-ERRORS: dict[str, Callable[[int, int], Any]] = {
-    "a true row higher or lower": lambda n, draws: np.isin(
-        row_words("MNIST", SD["MNIST"], 0, n, draws), (HIGHER, LOWER)
+ERRORS: dict[str, Callable[[int], Any]] = {  # by the number of seeds
+    "a true row higher or lower": lambda n: np.isin(
+        row_words("MNIST", SD["MNIST"], 0, n), (HIGHER, LOWER)
     ),
-    "a row one margin off reproduced": lambda n, draws: (
-        row_words("MNIST", SD["MNIST"], TABLES["MNIST"].margin, n, draws) == REPRODUCED
+    "a row one margin off reproduced": lambda n: (
+        row_words("MNIST", SD["MNIST"], TABLES["MNIST"].margin, n) == REPRODUCED
     ),
-    "any of six claims reproduced or direction only, no difference": lambda n, draws: np.isin(
-        claim_words("no difference", n, draws), (REPRODUCED, DIRECTION)
+    "any of six claims reproduced or direction only, no difference": lambda n: np.isin(
+        claim_words("no difference", n), (REPRODUCED, DIRECTION)
     ).any(0),
-    "any of six claims not reproduced, as the paper says": lambda n, draws: (
-        claim_words("as the paper says", n, draws) == REFUTED
+    "any of six claims not reproduced, as the paper says": lambda n: (
+        claim_words("as the paper says", n) == REFUTED
     ).any(0),
 }
 
 
-def errors_table(draws: int = DRAWS) -> Table[Any]:
+def errors_table() -> Table[Any]:
     """Tabulate how often a verdict is wrong, in percent: at each look, and at any of them."""
-    found = {name: [wrong(n, draws) for n in LOOKS] for name, wrong in ERRORS.items()}
-    lines = [
-        (name, *(f"{100 * np.mean(some):.1f}" for some in (*looks, np.any(looks, axis=0))))
-        for name, looks in found.items()
-    ]
-    columns = ("wrong verdict", *(f"{n} seeds" for n in LOOKS), "either")
-    return text_table("Wrong verdicts, in percent of draws", columns, lines)
-
-
-def simulated(draws: int = DRAWS) -> list[Table[Any]]:
-    """Make all tables."""
-    return [row_table(draws), claim_table(draws), errors_table(draws)]
+    rows: list[dict[str, str]] = []
+    for name, wrong in ERRORS.items():
+        looks = {f"{n} seeds": wrong(n) for n in LOOKS}
+        looks["either"] = np.any([*looks.values()], axis=0)
+        percents = {words: f"{100 * np.mean(some):.1f}" for words, some in looks.items()}
+        rows.append({"wrong verdict": name, **percents})
+    return text_table("Wrong verdicts, in percent of draws", rows)

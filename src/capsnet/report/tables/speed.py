@@ -4,60 +4,24 @@ the terminal say the same.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import truediv
 from statistics import median, quantiles
 from typing import Any
 
 from capsnet.paper import BATCH
 from capsnet.records.provenance import threads
-from capsnet.report.tables.table import Table, text_table
+from capsnet.report.tables.table import Table, span, text_table
 
 PARTS = ("data", "forward", "backward", "optimiser")  # of a training step
-Cells = tuple[str, ...]
+NOT_FIT, DIED = "out of memory", "died"
+Cells = dict[str, str | None]  # by column
 Rounds = Sequence[Mapping[str, float]]  # seconds of each part and of evaluating a batch
-PATH_COLUMNS = (
-    "path",
-    "step, ms",
-    "images/s",
-    "× textbook",
-    "× textbook + keep",
-    "× sgemm",  # nominal operations a second, of the direct algorithm, over those of sgemm
-    "forward / backward / Adam, %",
-    "evaluation, images/s",
-    "peak, MiB",
-)
-ROW_COLUMNS = (
-    "experiment",
-    "step, ms",
-    "images/s",
-    "× textbook",
-    "data / forward / backward / Adam, %",
-    "evaluation, images/s",
-    "peak, MiB",
-)
-PATHS, NOT_FIT, DIED = ("textbook", "fast"), "out of memory", "died"
-SETTING_COLUMNS = (
-    "setting",
-    "step, ms",
-    "in Lightning's loop, ms",
-    "images/s",
-    "× the first",
-    "peak, MiB",
-)
-LOOP_COLUMNS = ("steps", "images/s", "forward, backward and Adam, %", "choosing examples, %")
-GROWTH_COLUMNS = (
-    "",
-    "textbook, ms",
-    "fast, ms",
-    "times faster",
-    "textbook, MiB",
-    "fast, MiB",
-)
 
 
 def speed_tables(benchmark: Mapping[str, Any]) -> list[Table[Any]]:
     """Make the tables of whatever `benchmark`, a benchmark's JSON, holds."""
     makers = {"paths": paths_table, "rows": rows_table, "loop": loop_table, "growth": growth_table}
-    tables = [makers[part](benchmark[part]) for part in makers if part in benchmark]
+    tables = [makers[part](benchmark[part]) for part in makers if benchmark.get(part)]
     timed = benchmark.get("settings", {}).items()
     tables += [settings_table(name, found) for name, found in timed if found]
     where = machine(benchmark)
@@ -71,50 +35,55 @@ def machine(benchmark: Mapping[str, Any]) -> str:
 
 
 def paths_table(benchmark: Mapping[str, Any]) -> Table[Any]:
-    """Tabulate implementations; ratios are medians of those within a round, with quartiles."""
+    """Tabulate implementations; ratios are medians of those within a round, with quartiles.
+
+    *× sgemm* is nominal operations a second, of the direct algorithm, over those of sgemm.
+    """
     rows = [_path(name, benchmark) for name in benchmark["measured"]]
-    return text_table("MNIST CapsNet with decoder, training step", PATH_COLUMNS, rows)
+    return text_table("MNIST CapsNet with decoder, training step", rows)
 
 
 def _path(name: str, benchmark: Mapping[str, Any]) -> Cells:
-    measured = benchmark["measured"]
-    some, peak = measured[name]["timings"], measured[name]["peak_mib"]
+    measured, batch = benchmark["measured"], benchmark["batch"]
+    rounds, peak = measured[name]["timings"], measured[name]["peak_mib"]
     if peak is None:
-        return name, DIED, *("–",) * (len(PATH_COLUMNS) - 2)
-    return (
-        name,
-        milliseconds(step_seconds(some)),
-        f"{benchmark['batch'] / step_seconds(some):.0f}",
-        times(measured["textbook"], some),
-        times(measured.get("textbook + keep"), some),
-        f"{benchmark['flops'] / step_seconds(some) / median(benchmark['sgemm']):.1f}",
-        shares(some, PARTS[1:]),
-        f"{benchmark['batch'] / seconds(some, 'evaluation'):.0f}",
-        f"{peak:.0f}",
-    )
+        return {"path": name, "step, ms": DIED}
+    step = step_seconds(rounds)
+    return {
+        "path": name,
+        "step, ms": milliseconds(step),
+        "images/s": f"{batch / step:.0f}",
+        "× textbook": times(measured["textbook"], rounds),
+        "× textbook + keep": times(measured.get("textbook + keep"), rounds),
+        "× sgemm": f"{benchmark['flops'] / step / median(benchmark['sgemm']):.1f}",
+        "forward / backward / Adam, %": shares(rounds, PARTS[1:]),
+        "evaluation, images/s": f"{batch / seconds(rounds, 'evaluation'):.0f}",
+        "peak, MiB": f"{peak:.0f}",
+    }
 
 
 def rows_table(
     benchmark: Mapping[str, Any], title: str = "Every experiment, as training takes it"
 ) -> Table[Any]:
     """Tabulate each experiment at the paper's batch."""
-    return text_table(title, ROW_COLUMNS, [_row(name, paths) for name, paths in benchmark.items()])
+    return text_table(title, [_row(name, paths) for name, paths in benchmark.items()])
 
 
 def _row(experiment: str, paths: Mapping[str, Any]) -> Cells:
-    training, textbook = paths["training"], paths.get("textbook")
-    name, rounds = ", ".join([experiment, *setting(paths)]), training["timings"]
-    if training["peak_mib"] is None:
-        return name, DIED, *("–",) * (len(ROW_COLUMNS) - 2)
-    return (
-        name,
-        milliseconds(step_seconds(rounds)),
-        f"{BATCH / step_seconds(rounds):.0f}",
-        times(textbook, rounds),
-        shares(rounds, PARTS),
-        f"{BATCH / seconds(rounds, 'evaluation'):.0f}",
-        f"{training['peak_mib']:.0f}",
-    )
+    name, training = ", ".join([experiment, *setting(paths)]), paths["training"]
+    rounds, peak = training["timings"], training["peak_mib"]
+    if peak is None:
+        return {"experiment": name, "step, ms": DIED}
+    step = step_seconds(rounds)
+    return {
+        "experiment": name,
+        "step, ms": milliseconds(step),
+        "images/s": f"{BATCH / step:.0f}",
+        "× textbook": times(paths.get("textbook"), rounds),
+        "data / forward / backward / Adam, %": shares(rounds, PARTS),
+        "evaluation, images/s": f"{BATCH / seconds(rounds, 'evaluation'):.0f}",
+        "peak, MiB": f"{peak:.0f}",
+    }
 
 
 def setting(paths: Mapping[str, Any]) -> list[str]:
@@ -126,21 +95,21 @@ def settings_table(experiment: str, benchmark: Mapping[str, Any]) -> Table[Any]:
     """List the settings of an experiment that a GPU was timed with, the plainest first."""
     first = next((loop_seconds(one["loop"]) for one in benchmark.values() if one["loop"]), 0.0)
     rows = [_setting(name, one, first) for name, one in benchmark.items()]
-    return text_table(f"{experiment} by every setting", SETTING_COLUMNS, rows)
+    return text_table(f"{experiment} by every setting", rows)
 
 
 def _setting(name: str, one: Mapping[str, Any], first: float) -> Cells:
     if one["loop"] is None:
-        return name, DIED, *("–",) * (len(SETTING_COLUMNS) - 2)
+        return {"setting": name, "step, ms": DIED}
     looped = loop_seconds(one["loop"])
-    return (
-        name,
-        milliseconds(step_seconds(one["timings"])),
-        milliseconds(looped),
-        f"{BATCH / looped:.0f}",
-        f"{first / looped:.2f}",
-        f"{one['peak_mib']:.0f}",
-    )
+    return {
+        "setting": name,
+        "step, ms": milliseconds(step_seconds(one["timings"])),
+        "in Lightning's loop, ms": milliseconds(looped),
+        "images/s": f"{BATCH / looped:.0f}",
+        "× the first": f"{first / looped:.2f}",
+        "peak, MiB": f"{one['peak_mib']:.0f}",
+    }
 
 
 def loop_seconds(loop: Mapping[str, float]) -> float:
@@ -148,35 +117,40 @@ def loop_seconds(loop: Mapping[str, float]) -> float:
     return loop["seconds"] / loop["steps"]
 
 
-def loop_table(benchmark: Mapping[str, float]) -> Table[Any]:
+def loop_table(loop: Mapping[str, float]) -> Table[Any]:
     """Tabulate the shares of the bare step and of its data in the loop's time."""
-    row = (
-        f"{benchmark['steps']:.0f}",
-        f"{benchmark['steps'] * BATCH / benchmark['seconds']:.0f}",
-        f"{100 * benchmark['step'] / benchmark['seconds']:.1f}",
-        f"{100 * benchmark['data'] / benchmark['seconds']:.2f}",
-    )
-    return text_table("MNIST CapsNet with decoder, in Lightning's loop", LOOP_COLUMNS, [row])
+    row = {
+        "steps": f"{loop['steps']:.0f}",
+        "images/s": f"{loop['steps'] * BATCH / loop['seconds']:.0f}",
+        "forward, backward and Adam, %": f"{100 * loop['step'] / loop['seconds']:.1f}",
+        "choosing examples, %": f"{100 * loop['data'] / loop['seconds']:.2f}",
+    }
+    return text_table("MNIST CapsNet with decoder, in Lightning's loop", [row])
 
 
 def growth_table(benchmark: Sequence[Mapping[str, Any]]) -> Table[Any]:
     """Tabulate each point: one of batch, side and iterations is not the paper's."""
-    rows = [_point(point, point["measured"]) for point in benchmark]
-    return text_table("Growth, without decoder", GROWTH_COLUMNS, rows)
+    return text_table("Growth, without decoder", [_point(point) for point in benchmark])
 
 
-def _point(point: Mapping[str, Any], measured: Mapping[str, Any]) -> Cells:
-    called, paths = f"{point['varied']} {point['value']}", [measured[path] for path in PATHS]
-    if any(path["peak_mib"] is None for path in paths):
-        alone = [_alone(path) for path in paths]
-        return called, alone[0][0], alone[1][0], "–", alone[0][1], alone[1][1]
-    slow, quick = (step_seconds(path["timings"]) for path in paths)
-    peaks = (f"{path['peak_mib']:.0f}" for path in paths)
-    return called, milliseconds(slow), milliseconds(quick), f"{slow / quick:.1f}", *peaks
+def _point(point: Mapping[str, Any]) -> Cells:
+    slow, quick = point["measured"]["textbook"], point["measured"]["fast"]
+    (slow_step, slow_peak), (quick_step, quick_peak) = _step_and_peak(slow), _step_and_peak(quick)
+    fitted = NOT_FIT not in (slow_step, quick_step)
+    both = (step_seconds(path["timings"]) for path in (slow, quick))
+    faster = f"{truediv(*both):.1f}" if fitted else None
+    return {
+        "": f"{point['varied']} {point['value']}",
+        "textbook, ms": slow_step,
+        "fast, ms": quick_step,
+        "times faster": faster,
+        "textbook, MiB": slow_peak,
+        "fast, MiB": quick_peak,
+    }
 
 
-def _alone(path: Mapping[str, Any]) -> Cells:
-    """Time and memory of one path, where the other one, or this, did not fit into memory."""
+def _step_and_peak(path: Mapping[str, Any]) -> tuple[str, str]:
+    """Return time and memory of one path, if it fitted into memory."""
     if path["peak_mib"] is None:
         return NOT_FIT, NOT_FIT
     return milliseconds(step_seconds(path["timings"])), f"{path['peak_mib']:.0f}"
@@ -202,19 +176,14 @@ def step_seconds(rounds: Rounds) -> float:
     return median(steps_seconds(rounds))
 
 
-def ratios(slow: Rounds, quick: Rounds) -> list[float]:
-    """Return the speed-up, round by round."""
-    pairs = zip(steps_seconds(slow), steps_seconds(quick), strict=True)
-    return [one / other for one, other in pairs]
-
-
-def times(slow: Mapping[str, Any] | None, quick: Rounds) -> str:
-    """Write the speed-up: median and quartiles; nothing for what was not measured or died."""
+def times(slow: Mapping[str, Any] | None, quick: Rounds) -> str | None:
+    """Write the speed-up round by round: median and quartiles; None for what has no rounds."""
     if slow is None or slow["peak_mib"] is None:
-        return "–"
-    values = ratios(slow["timings"], quick)
+        return None
+    steps = zip(steps_seconds(slow["timings"]), steps_seconds(quick), strict=True)
+    values = [one / other for one, other in steps]
     low, _, high = quantiles(values, n=4)
-    return f"{median(values):.1f} ({low:.1f}–{high:.1f})"
+    return f"{median(values):.1f} ({span((low, high), '.1f')})"
 
 
 def shares(rounds: Rounds, parts: Sequence[str]) -> str:

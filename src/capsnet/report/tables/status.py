@@ -9,7 +9,8 @@ from capsnet.analysis.remaining import remaining
 from capsnet.analysis.verdicts import PRIMARY
 from capsnet.paper import Claim
 from capsnet.report.tables import claims, paper_tables
-from capsnet.report.tables.paper_tables import PaperRow, Runs, paper_rows
+from capsnet.report.tables.paper_tables import PaperRow, paper_rows
+from capsnet.report.tables.rows import Runs
 from capsnet.report.tables.table import Column, Table
 
 
@@ -67,7 +68,7 @@ def _numbers(runs: Runs) -> Iterator[Statement]:
 
 def _rank(row: PaperRow) -> tuple[bool, int]:
     """Prefer the primary recipe, then the longest schedule."""
-    if not row.group:
+    if not row.paths:
         return False, 0
     first = row.records[0]
     return first.recipe == PRIMARY or not first.capsules, first.steps_planned

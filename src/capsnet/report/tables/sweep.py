@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
-from capsnet.records.record import Outcome
+from capsnet.records.record import Record
 from capsnet.report.runs import RunResult, caption, caveats
-from capsnet.report.tables.table import Column, Table, markdown
+from capsnet.report.tables.runs_table import steps
+from capsnet.report.tables.table import Column, Table, markdown, mean_sd, span
 
 ITERATIONS = "model.routing_iterations"
 LABELS = {ITERATIONS: "routing iterations"}
@@ -33,36 +34,37 @@ class Sweep:
         """Name the swept key, in words where there are some."""
         return LABELS.get(self.key, self.key)
 
+    def value(self, run: RunResult) -> str:
+        """Return the value that a run has of the swept key."""
+        return settings(run)[self.key]
+
     @property
     def values(self) -> list[str]:
         """List all values that were swept, sorted as numbers where they are."""
-        found = {settings(run)[self.key] for run in self.runs}
+        found = {self.value(run) for run in self.runs}
         return sorted(found, key=lambda value: (_number(value) is None, _number(value) or 0, value))
 
     def series(self) -> dict[str, list[RunResult]]:
         """Group runs that differ in nothing but value and seed, by all that they share."""
-        order = [*self.values]
+        order = self.values
 
         def place(run: RunResult) -> tuple[str, int, int]:
-            return self._name(run), order.index(settings(run)[self.key]), run.record.seed
+            return self._name(run), order.index(self.value(run)), run.record.seed
 
-        swept = sorted(self.runs, key=place)
-        return {name: list(group) for name, group in groupby(swept, self._name)}
+        return {
+            name: list(group) for name, group in groupby(sorted(self.runs, key=place), self._name)
+        }
 
     def _name(self, run: RunResult) -> str:
         return ", ".join(filter(None, facts(run, self.key).values()))
 
     def labels(self) -> list[str]:
-        """Name each series by that in which it differs from the others."""
+        """Name each series by that in which it differs from the others; a single one 'all runs'."""
         every = [facts(group[0], self.key) for group in self.series().values()]
         kinds = list(dict.fromkeys(kind for one in every for kind in one))
         differing = [kind for kind in kinds if len({one.get(kind) for one in every}) > 1]
-        return [", ".join(filter(None, (one.get(kind) for kind in differing))) for one in every]
-
-    def by_value(self, runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
-        """Group the seeds of each value, of runs of one series."""
-        grouped = groupby(runs, lambda run: settings(run)[self.key])
-        return {value: list(group) for value, group in grouped}
+        names = (", ".join(filter(None, map(one.get, differing))) for one in every)
+        return [name or "all runs" for name in names]
 
 
 def sweep_of(runs: Sequence[RunResult]) -> Sweep:
@@ -118,17 +120,6 @@ def final_loss(run: RunResult) -> float | None:
     return float(values[-max(1, round(LAST * len(values))) :].mean()) if len(values) else None
 
 
-def error(run: RunResult) -> float:
-    """Return the test error in percent."""
-    return run.record.tests["test"].error_percent
-
-
-def mean_loss(runs: Sequence[RunResult]) -> float | None:
-    """Average the end of the training loss; None where no curve was kept."""
-    losses = [loss for loss in map(final_loss, runs) if loss is not None]
-    return mean(losses) if losses else None
-
-
 def write_numbers(path: Path, sweep: Sweep) -> None:
     """Write what the figure shows as two Markdown tables: the means and every run."""
     flags = " · ".join(caveats(sweep.runs))
@@ -146,57 +137,63 @@ class SweepRow:
     value: str
     runs: Sequence[RunResult]
 
+    @property
+    def record(self) -> Record:
+        """Return the record of the first run."""
+        return self.runs[0].record
+
+    @property
+    def error(self) -> str:
+        """Write the mean test error in percent, and its sd."""
+        return mean_sd([run.record.tests["test"].error_percent for run in self.runs], ".3f")
+
+    @property
+    def loss(self) -> str | None:
+        """Write the mean of the final training losses, if any curve was kept."""
+        losses = [loss for loss in map(final_loss, self.runs) if loss is not None]
+        return f"{mean(losses):.4g}" if losses else None
+
+
+def _naming(sweep: Sweep) -> list[Column[SweepRow]]:
+    return [
+        Column("series", lambda row: row.series, "text"),
+        Column(sweep.label, lambda row: row.value),
+    ]
+
 
 def means_table(sweep: Sweep) -> Table[SweepRow]:
     """Tabulate each value of each series."""
     rows = [
-        SweepRow(name, value, seeds)
+        SweepRow(name, value, [*seeds])
         for name, group in sweep.series().items()
-        for value, seeds in sweep.by_value(group).items()
+        for value, seeds in groupby(group, sweep.value)
     ]
     columns: list[Column[SweepRow]] = [
-        Column("series", lambda row: row.series, "text"),
-        Column(sweep.label, lambda row: row.value),
+        *_naming(sweep),
         Column("seeds", lambda row: f"{len(row.runs)}"),
-        Column("test error %, mean ± sd", _mean_error),
-        Column("final training loss, mean", lambda row: _loss(mean_loss(row.runs))),
+        Column("test error %, mean ± sd", lambda row: row.error),
+        Column("final training loss, mean", lambda row: row.loss),
     ]
     return Table("Sweep, means", columns, rows)
-
-
-def _mean_error(row: SweepRow) -> str:
-    percents = [error(run) for run in row.runs]
-    spread = f" ± {stdev(percents):.3f}" if len(percents) > 1 else ""
-    return f"{mean(percents):.3f}{spread}"
 
 
 def runs_table(sweep: Sweep) -> Table[SweepRow]:
     """Tabulate each run."""
     rows = [
-        SweepRow(name, settings(run)[sweep.key], [run])
+        SweepRow(name, sweep.value(run), [run])
         for name, group in sweep.series().items()
         for run in group
     ]
     columns: list[Column[SweepRow]] = [
-        Column("series", lambda row: row.series, "text"),
-        Column(sweep.label, lambda row: row.value),
-        Column("seed", lambda row: f"{row.runs[0].record.seed}"),
-        Column("errors / tests", lambda row: _test(row).counts),
-        Column("test error %", lambda row: f"{_test(row).error_percent:.3f}"),
-        Column("95 % interval", lambda row: "{:.3f}–{:.3f}".format(*_test(row).interval_percent)),
-        Column("final training loss", lambda row: _loss(final_loss(row.runs[0]))),
-        Column("steps", _steps, "text"),
+        *_naming(sweep),
+        Column("seed", lambda row: f"{row.record.seed}"),
+        Column("errors / tests", lambda row: row.record.tests["test"].counts),
+        Column("test error %", lambda row: row.error),
+        Column("95 % interval", lambda row: span(row.record.tests["test"].interval_percent, ".3f")),
+        Column("final training loss", lambda row: row.loss),
+        Column("steps", lambda row: steps([row.record]), "text"),
     ]
     return Table("Sweep, every run", columns, rows)
-
-
-def _test(row: SweepRow) -> Outcome:
-    return row.runs[0].record.tests["test"]
-
-
-def _steps(row: SweepRow) -> str:
-    one = row.runs[0].record
-    return f"{one.steps_done:,} of {one.steps_planned:,}"
 
 
 def sweep_tables(runs: Sequence[RunResult]) -> list[Table[SweepRow]]:
@@ -204,15 +201,9 @@ def sweep_tables(runs: Sequence[RunResult]) -> list[Table[SweepRow]]:
     sweep = sweep_of(runs)
     title, table = sweep.label[0].upper() + sweep.label[1:], runs_table(sweep)
     return [
-        Table(
-            f"{title}: {name}", table.columns[1:], [row for row in table.rows if row.series == name]
-        )
+        Table(f"{title}: {name}", table.columns[1:], [r for r in table.rows if r.series == name])
         for name in sweep.series()
     ]
-
-
-def _loss(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
 
 
 def _number(text: str) -> float | None:

@@ -1,7 +1,7 @@
 """Tables in a terminal, or in what it is piped into."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from rich import table as rich_table
@@ -18,9 +18,16 @@ def show(tables: Iterable[Table[Any]]) -> None:
     """Print each table under its title; wider than the terminal where its words would break."""
     given = Console().width if sys.stdout.isatty() else WIDTH
     for table in tables:
+        if not table.columns:  # text_table has none without rows
+            continue
         widths = fitted(table, given - GAP * len(table.columns))
         total = sum(widths) + GAP * len(widths)
-        Console(width=max(given, total)).print(_drawn(table, widths))
+        drawn = rich_table.Table(title=table.title, box=SIMPLE_HEAD, pad_edge=False)
+        for name, width in zip(table.names, widths, strict=True):
+            drawn.add_column(name, width=width)
+        for cells in table.cells:
+            drawn.add_row(*cells)
+        Console(width=max(given, total)).print(drawn)
 
 
 def fitted(table: Table[Any], room: int) -> list[int]:
@@ -37,12 +44,3 @@ def fitted(table: Table[Any], room: int) -> list[int]:
         if sum(widths) <= room:
             return widths
     return least
-
-
-def _drawn(table: Table[Any], widths: Sequence[int]) -> rich_table.Table:
-    drawn = rich_table.Table(title=table.title, box=SIMPLE_HEAD, pad_edge=False)
-    for name, width in zip(table.names, widths, strict=True):
-        drawn.add_column(name, width=width)
-    for cells in table.cells:
-        drawn.add_row(*cells)
-    return drawn

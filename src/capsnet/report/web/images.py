@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from capsnet.report.figures.reconstruction_figures import (
     overlay,
     visible,
 )
-from capsnet.report.runs import RunResult, caption, caveats
+from capsnet.report.runs import RunResult
 
 INCH = 96  # of a browser's pixels
 LOSSLESS: dict[str, Any] = {"lossless": True}
@@ -75,12 +75,8 @@ def _file(path: Path, words: Mapping[str, str], how: Mapping[str, Any]) -> Pictu
         width, height = (round(pixels * INCH / dots) for pixels in image.size)
         source = data_uri(image.convert("RGB"), how)
     caption = words.get(path.stem) or words.get(path.stem.partition("-")[0], path.stem)
-    alt = _sentences([title, caption, description])
+    alt = " ".join(f"{text.rstrip('.')}." for text in (title, caption, description) if text)
     return Picture(source, width, height, alt, caption)
-
-
-def _sentences(texts: Iterable[str | None]) -> str:
-    return " ".join(f"{text.rstrip('.')}." for text in texts if text)
 
 
 def data_uri(image: Image.Image, how: Mapping[str, Any] = LOSSLESS) -> str:
@@ -98,22 +94,10 @@ class Failure(NamedTuple):
     pictures: list[Picture]  # the example, drawn from the label's capsules, from the predicted ones
 
 
-class Gallery(NamedTuple):
-    """The failures of one run."""
-
-    experiment: str
-    caption: str
-    caveats: list[str]
-    failures: list[Failure]
-
-
-def galleries(runs: Sequence[RunResult]) -> list[Gallery]:
-    """Show the failures that the lowest seed kept, for each experiment that reconstructs."""
+def shown_failing(runs: Sequence[RunResult]) -> list[RunResult]:
+    """Choose the lowest seed that kept pictures, for each experiment that reconstructs."""
     kept = {run.record.experiment: run for run in reversed(runs) if "targets" in run.arrays}
-    return [
-        Gallery(name, caption([run]), caveats([run]), failures(run))
-        for name, run in sorted(kept.items())
-    ]
+    return [run for _, run in sorted(kept.items())]
 
 
 def failures(run: RunResult) -> list[Failure]:

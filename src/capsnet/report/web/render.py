@@ -8,6 +8,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from capsnet.report.runs import caption, caveats
+from capsnet.report.web.facts import facts, table_caveats
+from capsnet.report.web.images import failures
+
 
 def rendered(values: Mapping[str, Any]) -> str:
     """`template.html`, filled in. Raises UndefinedError where a value is missing."""
@@ -19,6 +23,8 @@ def rendered(values: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"slug": slug, "breakable": breakable}
+    environment.filters |= {"facts": facts, "table_caveats": table_caveats}
+    environment.filters |= {"caption": caption, "caveats": caveats, "failures": failures}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment.get_template("template.html").render(values)
 

@@ -9,8 +9,7 @@ from markupsafe import Markup
 from capsnet import paper
 from capsnet.analysis.selection import exclude_demo
 from capsnet.errors import UserError
-from capsnet.records.files import write_atomically
-from capsnet.records.record import Record, read_arrays, read_records
+from capsnet.records.record import Record, read_records
 from capsnet.report.figures.comparison import TITLE, comparison
 from capsnet.report.figures.draw import charts
 from capsnet.report.figures.sweep import figure_sweep
@@ -21,6 +20,7 @@ from capsnet.report.runs import (
     counted,
     of_the_papers_kinds,
     read_runs,
+    with_arrays,
 )
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table
@@ -33,10 +33,9 @@ from capsnet.report.tables.table import Table
 from capsnet.report.web import images
 from capsnet.report.web.caveats import caveats as page_caveats
 from capsnet.report.web.caveats import summary
-from capsnet.report.web.charts import Embedded, embedded, script, spec
-from capsnet.report.web.curves import curves, last, networks
+from capsnet.report.web.charts import Embedded, curves, embedded, last, networks, script, spec
+from capsnet.report.web.facts import hours, table_caveats
 from capsnet.report.web.render import rendered
-from capsnet.report.web.tables import hours, page_table, table_caveats
 
 CITATION = Path(__file__).with_name("CITATION.bib")
 SECTIONS = {
@@ -56,17 +55,12 @@ SECTIONS = {
 }
 
 
-def write(folder: Path, path: Path, swept: Path | None = None) -> None:
-    """Write the page of the records in `folder` and of the sweep in `swept` to `path`.
+def page(folder: Path, swept: Path | None = None) -> str:
+    """Return the page of the records in `folder` and of the sweep in `swept`.
 
     Figures, contact sheets and benchmarks are those beside `folder`; the page says which it lacks.
     Raises UserError when there are no records, or no sweep where one is named.
     """
-    write_atomically(path, page(folder, swept).encode())
-
-
-def page(folder: Path, swept: Path | None = None) -> str:
-    """Return the page that `write` writes."""
     records = read_records(folder)
     if not records:
         raise UserError(f"there are no results in {folder}: run `dvc repro` first")
@@ -77,7 +71,7 @@ def page(folder: Path, swept: Path | None = None) -> str:
     return rendered(
         head(folder, list(records.values()), absent)
         | known
-        | training([RunResult(record, read_arrays(path)) for path, record in records.items()])
+        | training(with_arrays(records))
         | {"swept": sweep_section(found) if found else None, "library": Markup(script())}
         | beside(folder)
     )
@@ -89,6 +83,7 @@ def head(folder: Path, records: Sequence[Record], absent: set[str]) -> dict[str,
     `absent` are the SECTIONS that the page lacks.
     """
     found = page_caveats(records)
+    trained = hours(sum(one.train_seconds for one in records))
     experiments = counted(len({one.experiment for one in records}), "experiment")
     return {
         "profile": folder.name,
@@ -96,16 +91,10 @@ def head(folder: Path, records: Sequence[Record], absent: set[str]) -> dict[str,
         "caveats": found,
         "summary": summary(found),
         "counted": f"{counted(len(records), 'run')} of {experiments}",
-        "took": took(records),
+        "took": f"{counted(len(records), 'run')}, {trained} of training in all.",
         "paper_url": paper.URL,
         "bibtex": CITATION.read_text().strip(),
     }
-
-
-def took(records: Sequence[Record]) -> str:
-    """Write the training time of all runs together."""
-    whole = hours(sum(one.train_seconds for one in records))
-    return f"{counted(len(records), 'run')}, {whole} of training in all."
 
 
 def results(records: Mapping[Path, Record]) -> dict[str, Any]:
@@ -116,11 +105,11 @@ def results(records: Mapping[Path, Record]) -> dict[str, Any]:
     real = exclude_demo(records)
     return {
         "margins": ", ".join(f"{table.title} {table.margin:g}" for table in paper.TABLES),
-        "status": page_table(status_table(real)) if real else None,
-        "tables": [(page_table(one), compared(one)) for one in paper_tables(records)],
-        "claims": page_table(claims_table(records, paper.CLAIMS)),
-        "extras": [page_table(one) for one in extra_tables(records)],
-        "every_run": page_table(every_run(records.values(), "Every run")),
+        "status": status_table(real) if real else None,
+        "tables": [(one, compared(one)) for one in paper_tables(records)],
+        "claims": claims_table(records, paper.CLAIMS),
+        "extras": extra_tables(records),
+        "every_run": every_run(records.values(), "Every run"),
     }
 
 
@@ -139,14 +128,14 @@ def training(runs: Sequence[RunResult]) -> dict[str, Any]:
         "curves": curves(drawn),
         "metrics": metrics(drawn),
         "networks": networks(drawn),
-        "last": page_table(last(runs)),
+        "last": last(runs),
         "smoothed": SMOOTHED,
         "charts": [
             (chart, embedded(name, chart))
             for name, chart in charts(drawn).items()
             if name != "curves"  # the page has them to choose from
         ],
-        "galleries": images.galleries(runs),
+        "galleries": images.shown_failing(runs),
     }
 
 
@@ -156,15 +145,14 @@ def sweep_section(sweep: Sweep) -> dict[str, Any]:
         "charts": embedded("sweep", figure_sweep(sweep)),
         "caveats": caveats(sweep.runs),
         "description": f"Swept: {sweep.label}. {REMARK}",
-        "tables": [page_table(means_table(sweep)), page_table(runs_table(sweep))],
+        "tables": [means_table(sweep), runs_table(sweep)],
     }
 
 
 def beside(folder: Path) -> dict[str, Any]:
     """Return the parts that other commands made: figures, contact sheets, a benchmark."""
-    costs = costs_table((folder.parent / "benchmark").glob("*.json"))
     return {
         "figures": images.figures(folder.with_name(f"{folder.name}-figures")),
         "sheets": images.sheets(folder.with_name(f"{folder.name}-data")),
-        "costs": page_table(costs),
+        "costs": costs_table((folder.parent / "benchmark").glob("*.json")),
     }

@@ -1,13 +1,13 @@
-"""The report's tables for the page, with the runs behind each row, fact by fact."""
+"""The runs behind the rows of tables, which the page shows fact by fact."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from capsnet.records.record import Outcome, Record
 from capsnet.report.runs import RunResult, caveats
 from capsnet.report.tables.costs import HOUR
 from capsnet.report.tables.runs_table import steps
-from capsnet.report.tables.table import Result, Row, Table
+from capsnet.report.tables.table import Result, Table
 
 FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "experiment": lambda record, _: record.experiment,
@@ -27,46 +27,6 @@ FACTS: dict[str, Callable[[Record, Outcome], str]] = {
 }
 
 
-class Fact(NamedTuple):
-    """One value where all runs agree, else one for each."""
-
-    name: str
-    values: list[str]
-
-
-class PageRow(NamedTuple):
-    """The cells of a row, and what hovering or focus shows of its runs; nothing without runs."""
-
-    texts: Sequence[str]
-    facts: list[Fact]
-
-
-class PageTable(NamedTuple):
-    """A table as the template takes it.
-
-    `at` is the index of the column that leads to the facts; `numeric` says of each column whether
-    it is numbers; `caveats` are those of all runs behind the table.
-    """
-
-    title: str
-    columns: Sequence[str]
-    lines: list[PageRow]
-    at: int
-    numeric: list[bool]
-    caveats: list[str]
-
-
-def page_table(table: Table[Any]) -> PageTable:
-    """Give the cells of a table, and the facts of the runs behind each row."""
-    lines = [
-        PageRow(cells, facts(results(row)))
-        for row, cells in zip(table.rows, table.cells, strict=True)
-    ]
-    numeric = [column.kind == "number" for column in table.columns]
-    at = table.names.index(table.lead) if table.lead else 0
-    return PageTable(table.title, table.names, lines, at, numeric, table_caveats(table))
-
-
 def table_caveats(table: Table[Any]) -> list[str]:
     """Return the caveats of all runs behind a table."""
     return caveats(RunResult(record, {}) for row in table.rows for record, _ in results(row))
@@ -74,16 +34,14 @@ def table_caveats(table: Table[Any]) -> list[str]:
 
 def results(row: object) -> Sequence[Result]:
     """Return the results behind a row; none of one that summarises no runs."""
-    return row.results if isinstance(row, Row) else ()
+    return getattr(row, "results", ())
 
 
-def facts(found: Sequence[Result]) -> list[Fact]:
-    """List the facts in the records of runs."""
+def facts(row: object) -> dict[str, list[str]]:
+    """List the facts in the records behind a row: one value where all agree, else one for each."""
+    found = results(row)
     every = {name: [fact(*one) for one in found] for name, fact in FACTS.items() if found}
-    return [
-        Fact(name, values[:1] if len(set(values)) == 1 else values)
-        for name, values in every.items()
-    ]
+    return {name: values[:1] if len({*values}) == 1 else values for name, values in every.items()}
 
 
 def hours(seconds: float) -> str:
