@@ -48,7 +48,7 @@ from capsnet.report.tables.document import document, extra_tables, generated, up
 from capsnet.report.tables.paper_tables import PaperRow, paper_table, verdict
 from capsnet.report.tables.recipes import recipes_table
 from capsnet.report.tables.speed import speed_tables
-from capsnet.report.tables.table import markdown
+from capsnet.report.tables.table import Table, markdown
 from helpers.drawn import panels
 from helpers.records import of_schema_1, record
 from helpers.running import output_here
@@ -57,6 +57,7 @@ MNIST, MULTIMNIST, AFFNIST, *_ = paper.TABLES
 R3 = MNIST.rows[-1]
 PROJECT = Path(__file__).parents[1]
 ALONE = replace(MNIST, rows=(R3,))
+GENERAL = "digits in general (seeds and digits)"
 
 
 Runs = dict[Path, Record]
@@ -64,6 +65,11 @@ Runs = dict[Path, Record]
 
 def by_path(records: Iterable[Record]) -> Runs:
     return {Path(f"{place}"): one for place, one in enumerate(records)}
+
+
+def by_name(table: Table[Any]) -> list[dict[str, str]]:
+    """Give each row's cells by the name of their column."""
+    return [dict(zip(table.names, row, strict=True)) for row in table.cells]
 
 
 def verdict_of(records: Iterable[Record], row: paper.PaperResult = R3) -> str:
@@ -239,15 +245,18 @@ def test_verdicts_quote_the_plan() -> None:
 
 def test_a_seed_that_is_not_there_is_shown_and_not_replaced() -> None:
     runs = by_path(record(25, seed=seed) for seed in (0, 1, 2, 4, 5))
-    row = paper_table(runs, ALONE).cells[0]
-    assert row[3] == "0.25 ± 0.000 (5), without seed 3"
-    assert row[-1].startswith("reproduced (interim, plan ")
+    row = by_name(paper_table(runs, ALONE))[0]
+    assert row["ours %"] == "0.25 ± 0.000 (5), without seed 3"
+    assert row["verdict"].startswith("reproduced (interim, plan ")
     assert verdict_of(record(25, seed=seed) for seed in (0, 2, 3, 4, 5)) == "not enough runs"
 
 
 def test_the_interval_is_for_more_of_what_a_data_set_shows() -> None:
-    headings = {table.title: paper_table({}, table).names[-4] for table in paper.TABLES}
-    assert headings["MNIST"] == headings["SVHN"] == "digits in general (seeds and digits)"
+    headings = {
+        table.title: next(name for name in paper_table({}, table).names if "in general" in name)
+        for table in paper.TABLES
+    }
+    assert headings["MNIST"] == headings["SVHN"] == GENERAL
     assert headings["CIFAR-10"] == "images in general (seeds and images)"
     assert headings["smallNORB"] == "toys in general (seeds and toys)"
 
@@ -259,17 +268,17 @@ def test_seeds_of_other_rows_tell_how_noisy_seeds_are() -> None:
         for row in MNIST.rows[1:-1]
         for seed in range(3)
     ]
-    [row] = paper_table(by_path([*ours, *others]), ALONE).cells
+    [row] = by_name(paper_table(by_path([*ours, *others]), ALONE))
     # Squares: three rows of 0.02, ours of 0.0000667; 8 degrees of freedom; t(0.975; 8) = 2.306004.
     half = 2.306004 * math.sqrt((3 * 0.02 + 0.0002 / 3) / 8 * (1 / 3 + 1 / 3))
     mean = (25 + 26 + 25) / 300 - 0.25
     expected = f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})"
-    assert row[5] == expected.replace("-", "−")
-    assert row[-1].startswith("open ")
+    assert row["against the paper (seeds)"] == expected.replace("-", "−")
+    assert row["verdict"].startswith("open ")
     for other in ({"recipe": "text"}, {"identity": {"data": "the same", "code": "f" * 16}}):
         apart = [replace(one, **other) for one in others]
-        [line] = paper_table(by_path([*ours, *apart]), ALONE).cells
-        assert line[-1].startswith("reproduced ")
+        [line] = by_name(paper_table(by_path([*ours, *apart]), ALONE))
+        assert line["verdict"].startswith("reproduced ")
 
 
 def test_code_that_the_plan_does_not_hold_to_be_the_same_is_another_row() -> None:
@@ -279,19 +288,24 @@ def test_code_that_the_plan_does_not_hold_to_be_the_same_is_another_row() -> Non
             for seed, one in enumerate(codes)
         ]
 
-    apart = paper_table(by_path(coded("a" * 16, "b" * 16, "c" * 16)), ALONE).cells
-    assert [line[-1] for line in apart] == ["not enough runs"] * 3
-    same = paper_table(by_path(coded("397b4c69a325f12f", *["42b404723ae647ea"] * 2)), ALONE).cells
+    apart = by_name(paper_table(by_path(coded("a" * 16, "b" * 16, "c" * 16)), ALONE))
+    assert [line["verdict"] for line in apart] == ["not enough runs"] * 3
+    same = by_name(
+        paper_table(by_path(coded("397b4c69a325f12f", *["42b404723ae647ea"] * 2)), ALONE)
+    )
     [line] = same
-    assert (line[7], line[-1][:11]) == ("mnist, released, 2 codes", "reproduced ")
+    assert (line["tested on, recipe"], line["verdict"][:11]) == (
+        "mnist, released, 2 codes",
+        "reproduced ",
+    )
 
 
 def test_uncommitted_code_gets_no_verdict_and_takes_none_from_others() -> None:
     clean = [record(25, seed=seed, clean=True) for seed in range(3)]
     unclean = [record(25, seed=seed, clean=False) for seed in range(3)]
     assert verdict_of(unclean) == "none: uncommitted code"
-    lines = paper_table(by_path([*clean, *unclean]), ALONE).cells
-    assert [line[-1].partition(" (")[0] for line in lines] == [
+    lines = by_name(paper_table(by_path([*clean, *unclean]), ALONE))
+    assert [line["verdict"].partition(" (")[0] for line in lines] == [
         "reproduced",
         "none: uncommitted code",
     ]
@@ -310,8 +324,8 @@ def test_the_accuracy_at_which_training_stops_is_no_result() -> None:
         record(seed=seed, experiment="affnist_capsnet", tests=sets, stop_at=0.99, stopped=9000)
         for seed in range(3)
     ]
-    rows = paper_table(by_path(ours), AFFNIST).cells
-    assert [row[-1] for row in rows[1::2]] == [
+    rows = by_name(paper_table(by_path(ours), AFFNIST))
+    assert [row["verdict"] for row in rows[1::2]] == [
         "none: stopped there",
         f"reproduced (interim, at the stop, {plan.quoted()})",
     ]
@@ -319,8 +333,8 @@ def test_the_accuracy_at_which_training_stops_is_no_result() -> None:
 
 def test_rows_hold_mean_sd_seeds_counts_intervals_and_steps(tmp_path: Path) -> None:
     runs = recipe("released", 1, range(30), tmp_path) | recipe("released", 0, range(20), tmp_path)
-    rows = paper_table(runs, MNIST).cells
-    assert [row[-1] for row in rows[:-1]] == ["not yet run"] * 4
+    rows = by_name(paper_table(runs, MNIST))
+    assert [row["verdict"] for row in rows[:-1]] == ["not yet run"] * 4
     # Variances in squares of one digit of 10,000. Seeds: sd 10 / √2, of a mean of two. Digits: 20
     # of a mean of 1 and 10 of 0.5, about the mean of all, 0.0025. Cells: 0.5² in 10 digits of both
     # seeds, less 0.0005² in all digits that their totals explain; halved, for a mean of two.
@@ -328,20 +342,22 @@ def test_rows_hold_mean_sd_seeds_counts_intervals_and_steps(tmp_path: Path) -> N
     digits = 20 * 1 + 10 * 0.5**2 - 1e4 * 0.0025**2 - (2 * 10 * 0.5**2 - 2e4 * 0.0005**2) / 2
     freedom = (seeds + digits) ** 2 / (seeds**2 / 1 + digits**2 / 9_999)
     half = student.ppf(0.975, freedom) * math.sqrt(seeds + digits) / 100
-    assert rows[-1] == (
-        "CapsNet, 3 routing, decoder",
-        "0.25 ± 0.005",
-        "0.27 ethanleet",
-        "0.25 ± 0.071 (2)",
-        "20, 30 / 10,000",
-        "–",
-        f"{0.25 - half:.2f}–{0.25 + half:.2f}",
-        "mnist, released",
-        "300,000 of 300,000",
-        "not enough runs",
-    )
+    assert rows[-1] == {
+        "row": "CapsNet, 3 routing, decoder",
+        "paper %": "0.25 ± 0.005",
+        "ours %": "0.25 ± 0.071 (2)",
+        "verdict": "not enough runs",
+        "against the paper (seeds)": "–",
+        "errors / tests": "20, 30 / 10,000",
+        GENERAL: f"{0.25 - half:.2f}–{0.25 + half:.2f}",
+        "public %": "0.27 ethanleet",
+        "tested on, recipe": "mnist, released",
+        "steps": "300,000 of 300,000",
+    }
     alone = by_path([record(25)])
-    assert paper_table(alone, ALONE).cells[0][6] == "{:.2f}–{:.2f}".format(*wilson(25, 10_000))
+    assert by_name(paper_table(alone, ALONE))[0][GENERAL] == "{:.2f}–{:.2f}".format(
+        *wilson(25, 10_000)
+    )
 
 
 def test_recipes_and_schedules_are_never_pooled() -> None:
@@ -352,11 +368,11 @@ def test_recipes_and_schedules_are_never_pooled() -> None:
         record(90, schedule="short", steps_planned=500, steps_done=500),
         record(91, schedule="short", steps_planned=500, steps_done=500, batch=32),
     ]
-    rows = paper_table(by_path(records), ALONE).cells
+    rows = by_name(paper_table(by_path(records), ALONE))
     counts = ["91 / 10,000", "90 / 10,000", "20, 22 / 10,000", "40 / 10,000"]
-    assert [row[4] for row in rows] == counts
-    assert [row[8] for row in rows[:2]] == ["500 of 500, batch 32", "500 of 500"]
-    verdicts = [row[-1] for row in rows]
+    assert [row["errors / tests"] for row in rows] == counts
+    assert [row["steps"] for row in rows[:2]] == ["500 of 500, batch 32", "500 of 500"]
+    verdicts = [row["verdict"] for row in rows]
     assert verdicts == [*["none: short schedule"] * 2, *["not enough runs"] * 2]
 
 
@@ -366,13 +382,11 @@ def test_one_run_speaks_for_several_test_sets() -> None:
         "affnist": outcome("affnist-generated", 67_200, 320_000),
     }
     ours = record(experiment="affnist_capsnet", tests=sets, stop_at=0.9923, stopped=9000)
-    rows = paper_table(by_path([ours]), AFFNIST).cells
-    assert [row[3] for row in rows] == ["–", "0.77", "–", "21.00"]
-    assert rows[3][7:] == (
-        "affnist-generated, released",
-        "300,000 of 300,000, stopped",
-        "not enough runs",
-    )
+    rows = by_name(paper_table(by_path([ours]), AFFNIST))
+    assert [row["ours %"] for row in rows] == ["–", "0.77", "–", "21.00"]
+    assert rows[3]["tested on, recipe"] == "affnist-generated, released"
+    assert rows[3]["steps"] == "300,000 of 300,000, stopped"
+    assert rows[3]["verdict"] == "not enough runs"
 
 
 def test_an_ablation_has_a_table_of_its_own_without_a_verdict() -> None:
@@ -381,7 +395,7 @@ def test_an_ablation_has_a_table_of_its_own_without_a_verdict() -> None:
         "affnist": outcome("affnist-generated", 67_200, 320_000),
     }
     ours = record(experiment="affnist_capsnet_r1", tests=sets, stop_at=0.9923, stopped=9000)
-    assert {row[3] for row in paper_table(by_path([ours]), AFFNIST).cells} == {"–"}
+    assert {row["ours %"] for row in by_name(paper_table(by_path([ours]), AFFNIST))} == {"–"}
     [table] = extra_tables({Path("one"): ours})
     assert table.title == "Ablations, not in the paper"
     assert "verdict" not in table.names
@@ -464,7 +478,7 @@ def test_a_baseline_is_compared_with_either_recipe() -> None:
     runs = {Path(name): one for name, one in zip("abc", kinds, strict=True)}
     lines = claims_table(runs, paper.CLAIMS[:1]).cells
     assert [(line[2], line[6]) for line in lines] == [("+0.15", "released"), ("+0.16", "text")]
-    assert paper_table(runs, MNIST).cells[0][7] == "mnist, any recipe"
+    assert by_name(paper_table(runs, MNIST))[0]["tested on, recipe"] == "mnist, any recipe"
     changed = {Path("d"): record(40, overrides=("schedule.batch=32",), **baseline)}
     alone = claims_table({Path("a"): kinds[0]} | changed, paper.CLAIMS[:1]).cells[0]
     assert alone[1:3] == ("not enough runs", "–")
@@ -541,8 +555,8 @@ def test_recipes_are_compared_only_where_all_else_is_equal(
 )
 def test_runs_that_differ_in_more_than_the_seed_are_another_row(other: dict[str, Any]) -> None:
     kinds = [record(25), record(26, seed=1), record(90, seed=2, **other)]
-    rows = paper_table(by_path(kinds), ALONE).cells
-    assert sorted((line[3].partition(",")[0], line[4]) for line in rows) == [
+    rows = by_name(paper_table(by_path(kinds), ALONE))
+    assert sorted((line["ours %"].partition(",")[0], line["errors / tests"]) for line in rows) == [
         ("0.26 ± 0.007 (2)", "25, 26 / 10,000"),
         ("0.90", "90 / 10,000"),
     ]
@@ -622,7 +636,7 @@ def test_an_experiment_that_is_not_in_the_paper_gets_no_verdict_and_breaks_no_ta
     assert (
         verdict(PaperRow(runs, [*group], foreign.test, foreign, MNIST)) == "none: not in the paper"
     )
-    assert {row[-1] for row in paper_table(runs, MNIST).cells} == {"not yet run"}
+    assert {row["verdict"] for row in by_name(paper_table(runs, MNIST))} == {"not yet run"}
     text = document(runs, "ours") + known(runs) + known({}, runs)
     assert "| gtsrb_capsnet, seed 4 | released | 40 / 12,630 | 0.32 |" in text
     timings = {"training": {"timings": [timing(0.5, 0.064)]}}

@@ -206,18 +206,19 @@ def general_column(shown: str) -> Column[ExperimentRow]:
 OURS = Column("ours %", if_run(ours))
 TOGETHER: Column[PaperRow] = Column("ensemble %", together)
 COUNTS = Column("errors / tests", if_run(counts))
+PUBLIC: Column[PaperRow] = Column("public %", lambda row: row.result.public)
 TESTED_ON = Column("tested on, recipe", if_run(tested_on), "text")
 STEPS = Column("steps", if_run(lambda row: steps(row.records)), "text")
 PAPER_COLUMNS: list[Column[PaperRow]] = [
     Column("row", lambda row: row.result.name, "text"),
     Column("paper %", published),
-    Column("public %", lambda row: row.result.public),
     OURS,
-    COUNTS,
+    Column("verdict", lambda row: verdict(row, plan.quoted()), "text"),
     Column("against the paper (seeds)", lambda row: signed(row.against)),
+    COUNTS,
+    PUBLIC,
     TESTED_ON,
     STEPS,
-    Column("verdict", lambda row: verdict(row, plan.quoted()), "text"),
 ]
 ABLATION_COLUMNS: list[Column[ExperimentRow]] = [
     Column("experiment", lambda row: row.result.name, "text"),
@@ -241,7 +242,7 @@ def paper_table(runs: Runs, table: PaperTable) -> Table[PaperRow]:
     together with Wilson's interval, and *against the paper* is about that.
     """
     title, columns = f"{table.title}: test error", [*PAPER_COLUMNS]
-    columns.insert(columns.index(TESTED_ON), general_column(table.shown))
+    columns.insert(columns.index(PUBLIC), general_column(table.shown))
     if any(row.ensemble > 1 for row in table.rows):
         columns.insert(columns.index(OURS) + 1, TOGETHER)
     return Table(title, columns, paper_rows(runs, table), lead=OURS.name)
