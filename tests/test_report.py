@@ -873,7 +873,10 @@ def test_markdown_is_a_table() -> None:
 def test_no_results_get_a_sentence(tmp_path: Path) -> None:
     code, printed = output_here("report.__main__", "table", "--profile", "nothing", cwd=tmp_path)
     assert code == 1
-    assert printed == "error: there are no results in results/nothing: run `dvc repro` first\n"
+    assert printed == (
+        "error: there are no results in results/nothing: run `dvc repro`, or train with "
+        "record=results/nothing/EXPERIMENT/seed0.json\n"
+    )
 
 
 def test_atomic_writing_leaves_the_old_file_when_it_fails(tmp_path: Path) -> None:

@@ -371,7 +371,10 @@ def test_without_arrays_the_page_says_what_is_missing(project: Path) -> None:
 def test_no_records_get_a_sentence_and_leave_no_page(tmp_path: Path) -> None:
     code, printed = output_here("report.__main__", "page", "--profile", "nothing", cwd=tmp_path)
     assert code == 1
-    assert printed == "error: there are no results in results/nothing: run `dvc repro` first\n"
+    assert printed == (
+        "error: there are no results in results/nothing: run `dvc repro`, or train with "
+        "record=results/nothing/EXPERIMENT/seed0.json\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

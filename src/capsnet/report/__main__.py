@@ -82,12 +82,13 @@ def _folder(arguments: argparse.Namespace) -> Path:
 
 def table(folder: Path) -> None:
     """Print and write the tables of `folder`. Raises UserError when it holds no records."""
+    from capsnet.report.runs import no_results
     from capsnet.report.tables.document import document, tables
     from capsnet.report.tables.terminal import show
 
     runs, path = read_records(folder, "*/*.json"), folder.with_suffix(".md")
     if not runs:
-        raise UserError(f"there are no results in {folder}: run `dvc repro` first")
+        raise no_results(folder)
     write_atomically(path, document(runs, folder.name).encode())
     show(replace(one, title=f"{one.title} ({folder.name})") for one in tables(runs))
     print(f"Written to {path}")
@@ -119,6 +120,8 @@ def everything(results: Path) -> None:
             growth(file)
     if any(results.glob(f"**/*{ATTACKS}")):
         attacks(results)
+    for folder in sorted(results.glob("robustness/*/")):
+        attacks(folder, "score_margin")  # as docs/robustness.md shows it
     readme(Path(), results)
 
 

@@ -65,13 +65,21 @@ def read_runs(folder: Path, pattern: str = "*/*.json") -> list[RunResult]:
     """Read all runs below `folder`, the lowest seeds first. Raises UserError if there are none."""
     runs = with_arrays(read_records(folder, pattern))
     if not runs:
-        raise UserError(f"there are no results in {folder}")
+        raise no_results(folder)
     return sorted(runs, key=lambda run: (run.record.experiment, run.record.seed))
 
 
 def with_arrays(runs: Mapping[Path, Record]) -> list[RunResult]:
     """Read the arrays beside the records of runs."""
     return [RunResult(record, read_arrays(path)) for path, record in runs.items()]
+
+
+def no_results(folder: Path) -> UserError:
+    """Make the error of a folder that holds no records."""
+    return UserError(
+        f"there are no results in {folder}: run `dvc repro`, or train with "
+        f"record={folder}/EXPERIMENT/seed0.json"
+    )
 
 
 def of_the_papers_kinds(runs: Iterable[RunResult]) -> list[RunResult]:

@@ -7,7 +7,7 @@ import altair as alt
 
 from capsnet import paper
 from capsnet.analysis.equal_error import at_clean_error, points
-from capsnet.report.figures.chart import Chart, Panel, colours, lines, logarithmic
+from capsnet.report.figures.chart import Chart, Panel, colours, layers, logarithmic
 from capsnet.report.figures.style import BLACK, VERMILION
 from capsnet.report.figures.training_curves import called, series
 from capsnet.report.runs import RunResult, caption, caveats, labels
@@ -40,9 +40,16 @@ def figure_affnist(runs: Sequence[RunResult]) -> Chart | None:
     color = colours("network", series(found) | dict(PUBLISHED.values()))
     shapes = alt.Scale(domain=["ring", "published"], range=["circle", "diamond"])
     shape = alt.Shape("shape:N", scale=shapes, legend=None)
-    mark = alt.Chart(alt.Data(values=marks)).mark_point(size=100, opacity=1, tooltip=True)
-    drawn = lines(values, x=X, y=Y, color=color, order="step:Q")
-    drawn += mark.encode(x=X, y=Y, color=color, shape=shape)
+    along = alt.Chart(alt.Data(values=values)).encode(
+        x=X, y=Y, color=color, detail="run:N", order="step:Q"
+    )
+    drawn = layers(
+        along.mark_line(strokeWidth=1, opacity=0.3),  # they go back and forth
+        along.mark_circle(size=25, opacity=1, tooltip=True),
+        alt.Chart(alt.Data(values=marks))
+        .mark_point(size=120, strokeWidth=2, opacity=1, tooltip=True)
+        .encode(x=X, y=Y, color=color, shape=shape),
+    )
     title = "affNIST error against clean test error"
     return Chart(title, caption(found, REMARK), caveats(found), [[Panel("", drawn)]])
 

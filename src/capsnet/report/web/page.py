@@ -8,7 +8,6 @@ from markupsafe import Markup
 
 from capsnet import paper
 from capsnet.analysis.selection import exclude_demo
-from capsnet.errors import UserError
 from capsnet.records.record import Record, read_records
 from capsnet.report.figures.comparison import TITLE, comparison
 from capsnet.report.figures.draw import charts
@@ -18,6 +17,7 @@ from capsnet.report.runs import (
     RunResult,
     caveats,
     counted,
+    no_results,
     of_the_papers_kinds,
     read_runs,
     with_arrays,
@@ -63,7 +63,7 @@ def page(folder: Path, swept: Path | None = None) -> str:
     """
     records = read_records(folder)
     if not records:
-        raise UserError(f"there are no results in {folder}: run `dvc repro` first")
+        raise no_results(folder)
     found = sweep_of(read_runs(swept, "**/record.json")) if swept else None
     known = results(records)
     optional = {"status": known["status"], "extras": known["extras"], "sweep": found}
