@@ -201,16 +201,16 @@ def test_the_verdict_of_a_row_is_on_the_error_at_equal_clean_error(
     rows = paper_table(seeds, AFFNIST).cells[2:]
     for row, falls in zip(rows, (BASELINE_FALLS, CAPSNET_FALLS), strict=True):
         percents = known_of_seeds(falls)
-        error, where = row[3].split(" (3) ")
+        error, where = row[2].split(" (3) ")
         assert [float(one) for one in error.split(" ± ")] == [
             pytest.approx(np.mean(percents), abs=0.1),
             pytest.approx(np.std(percents, ddof=1), abs=0.1),
         ]
         assert where == "at 0.775 % clean error"
-        assert row[4] == "38,400, 38,400, 38,400 / 320,000 at the stop"
+        assert row[5] == "38,400, 38,400, 38,400 / 320,000 at the stop"
         assert row[6] == "–"  # single digits' errors are not counted along training
-        assert row[-1] == f"reproduced (interim, {plan.quoted()})"
-    assert float(rows[1][5].split()[0].replace("−", "-")) == pytest.approx(
+        assert row[3] == f"reproduced (interim, {plan.quoted()})"
+    assert float(rows[1][4].split()[0].replace("−", "-")) == pytest.approx(
         np.mean(known_of_seeds(0.4)) - 21, abs=0.1
     )
 
@@ -229,8 +229,8 @@ def test_one_run_without_an_estimate_leaves_all_at_the_stop(seeds: dict[Path, Re
     early = {name: one[:7] for name, one in arrays(power_law()).items()}  # to 1.0 % clean
     write_arrays(alone, early)
     line = paper_table(seeds, AFFNIST).cells[-1]
-    assert line[3] == "12.00 ± 0.000 (3)"
-    assert line[-1] == f"lower (interim, at the stop, {plan.quoted()})"
+    assert line[2] == "12.00 ± 0.000 (3)"
+    assert line[3] == f"lower (interim, at the stop, {plan.quoted()})"
     [line] = claims_table(seeds, [claim]).cells
     assert line[2].startswith("+0.00 ")
     assert line[1] == f"not reproduced (interim, at the stop, {plan.quoted()})"

@@ -65,7 +65,7 @@ def read_runs(folder: Path, pattern: str = "*/*.json") -> list[RunResult]:
     """Read all runs below `folder`, the lowest seeds first. Raises UserError if there are none."""
     runs = with_arrays(read_records(folder, pattern))
     if not runs:
-        raise no_results(folder)
+        raise UserError(f"there are no results in {folder}")
     return sorted(runs, key=lambda run: (run.record.experiment, run.record.seed))
 
 
