@@ -110,10 +110,10 @@ def _side_by_side(chart: Chart) -> dict[str, Any]:
     rows = [
         alt.hconcat(
             *(panel.chart.properties(title=panel.title, width=width) for panel in row)
-        ).resolve_scale(color=how, strokeDash=how)
+        ).resolve_scale(color=how, strokeDash=how, opacity="independent")
         for row in chart.rows
     ]
-    every = alt.vconcat(*rows).resolve_scale(color=how, strokeDash=how)
+    every = alt.vconcat(*rows).resolve_scale(color=how, strokeDash=how, opacity="independent")
     return every.configure(**config(FONT)).to_dict()
 
 
