@@ -122,14 +122,17 @@ TABLES = (  # examples [P], except those that affNIST's networks are trained on:
         "affNIST", AFFNIST, 50_000, {"test": 10_000, "affnist": 320_000}, 3.0, AFFNIST_ABLATIONS
     ),
     PaperTable(
-        *("CIFAR-10", CIFAR10, 50_000, {"test": 10_000}, 1.0, CIFAR10_ABLATIONS),
+        "CIFAR-10",
+        CIFAR10,
+        50_000,
+        {"test": 10_000},
+        1.0,
+        CIFAR10_ABLATIONS,
         steps=600_000,  # [C]
-        trials=1,
+        trials=1,  # [?], as for the two below
         shown="images",
     ),
-    PaperTable(  # trials: [?]
-        *("smallNORB", SMALLNORB, 24_300, {"test": 24_300}, 0.5), trials=1, shown="toys"
-    ),
+    PaperTable("smallNORB", SMALLNORB, 24_300, {"test": 24_300}, 0.5, trials=1, shown="toys"),
     PaperTable("SVHN", SVHN, 73_257, {"test": 26_032}, 0.5, trials=1),
 )
 
