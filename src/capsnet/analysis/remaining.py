@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from capsnet import paper
-from capsnet.analysis.selection import exclusion_reason, groups
-from capsnet.analysis.verdicts import LOOKS, PRIMARY
+from capsnet.analysis.selection import exclusion_reason, groups, is_primary
+from capsnet.analysis.verdicts import LOOKS
 from capsnet.records.record import Record
 
 
@@ -31,7 +31,6 @@ def counted_seeds(runs: Mapping[Path, Record], experiment: str) -> set[int]:
     allowed = [
         {one.seed for one in group}
         for group in found
-        if exclusion_reason(group) is None
-        and all(one.recipe == PRIMARY or not one.capsules for one in group)
+        if exclusion_reason(group) is None and all(map(is_primary, group))
     ]
     return max(allowed, key=len, default=set())

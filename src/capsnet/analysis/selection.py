@@ -93,6 +93,11 @@ def exclude_demo(runs: Mapping[Path, Record]) -> dict[Path, Record]:
     return {path: record for path, record in runs.items() if not is_demo(record)}
 
 
+def is_primary(record: Record) -> bool:
+    """Tell whether it is of the primary recipe; a baseline, which no recipe changes, always is."""
+    return record.recipe == PRIMARY or not record.capsules
+
+
 def is_demo(record: Record) -> bool:
     """Tell whether its data stand in for the paper's, or its network is narrower or wider."""
     return record.dataset.stand_in or record.model.width != 1

@@ -50,7 +50,7 @@ class Difference:
 
     value: float | NDArray[np.float64]
     error: float | NDArray[np.float64]
-    freedom: int
+    freedom: float
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return Student's interval."""

@@ -29,14 +29,14 @@ def record_arrays(
     """
     kept: dict[str, NDArray[Any]] = {}
     for name, one in predictions.items():
-        kept[f"wrong.{name}"] = np.packbits(one.wrong.numpy())
+        test_set, wrong = data.tests[name], one.wrong.numpy()
+        kept[f"wrong.{name}"] = np.packbits(wrong)
         kept[f"confusion.{name}"] = one.confusion.numpy()
-        if (counts := partners_of(data.tests[name], one.wrong.numpy())) is not None:
+        if (counts := partners_of(test_set, wrong)) is not None:
             kept[f"by_partner.{name}"] = counts
-        pairs = errors_by_pair(data.tests[name], one.wrong.numpy(), len(one.confusion))
-        if pairs is not None:
+        if (pairs := errors_by_pair(test_set, wrong, len(one.confusion))) is not None:
             kept[f"by_pair.{name}"] = pairs
-        if (groups := groups_of(data.tests[name])) is not None:
+        if (groups := groups_of(test_set)) is not None:
             kept[f"group.{name}"] = groups.of.astype(np.min_scalar_type(groups.of.max()))
         if one.scores is not None and one.labels is not None:
             kept |= {f"scores.{name}": one.scores.numpy(), f"labels.{name}": one.labels.numpy()}

@@ -6,9 +6,10 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from capsnet.analysis.selection import exclude_demo, groups
+from capsnet.analysis.verdicts import Difference
 from capsnet.public_results import PublicResult
+from capsnet.report.tables.paper_tables import COUNTS, if_run, signed
 from capsnet.report.tables.rows import Runs, RunsRow
-from capsnet.report.tables.runs_table import error_counts
 from capsnet.report.tables.table import Column, Table, mean_sd, with_sign
 
 
@@ -52,32 +53,19 @@ def ours(row: EqualEpochs) -> str:
     return f"{mean_sd(row.errors, '.2f', '.3f')} ({len(row.errors)})"
 
 
-def counts(row: EqualEpochs) -> str | None:
-    """Write our errors seed by seed."""
-    return error_counts([test for _, test in row.results]) if row.paths else None
-
-
 def difference(row: EqualEpochs) -> str | None:
     """Subtract their mean from ours, with Welch's 95 % interval where we have two runs."""
-    if not row.paths:
-        return None
-    value = with_sign(mean(row.errors) - row.public.error_percent)
-    if len(row.errors) < 2:
-        return value
-    low, high = map(with_sign, welch(row.errors, row.public))
-    return f"{value} ({low} to {high})"
+    if len(row.errors) > 1:
+        return signed(welch(row.errors, row.public))
+    return with_sign(mean(row.errors) - row.public.error_percent)
 
 
-def welch(ours: Sequence[float], public: PublicResult) -> tuple[float, float]:
-    """Compute Welch's 95 % interval of our mean minus theirs."""
-    from scipy.stats import t
-
+def welch(ours: Sequence[float], public: PublicResult) -> Difference:
+    """Subtract their mean from ours, with Welch's standard error and degrees of freedom."""
     theirs = public.sd**2 / public.trials
     own = stdev(ours) ** 2 / len(ours)
     freedom = (own + theirs) ** 2 / (own**2 / (len(ours) - 1) + theirs**2 / (public.trials - 1))
-    half = float(t.ppf(0.975, freedom)) * (own + theirs) ** 0.5
-    middle = mean(ours) - public.error_percent
-    return middle - half, middle + half
+    return Difference(mean(ours) - public.error_percent, (own + theirs) ** 0.5, freedom)
 
 
 OURS: Column[EqualEpochs] = Column("ours %", ours)
@@ -86,7 +74,7 @@ COLUMNS: list[Column[EqualEpochs]] = [
     Column("epochs", lambda row: f"{row.public.epochs}"),
     Column("public %", theirs),
     OURS,
-    Column("errors / tests", counts),
-    Column("ours minus public, % points", difference),
-    Column("recipe", lambda row: row.records[0].variant if row.paths else None, "text"),
+    COUNTS,
+    Column("ours minus public, % points", if_run(difference)),
+    Column("recipe", if_run(lambda row: row.records[0].variant), "text"),
 ]

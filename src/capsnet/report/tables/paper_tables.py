@@ -4,18 +4,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from capsnet import paper
 from capsnet.analysis import plan
 from capsnet.analysis.answers import answers, in_general
 from capsnet.analysis.numbers import at_equal_error, numbers
-from capsnet.analysis.selection import exclusion_reason, groups, looked, missing
-from capsnet.analysis.verdicts import PRIMARY, SEEDS, Difference, from_paper, row_verdict
+from capsnet.analysis.selection import exclusion_reason, groups, is_primary, looked, missing
+from capsnet.analysis.verdicts import SEEDS, Difference, from_paper, row_verdict
 from capsnet.paper import Ablation, PaperResult, PaperTable
 from capsnet.records.ensembles import Ensemble, ensemble_of
 from capsnet.report.tables.rows import Runs, RunsRow
 from capsnet.report.tables.runs_table import error_counts, steps, steps_done
 from capsnet.report.tables.table import Column, Table, error_and_interval, mean_sd, span, with_sign
+
+R = TypeVar("R", bound=RunsRow)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +106,7 @@ def published(row: PaperRow) -> str:
     return f"{row.result.error_percent}{spread}{models}"
 
 
-def if_run(value: Callable[[ExperimentRow], str | None]) -> Callable[[ExperimentRow], str | None]:
+def if_run(value: Callable[[R], str | None]) -> Callable[[R], str | None]:
     """Leave the cell of rows without runs empty."""
     return lambda row: value(row) if row.paths else None
 
@@ -131,7 +134,7 @@ def so_far(row: PaperRow) -> str | None:
     return ours(row) + (f"; ensemble {one.size}: {one.test.error_percent:.2f}" if one else "")
 
 
-def counts(row: ExperimentRow) -> str:
+def counts(row: RunsRow) -> str:
     """Return the errors of each run, of how many examples."""
     errors = error_counts([test for _, test in row.results])
     return errors + " at the stop" * row.at_equal_error
@@ -179,7 +182,7 @@ def verdict_limits(runs: Runs, paths: Sequence[Path], test: str) -> list[str]:
     """List what limits a verdict on the runs at `paths`."""
     seen = [runs[path] for path in paths]
     limits = {
-        "secondary": any(one.capsules and one.recipe != PRIMARY for one in seen),
+        "secondary": not all(map(is_primary, seen)),
         "interim": len({one.seed for one in seen}) < len(SEEDS),
         "at the stop": test == "affnist" and at_equal_error(paths, test) is None,
     }
@@ -199,13 +202,13 @@ def trained(row: ExperimentRow) -> str:
 
 def general_column(shown: str) -> Column[ExperimentRow]:
     """Make the column of intervals for such digits, toys or images in general."""
-    interval = if_run(lambda row: row.interval and span(row.interval))
-    return Column(f"{shown} in general (seeds and {shown})", interval)
+    name = f"{shown} in general (seeds and {shown})"
+    return Column(name, if_run(lambda row: row.interval and span(row.interval)))
 
 
 OURS = Column("ours %", if_run(ours))
 TOGETHER: Column[PaperRow] = Column("ensemble %", together)
-COUNTS = Column("errors / tests", if_run(counts))
+COUNTS: Column[RunsRow] = Column("errors / tests", if_run(counts))
 PUBLIC: Column[PaperRow] = Column("public %", lambda row: row.result.public)
 TESTED_ON = Column("tested on, recipe", if_run(tested_on), "text")
 STEPS = Column("steps", if_run(lambda row: steps(row.records)), "text")

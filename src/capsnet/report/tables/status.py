@@ -6,6 +6,7 @@ from functools import partial
 
 from capsnet import paper
 from capsnet.analysis.remaining import remaining
+from capsnet.analysis.selection import is_primary
 from capsnet.analysis.verdicts import PRIMARY
 from capsnet.paper import Claim
 from capsnet.report.tables import claims, paper_tables
@@ -71,4 +72,4 @@ def _rank(row: PaperRow) -> tuple[bool, int]:
     if not row.paths:
         return False, 0
     first = row.records[0]
-    return first.recipe == PRIMARY or not first.capsules, first.steps_planned
+    return is_primary(first), first.steps_planned
