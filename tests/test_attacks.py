@@ -42,6 +42,7 @@ from capsnet.training.build_network import anywhere, build_network
 from capsnet.training.fingerprint import config_digest
 from helpers.records import record
 from helpers.running import TINY, tiny
+from helpers.tables import by_name
 
 CPU = torch.device("cpu")
 LOSSES = {CROSS_ENTROPY: summed_cross_entropy, SCORE_MARGIN: summed_score_margin}
@@ -299,7 +300,7 @@ def test_the_table_has_a_row_for_each_attack_but_those_on_stand_ins() -> None:
     table = attacks_table([attacks(), attacks(demo=True, seed=1)])
     low, high = wilson(10, 100)
     attacked = f"90.0 ({100 - high:.1f}–{100 - low:.1f})"
-    first, second = (dict(zip(table.names, cells, strict=True)) for cells in table.cells)
+    first, second = by_name(table)
     assert first["run"] == "mnist_capsnet_r3, seed 0"
     assert (first["attack"], first["no gradient %"], first["eps 0.1"], first["eps 0.3"]) == (
         *("FGSM", "30.0", attacked),
@@ -312,7 +313,7 @@ def test_the_table_has_a_row_for_each_attack_but_those_on_stand_ins() -> None:
 
 def test_a_narrow_network_that_was_stopped_is_named_as_such() -> None:
     table = attacks_table([attacks(width=0.25, stopped=1400)])
-    row = dict(zip(table.names, table.cells[0], strict=True))
+    row = by_name(table)[0]
     assert row["run"] == "mnist_capsnet_r3 of width 0.25, seed 0"
     assert row["schedule"] == "short, 1,400 steps"
 

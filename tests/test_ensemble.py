@@ -39,6 +39,7 @@ from capsnet.train import train
 from helpers.marked_pages import write_marked_pages
 from helpers.records import record
 from helpers.running import tiny
+from helpers.tables import by_name
 
 NAME, PLAIN = "mnist_capsnet_r3_recon", "mnist_capsnet_r1"
 ROW = replace(paper.MNIST[-1], ensemble=3)
@@ -358,8 +359,7 @@ def test_the_command_needs_no_torch(tmp_path: Path) -> None:
 
 def row_of(runs: dict[Path, Record]) -> dict[str, str]:
     """The cells of NAME's row in the paper's table, by column."""
-    shown = paper_table(runs, TABLE)
-    return dict(zip(shown.names, shown.cells[1], strict=True))
+    return by_name(paper_table(runs, TABLE))[1]
 
 
 def ensemble_in(folder: Path, runs: dict[Path, Record], count: int) -> Ensemble:

@@ -48,10 +48,11 @@ from capsnet.report.tables.document import document, extra_tables, generated, up
 from capsnet.report.tables.paper_tables import PaperRow, paper_table, verdict
 from capsnet.report.tables.recipes import recipes_table
 from capsnet.report.tables.speed import speed_tables
-from capsnet.report.tables.table import Table, markdown
+from capsnet.report.tables.table import markdown
 from helpers.drawn import panels
 from helpers.records import of_schema_1, record
 from helpers.running import output_here
+from helpers.tables import by_name
 
 MNIST, MULTIMNIST, AFFNIST, *_ = paper.TABLES
 R3 = MNIST.rows[-1]
@@ -65,11 +66,6 @@ Runs = dict[Path, Record]
 
 def by_path(records: Iterable[Record]) -> Runs:
     return {Path(f"{place}"): one for place, one in enumerate(records)}
-
-
-def by_name(table: Table[Any]) -> list[dict[str, str]]:
-    """Give each row's cells by the name of their column."""
-    return [dict(zip(table.names, row, strict=True)) for row in table.cells]
 
 
 def verdict_of(records: Iterable[Record], row: paper.PaperResult = R3) -> str:
