@@ -7,19 +7,20 @@ import pytest
 from numpy.typing import NDArray
 
 from capsnet import paper
-from capsnet.analysis import numbers, plan
+from capsnet.analysis import plan
 from capsnet.analysis.equal_error import at_clean_error, points
-from capsnet.records.record import Record, outcome, read_arrays, write_arrays
+from capsnet.records import runs as records
+from capsnet.records.record import outcome, read_arrays, write_arrays
+from capsnet.records.runs import Run
 from capsnet.report.figures.affnist import figure_affnist
 from capsnet.report.figures.chart import save_chart
 from capsnet.report.figures.style import BLACK, VERMILION
-from capsnet.report.runs import RunResult
 from capsnet.report.tables.affnist import equal_error_table
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.document import extra_tables
 from capsnet.report.tables.paper_tables import paper_table
 from helpers.drawn import panels, words
-from helpers.records import record
+from helpers.records import record, run_of
 
 STEPS = np.arange(1500, 13_001, 500.0)
 DIGITS = 10_000
@@ -98,28 +99,29 @@ def arrays(law: NDArray[np.float64]) -> dict[str, NDArray[np.int64]]:
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> dict[Path, Record]:
+def runs(tmp_path: Path) -> list[Run]:
     sets = {
         "test": outcome("mnist", 60, 10_000),
         "affnist": outcome("affnist-generated", 67_200, 320_000),
     }
-    made = {
-        tmp_path / f"{name}.json": record(
-            experiment=name, tests=sets, stop_at=0.99, stopped=9000, model=model
+    made = [
+        Run(
+            record(experiment=name, tests=sets, stop_at=0.99, stopped=9000, model=model),
+            tmp_path / f"{name}.json",
         )
         for name, model in (
             ("affnist_baseline", {"name": "affnist_baseline", "width": 1.0}),
             ("affnist_capsnet", {"name": "capsnet", "width": 1.0}),
             ("mnist_capsnet_r3_recon", {"name": "capsnet", "width": 1.0}),
         )
-    }
-    for place, path in enumerate(made):
-        write_arrays(path, arrays(power_law(affine_falls=0.2 + 0.1 * place)))
+    ]
+    for place, run in enumerate(made):
+        write_arrays(run.path, arrays(power_law(affine_falls=0.2 + 0.1 * place)))
     return made
 
 
-def test_the_table_has_a_line_a_run_and_the_end_beside_it(runs: dict[Path, Record]) -> None:
-    plain = {path: one for path, one in runs.items() if one.experiment.startswith("affnist")}
+def test_the_table_has_a_line_a_run_and_the_end_beside_it(runs: list[Run]) -> None:
+    plain = [run for run in runs if run.record.experiment.startswith("affnist")]
     table = equal_error_table(plain)
     baseline, capsnet = table.cells
     assert table.names[2:6] == tuple(
@@ -135,10 +137,8 @@ def test_the_table_has_a_line_a_run_and_the_end_beside_it(runs: dict[Path, Recor
     assert "affNIST at equal clean test error" in {one.title for one in extra_tables(plain)}
 
 
-def test_the_figure_marks_two_networks_of_the_paper(
-    runs: dict[Path, Record], tmp_path: Path
-) -> None:
-    shown = [RunResult(one, read_arrays(path)) for path, one in runs.items()][:2]
+def test_the_figure_marks_two_networks_of_the_paper(runs: list[Run], tmp_path: Path) -> None:
+    shown = runs[:2]
     chart = figure_affnist(shown)
     assert chart is not None
     save_chart(tmp_path / "figure", chart)
@@ -154,29 +154,27 @@ def test_the_figure_marks_two_networks_of_the_paper(
         ring, diamond = panel.points(colour, by="stroke")
         assert ring == pytest.approx((0.775, estimate.percent), rel=2e-3)
         assert diamond == pytest.approx(errors, rel=2e-3)
-    assert figure_affnist([RunResult(record(), {})]) is None
+    assert figure_affnist([run_of(record())]) is None
 
 
-def three_seeds(folder: Path, experiment: str, affine_falls: float) -> dict[Path, Record]:
+def three_seeds(folder: Path, experiment: str, affine_falls: float) -> list[Run]:
     """Give runs whose errors fell by three power laws, ended at 0.6 % clean and 12 % affNIST."""
     sets = {
         "test": outcome("mnist", 60, 10_000),
         "affnist": outcome("affnist-generated", 38_400, 320_000),
     }
-    made = {
-        folder / f"{experiment}-{seed}.json": record(
-            experiment=experiment,
-            seed=seed,
-            model={"name": experiment.replace("affnist_c", "c"), "width": 1.0},
-            tests=sets,
-            stop_at=0.99,
-            stopped=9000,
+    model = {"name": experiment.replace("affnist_c", "c"), "width": 1.0}
+    changes = {"tests": sets, "stop_at": 0.99, "stopped": 9000, "model": model}
+    made = [
+        Run(
+            record(experiment=experiment, seed=seed, **changes),
+            folder / f"{experiment}-{seed}.json",
         )
         for seed in range(3)
-    }
-    for seed, path in enumerate(made):
+    ]
+    for seed, run in enumerate(made):
         law = power_law(affine_falls=affine_falls + 0.01 * seed)
-        write_arrays(path, arrays(law))
+        write_arrays(run.path, arrays(law))
     return made
 
 
@@ -189,13 +187,13 @@ BASELINE_FALLS, CAPSNET_FALLS = 0.09, 0.4
 
 
 @pytest.fixture
-def seeds(tmp_path: Path) -> dict[Path, Record]:
+def seeds(tmp_path: Path) -> list[Run]:
     baseline = three_seeds(tmp_path, "affnist_baseline", BASELINE_FALLS)
-    return baseline | three_seeds(tmp_path, "affnist_capsnet", CAPSNET_FALLS)
+    return baseline + three_seeds(tmp_path, "affnist_capsnet", CAPSNET_FALLS)
 
 
 def test_the_verdict_of_a_row_is_on_the_error_at_equal_clean_error(
-    seeds: dict[Path, Record],
+    seeds: list[Run],
 ) -> None:
     """The paper has 34 % and 21 %; ours are about 35 % and 21 %, and 12 % at the stop."""
     rows = paper_table(seeds, AFFNIST).cells[2:]
@@ -215,7 +213,7 @@ def test_the_verdict_of_a_row_is_on_the_error_at_equal_clean_error(
     )
 
 
-def test_the_claim_is_on_it_too(seeds: dict[Path, Record]) -> None:
+def test_the_claim_is_on_it_too(seeds: list[Run]) -> None:
     claim = next(one for one in paper.CLAIMS if one.test == "affnist")
     [line] = claims_table(seeds, [claim]).cells
     gain = np.mean(known_of_seeds(BASELINE_FALLS)) - np.mean(known_of_seeds(CAPSNET_FALLS))
@@ -223,9 +221,9 @@ def test_the_claim_is_on_it_too(seeds: dict[Path, Record]) -> None:
     assert line[1] == f"reproduced (interim, {plan.quoted()})"
 
 
-def test_one_run_without_an_estimate_leaves_all_at_the_stop(seeds: dict[Path, Record]) -> None:
+def test_one_run_without_an_estimate_leaves_all_at_the_stop(seeds: list[Run]) -> None:
     claim = next(one for one in paper.CLAIMS if one.test == "affnist")
-    alone = [path for path in seeds if "capsnet" in path.name][-1]
+    alone = [run.path for run in seeds if "capsnet" in run.path.name][-1]
     early = {name: one[:7] for name, one in arrays(power_law()).items()}  # to 1.0 % clean
     write_arrays(alone, early)
     line = paper_table(seeds, AFFNIST).cells[-1]
@@ -236,8 +234,8 @@ def test_one_run_without_an_estimate_leaves_all_at_the_stop(seeds: dict[Path, Re
     assert line[1] == f"not reproduced (interim, at the stop, {plan.quoted()})"
 
 
-def test_arrays_are_read_once_for_all_rows_and_again_when_they_change(
-    seeds: dict[Path, Record], monkeypatch: pytest.MonkeyPatch
+def test_the_arrays_of_a_run_are_read_once_for_all_tables(
+    seeds: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
 
@@ -245,15 +243,12 @@ def test_arrays_are_read_once_for_all_rows_and_again_when_they_change(
         read.append(path)
         return read_arrays(path)
 
-    monkeypatch.setattr(numbers, "read_arrays", counted)
+    monkeypatch.setattr(records, "read_arrays", counted)
     assert paper_table(seeds, AFFNIST).cells == paper_table(seeds, AFFNIST).cells
-    assert sorted(read) == sorted(seeds)
-    write_arrays(read[0], arrays(power_law(affine_falls=0.5)))
-    assert len(numbers.points_of(read[0])) == len(STEPS)
-    assert sorted(read) == sorted([*seeds, read[0]])
+    assert sorted(read) == sorted(run.path for run in seeds)
 
 
-def test_the_table_has_means_over_seeds(seeds: dict[Path, Record]) -> None:
+def test_the_table_has_means_over_seeds(seeds: list[Run]) -> None:
     lines = equal_error_table(seeds).cells
     assert [line[0] for line in lines[3::4]] == [
         "affnist_baseline, mean of 3 seeds",

@@ -33,14 +33,15 @@ from capsnet.evaluate import LoadedRun, evaluate, load_run
 from capsnet.functional import margin_loss
 from capsnet.networks import one_hot
 from capsnet.records.attacks import Attacked, Attacks, read_attacks, write_attacks
-from capsnet.records.record import outcome, read_records, record_path, write_record
+from capsnet.records.record import outcome, record_path, write_record
+from capsnet.records.runs import read_runs
 from capsnet.records.statistics import wilson
 from capsnet.records.weights import save_weights
 from capsnet.report.figures.attacks import figure_attacks
 from capsnet.report.tables.attacks import attacks_table
 from capsnet.training.build_network import anywhere, build_network
 from capsnet.training.fingerprint import config_digest
-from helpers.records import record
+from helpers.records import by_path, record
 from helpers.running import TINY, tiny
 from helpers.tables import by_name
 
@@ -266,11 +267,11 @@ def test_two_runs_are_compared_and_written_beside_their_records(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = folder / "mnist_capsnet_r3_recon", folder / "mnist_baseline"
-    records, few = read_records(folder / "results/mine"), ("--limit", "9", "--steps", "2")
+    records, few = by_path(read_runs(folder / "results/mine")), ("--limit", "9", "--steps", "2")
     command(*runs, *few, "--eps", "0.3", "0.1", "--loss", SCORE_MARGIN, patch=monkeypatch)
     paths = [folder / "results/mine" / run.name / "seed0.score_margin.attacks.json" for run in runs]
     printed, every = capsys.readouterr().out, [read_attacks(path) for path in paths]
-    assert read_records(folder / "results/mine") == records
+    assert by_path(read_runs(folder / "results/mine")) == records
     for one, path in zip(every, paths, strict=True):
         assert f"Written to {path}\n" in printed
         assert (one.record, one.demo, one.loss) == ("seed0.json", True, SCORE_MARGIN)
@@ -364,7 +365,7 @@ def test_files_of_attacks_are_no_records_and_old_ones_are_refused(tmp_path: Path
     path = tmp_path / "seed0.attacks.json"
     write_attacks(attacks(), path)
     assert read_attacks(path) == attacks()
-    assert read_records(tmp_path, "*.json") == {}
+    assert read_runs(tmp_path, "*.json") == []
     with pytest.raises(UserError, match=r"\*\.attacks\.json are files of attacks"):
         record_path(tmp_path, str(path))
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 0}))

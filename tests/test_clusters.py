@@ -17,6 +17,7 @@ from capsnet.data.shifted import ShiftedImages
 from capsnet.evaluation.outcomes import errors_by_pair, partners_of
 from capsnet.records.clusters import partner_counts, sums
 from capsnet.records.record import BY_PAIR, outcome_of, read_record, write_arrays, write_record
+from capsnet.records.runs import Run
 from capsnet.records.statistics import clustered, wilson
 from helpers.records import record
 
@@ -201,18 +202,19 @@ def test_records_of_toys_are_compared_by_toy_and_not_at_all_without_them(tmp_pat
         one = outcome_of("smallnorb", wrong, len(wrong), groups=Groups("toy", toys))
         write_record(record(tests={"test": one}, dataset=record().dataset), path)
         write_arrays(path, {"wrong.test": np.packbits(wrong), "group.test": toys.astype(np.uint8)})
-    runs = {path: read_record(path) for path in paths}
-    assert runs[paths[0]].tests["test"].interval_kind == "by toy"
-    found = contrast(runs, [(paths[0], paths[1])], "test")
+    runs = [Run(read_record(path), path) for path in paths]
+    assert runs[0].record.tests["test"].interval_kind == "by toy"
+    found = contrast([(runs[0], runs[1])], "test")
     assert found is not None
     by_toy = [int(both[1][toys == k].sum()) - int(both[0][toys == k].sum()) for k in range(TOYS)]
     deviate = sum(by_toy) / sum(d**2 for d in by_toy) ** 0.5
     assert found.p == pytest.approx(2 * norm.sf(abs(deviate)))
     assert found.differences[0].sums().by_base.tolist() == by_toy
-    kept = answers(paths[0], runs[paths[0]], "test")
+    kept = answers(runs[0], "test")
     assert kept is not None
-    expected = runs[paths[0]].tests["test"].interval_percent
+    expected = runs[0].record.tests["test"].interval_percent
     assert in_general([kept], None) == pytest.approx(expected)
     write_arrays(paths[0], {"wrong.test": np.packbits(both[0])})
-    assert answers(paths[0], runs[paths[0]], "test") is None
-    assert contrast(runs, [(paths[0], paths[1])], "test") is None
+    ungrouped = Run(runs[0].record, paths[0])
+    assert answers(ungrouped, "test") is None
+    assert contrast([(ungrouped, runs[1])], "test") is None

@@ -10,24 +10,27 @@ from scipy.stats import t
 from capsnet import config, paper
 from capsnet.paper import Comparison
 from capsnet.questions import QUESTIONS
-from capsnet.records.record import Record, write_arrays, write_record
-from capsnet.report.runs import RunResult, of_the_papers_kinds
+from capsnet.records.record import write_arrays, write_record
+from capsnet.records.runs import Run
+from capsnet.report.runs import of_the_papers_kinds
 from capsnet.report.tables.comparisons import comparisons_table
-from helpers.records import record
+from helpers.records import record, runs_of
 
 ROW, ABLATION = "mnist_capsnet_r3_recon", "mnist_capsnet_detached"
 SHORT: dict[str, Any] = {"schedule": "short", "steps_planned": 4688, "steps_done": 4688}
 
 
-def written(folder: Path, **errors: list[int]) -> dict[Path, Record]:
+def written(folder: Path, **errors: list[int]) -> list[Run]:
     """Write a record for each seed of each experiment; the first digits are those got wrong."""
-    runs = {}
+    runs = []
     for name, counts in errors.items():
         for seed, count in enumerate(counts):
             path = folder / name / f"seed{seed}.json"
             code = {"data": "the same", "code": name[:3]}
-            runs[path] = record(count, experiment=name, seed=seed, identity=code, **SHORT)
-            write_record(runs[path], path)
+            runs.append(
+                Run(record(count, experiment=name, seed=seed, identity=code, **SHORT), path)
+            )
+            write_record(runs[-1].record, path)
             write_arrays(path, {"wrong.test": np.packbits(np.arange(10_000) < count)})
     return runs
 
@@ -72,6 +75,6 @@ def test_questions_are_about_experiments_on_the_same_test_set(question: Comparis
 
 def test_figures_leave_out_networks_that_the_paper_does_not_have() -> None:
     names = [ROW, ABLATION, "mnist_baseline_margin", "affnist_capsnet_r1"]
-    runs = [RunResult(record(experiment=name), {}) for name in names]
+    runs = runs_of(record(experiment=name) for name in names)
     kept = [run.record.experiment for run in of_the_papers_kinds(runs)]
     assert kept == [ROW, "affnist_capsnet_r1"]  # one more with an iteration: figure A.2

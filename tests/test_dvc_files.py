@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from capsnet.records import dvc_files
-from capsnet.records.record import Record, read_arrays, read_records
+from capsnet.records.record import Record
+from capsnet.records.runs import read_runs
 from capsnet.train import train
 from helpers.running import tiny
 
@@ -89,10 +90,11 @@ def test_what_was_never_logged_leaves_empty_cells() -> None:
 
 
 def test_runs_in_git_at_the_paper_s_schedule_have_both(tmp_path: Path) -> None:
-    records = read_records(PAPER)
-    assert records
-    for path, record in records.items():
-        dvc_files.write(record, tmp_path / path.name, read_arrays(path))
+    runs = read_runs(PAPER)
+    assert runs
+    for run in runs:
+        path = run.path
+        dvc_files.write(run.record, tmp_path / path.name, run.arrays)
         for kind in (dvc_files.METRICS, dvc_files.CURVES):
             kept = path.with_suffix(kind).read_text()
             assert kept == (tmp_path / path.name).with_suffix(kind).read_text()
@@ -115,4 +117,5 @@ def test_the_record_comes_after_them(
     assert sorted(file.name for file in (tmp_path / "results/kept").iterdir()) == [
         *("one.curves.csv", "one.json", "one.metrics.yaml", "one.npz")
     ]
-    assert list(read_records(tmp_path / "results")) == [tmp_path / "results/kept/one.json"]
+    [run] = read_runs(tmp_path / "results")
+    assert run.path == tmp_path / "results/kept/one.json"

@@ -21,23 +21,22 @@ from capsnet.data.storage import read_images
 from capsnet.errors import UserError
 from capsnet.records.ensembles import Ensemble, ensemble_of, read_ensemble, write_ensemble
 from capsnet.records.record import (
-    Record,
     outcome,
     outcome_of,
     read_arrays,
     read_record,
-    read_records,
     record_path,
     write_arrays,
     write_record,
 )
+from capsnet.records.runs import Run, read_runs
 from capsnet.records.statistics import clustered
 from capsnet.report.__main__ import readme, table
 from capsnet.report.figures.comparison import comparison
 from capsnet.report.tables.paper_tables import paper_table, state_table
 from capsnet.train import train
 from helpers.marked_pages import write_marked_pages
-from helpers.records import record
+from helpers.records import by_path, record
 from helpers.running import tiny
 from helpers.tables import by_name
 
@@ -82,14 +81,14 @@ def random_scores(
 
 def written(
     folder: Path, scores: Sequence[NDArray[Any]], labels: NDArray[Any], **changes: Any
-) -> dict[Path, Record]:
+) -> list[Run]:
     """Write a record and arrays for each model, as runs of the seeds 0, 1, … leave them."""
-    runs = {}
+    runs = []
     for seed, one in enumerate(scores):
         path, wrong = folder / f"seed{seed}.json", one.argmax(1) != labels
         tests = {"test": outcome("mnist", int(wrong.sum()), len(labels))}
-        runs[path] = record(seed=seed, tests=tests, **changes)
-        write_record(runs[path], path)
+        runs.append(Run(record(seed=seed, tests=tests, **changes), path))
+        write_record(runs[-1].record, path)
         arrays = {"scores.test": one, "labels.test": labels[:, None].astype(np.int16)}
         write_arrays(path, {"wrong.test": np.packbits(wrong), **arrays})
     return runs
@@ -117,7 +116,7 @@ def test_of_two_objects_both_have_to_be_among_the_highest() -> None:
 @pytest.mark.parametrize("models", [2, 3, 7])
 def test_the_errors_are_those_of_a_loop(models: int, of_three: object, tmp_path: Path) -> None:
     scores, labels = random_scores(models)
-    found = answer_together([*written(tmp_path, scores, labels).items()], tmp_path)
+    found = answer_together(written(tmp_path, scores, labels), tmp_path)
     assert found.test.errors == loop_errors(scores, labels)
     assert (found.test.total, found.n, found.paper_n) == (TESTED, models, 3)
     alone = [loop_errors([one], labels) for one in scores]
@@ -128,7 +127,7 @@ def test_the_errors_are_those_of_a_loop(models: int, of_three: object, tmp_path:
 @pytest.mark.parametrize("models", [2, 5])
 def test_copies_of_one_model_err_as_it_does(models: int, of_three: object, tmp_path: Path) -> None:
     [scores], labels = random_scores(1)
-    found = answer_together([*written(tmp_path, models * [scores], labels).items()], tmp_path)
+    found = answer_together(written(tmp_path, models * [scores], labels), tmp_path)
     assert found.test.errors == loop_errors([scores], labels) > 0
     assert found.sd_percent == 0
     assert found.mean_percent == pytest.approx(found.test.error_percent)
@@ -139,14 +138,12 @@ def test_an_ensembles_interval_knows_groups(of_three: object, tmp_path: Path) ->
     scores, labels = random_scores(3, signal=0.9)
     toys = np.arange(TESTED) // 20
     scores = [np.where((toys < 3)[:, None], one[:, ::-1], one) for one in scores]
-    runs = written(tmp_path, scores, labels)
-    for path, one in runs.items():
-        arrays, wrong = read_arrays(path), np.unpackbits(read_arrays(path)["wrong.test"])
-        test = outcome_of("mnist", wrong[:TESTED].astype(bool), 10, groups=Groups("toy", toys))
-        runs[path] = replace(one, tests={"test": test})
-        write_record(runs[path], path)
-        write_arrays(path, arrays | {"group.test": toys})
-    found = answer_together([*runs.items()], tmp_path).test
+    for run in written(tmp_path, scores, labels):
+        wrong = np.unpackbits(run.arrays["wrong.test"])[:TESTED].astype(bool)
+        test = outcome_of("mnist", wrong, 10, groups=Groups("toy", toys))
+        write_record(replace(run.record, tests={"test": test}), run.path)
+        write_arrays(run.path, run.arrays | {"group.test": toys})
+    found = answer_together(read_runs(tmp_path, "*.json"), tmp_path).test
     total: NDArray[np.float64] = np.stack(scores).sum(0, dtype=np.float64)
     wrong = wrong_answers(Scores(total, labels[:, None].astype(np.int16)))
     assert (found.interval_kind, found.num_distinct) == ("by toy", 10)
@@ -157,7 +154,7 @@ def test_an_ensembles_interval_knows_groups(of_three: object, tmp_path: Path) ->
 
 
 def test_the_order_of_the_records_changes_nothing(of_three: object, tmp_path: Path) -> None:
-    runs = [*written(tmp_path, *random_scores(3)).items()]
+    runs = written(tmp_path, *random_scores(3))
     assert answer_together(runs, tmp_path) == answer_together(runs[::-1], tmp_path)
 
 
@@ -191,7 +188,7 @@ def test_the_file_says_whose_it_is(
     assert values["mean_percent"] == pytest.approx(20)
     assert values["sd_percent"] == pytest.approx(200**0.5)
     assert read_ensemble(folder / "ensemble.json") == answer_together(
-        [*read_records(tmp_path / "results/paper").items()], folder
+        read_runs(tmp_path / "results/paper"), folder
     )
     assert capsys.readouterr().out == (
         f"{NAME}: 10 errors in 100 mnist: 10.00 % (95 % interval 5.52–17.44), "
@@ -256,7 +253,7 @@ def test_scores_of_something_else_are_refused(
     change(arrays)
     write_arrays(tmp_path / "seed1.json", arrays)
     with pytest.raises(UserError, match=message):
-        answer_together([*runs.items()], tmp_path)
+        answer_together(runs, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +282,7 @@ def test_runs_that_differ_in_more_than_the_seed_are_refused(
     folder = tmp_path / "results/paper" / NAME
     runs = written(folder, *random_scores(2), identity={"config": "c", "data": "d"})
     path = folder / "seed1.json"
-    write_record(replace(runs[path], **changes), path)
+    write_record(replace(runs[1].record, **changes), path)
     with pytest.raises(SystemExit):
         command(tmp_path, NAME, patch=monkeypatch)
     [line] = capsys.readouterr().err.splitlines()
@@ -357,14 +354,14 @@ def test_the_command_needs_no_torch(tmp_path: Path) -> None:
     assert done.stderr == f"error: results/paper/{NAME} holds no records seed*.json: {ADVICE}\n"
 
 
-def row_of(runs: dict[Path, Record]) -> dict[str, str]:
+def row_of(runs: list[Run]) -> dict[str, str]:
     """The cells of NAME's row in the paper's table, by column."""
     return by_name(paper_table(runs, TABLE))[1]
 
 
-def ensemble_in(folder: Path, runs: dict[Path, Record], count: int) -> Ensemble:
+def ensemble_in(folder: Path, runs: list[Run], count: int) -> Ensemble:
     """Write the ensemble of the first `count` runs beside their records."""
-    made = answer_together([*runs.items()][:count], folder)
+    made = answer_together(runs[:count], folder)
     write_ensemble(made, folder / f"{count}-ensemble.json")
     return made
 
@@ -413,18 +410,19 @@ def test_only_an_ensemble_like_the_paper_s_is_compared(of_three: object, tmp_pat
 
 
 def test_tables_without_an_ensemble_have_no_column_for_one(of_three: object) -> None:
-    assert "ensemble %" in paper_table({}, TABLE).names
-    assert "ensemble %" not in paper_table({}, paper.TABLES[1]).names
+    assert "ensemble %" in paper_table([], TABLE).names
+    assert "ensemble %" not in paper_table([], paper.TABLES[1]).names
 
 
 def test_one_of_runs_that_were_tested_anew_is_not_shown(of_three: object, tmp_path: Path) -> None:
     runs = written(tmp_path, *random_scores(3))
     made = ensemble_in(tmp_path, runs, 3)
     assert ensemble_of(runs) == made
-    path, one = next(iter(runs.items()))
-    assert ensemble_of({**runs, path: replace(one, identity={"code": "another"})}) is None
-    tests = {"test": outcome("mnist", one.tests["test"].errors + 1, TESTED)}
-    assert ensemble_of({**runs, path: replace(one, tests=tests)}) is None
+    first, *rest = runs
+    retrained = replace(first.record, identity={"code": "another"})
+    assert ensemble_of([Run(retrained, first.path), *rest]) is None
+    tests = {"test": outcome("mnist", first.record.tests["test"].errors + 1, TESTED)}
+    assert ensemble_of([Run(replace(first.record, tests=tests), first.path), *rest]) is None
 
 
 def test_no_reader_of_records_takes_it_for_one(
@@ -434,7 +432,7 @@ def test_no_reader_of_records_takes_it_for_one(
     runs = written(folder, *random_scores(3))
     ensemble_in(folder, runs, 3)
     ensemble_in(folder / "deeper/still", runs, 2)
-    assert read_records(tmp_path / "results/paper") == runs
+    assert by_path(read_runs(tmp_path / "results/paper")) == by_path(runs)
     table(tmp_path / "results/paper")
     assert "of 3 |" in (tmp_path / "results/paper.md").read_text()
     write_marked_pages(tmp_path)

@@ -1,6 +1,5 @@
 """Check how our runs stand beside those of public implementations of as many epochs."""
 
-from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
@@ -8,7 +7,7 @@ from scipy.stats import ttest_ind
 
 from capsnet.public_results import PUBLIC_RESULTS, PublicResult
 from capsnet.report.tables.equal_epochs import equal_epochs_table, welch
-from helpers.records import record
+from helpers.records import record, runs_of
 
 R3 = "mnist_capsnet_r3_recon"
 LONG = {"schedule": "epochs50", "steps_planned": 23_438, "steps_done": 23_438}
@@ -25,7 +24,7 @@ def test_rows_have_runs_of_as_many_epochs_by_recipe_and_no_demo() -> None:
     runs = [record(count, seed=seed, **LONG) for seed, count in enumerate((33, 35, 37))]
     runs += [record(40, recipe="text", **LONG), record(25), record(90, schedule="short")]
     runs.append(record(1, seed=4, **LONG, model={"width": 0.5, "routing_iterations": 3}))
-    table = equal_epochs_table({Path(f"{k}"): one for k, one in enumerate(runs)}, PUBLIC_RESULTS)
+    table = equal_epochs_table(runs_of(runs), PUBLIC_RESULTS)
     one, three, text = (line[2:] for line in table.cells)
     assert one[1:] == ("not yet run", "–", "–", "–")
     who = "0.34 ± 0.029 (3), XifengGuo/CapsNet-Pytorch"

@@ -19,6 +19,7 @@ from PIL import Image
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records.record import Record, outcome, write_arrays, write_record
+from capsnet.records.runs import Run
 from capsnet.report.figures import draw, reconstruction_figures
 from capsnet.report.figures.chart import DOTS, Chart, save_chart
 from capsnet.report.figures.class_errors import figure_class_errors
@@ -26,10 +27,10 @@ from capsnet.report.figures.routing_changes import figure_a1
 from capsnet.report.figures.style import BLACK, BLUE, COLOURS, GREEN, VERMILION
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import all_curves, figure_a2, figure_recipes, smoothed
-from capsnet.report.runs import RunResult, caption, caveats
+from capsnet.report.runs import caption, caveats
 from capsnet.report.tables.sweep import Sweep, sweep_of
 from helpers.drawn import Axes, panels, words
-from helpers.records import record
+from helpers.records import record, run_of
 from helpers.running import output, output_here
 
 RNG = np.random.default_rng(0)
@@ -114,7 +115,7 @@ RIGHT_AND_WRONG = [[[4], [4], [9]], [[7], [7], [1]], [[5], [3], [8]]]
 
 def test_figure_3_shows_failures_from_both_capsules(tmp_path: Path) -> None:
     arrays = shown(RIGHT_AND_WRONG)
-    reconstruction_figures.figure_3(tmp_path / "figure", RunResult(record(), arrays))
+    reconstruction_figures.figure_3(tmp_path / "figure", run_of(record(), arrays))
     assert triples(tmp_path / "figure.svg") == ["(4, 4, 4)", "(7, 7, 7)", "(5, 3, 5)", "(5, 3, 3)"]
     found = placed(tmp_path / "figure.svg")
     above, below = found[:4], found[4:]
@@ -131,9 +132,9 @@ def test_the_png_shows_the_same_pictures_where_the_svg_does(tmp_path: Path) -> N
     arrays = shown(RIGHT_AND_WRONG)
     for name in ("images", "reconstructions"):
         arrays[name][:] = 0
-    reconstruction_figures.figure_3(tmp_path / "before", RunResult(record(), arrays))
+    reconstruction_figures.figure_3(tmp_path / "before", run_of(record(), arrays))
     arrays["reconstructions"][2, 0] = 255
-    reconstruction_figures.figure_3(tmp_path / "after", RunResult(record(), arrays))
+    reconstruction_figures.figure_3(tmp_path / "after", run_of(record(), arrays))
     before, after = (imread(tmp_path / f"{name}.png")[..., 0] for name in ("before", "after"))
     rows, columns = np.nonzero(before - after > 0.5)
     corner = placed(tmp_path / "after.svg")[6]  # below (5, 3, 5)
@@ -146,12 +147,12 @@ def test_the_png_shows_the_same_pictures_where_the_svg_does(tmp_path: Path) -> N
 
 def test_no_wrong_answers_are_said_and_do_no_harm(tmp_path: Path) -> None:
     reconstruction_figures.figure_3(
-        tmp_path / "figure", RunResult(record(), shown(RIGHT_AND_WRONG[:2]))
+        tmp_path / "figure", run_of(record(), shown(RIGHT_AND_WRONG[:2]))
     )
     assert triples(tmp_path / "figure.svg") == ["(4, 4, 4)", "(7, 7, 7)"]
     assert "No answer on the test set is wrong." in words(tmp_path / "figure.svg")
     reconstruction_figures.figure_3(
-        tmp_path / "figure", RunResult(record(), shown(RIGHT_AND_WRONG[2:]))
+        tmp_path / "figure", run_of(record(), shown(RIGHT_AND_WRONG[2:]))
     )
     assert triples(tmp_path / "figure.svg") == ["(5, 3, 5)", "(5, 3, 3)"]
     assert "No answer on the test set is right." in words(tmp_path / "figure.svg")
@@ -160,7 +161,7 @@ def test_no_wrong_answers_are_said_and_do_no_harm(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_figure_4_has_a_row_a_dimension_and_a_column_an_offset(tmp_path: Path) -> None:
     arrays = {"perturbed": noise(10, 16, 11, 6, 6)}
-    reconstruction_figures.figure_4(tmp_path / "figure", RunResult(record(), arrays))
+    reconstruction_figures.figure_4(tmp_path / "figure", run_of(record(), arrays))
     blocks = placed(tmp_path / "figure.svg")
     assert len({block.down for block in blocks}) == 2
     for digit, block in enumerate(blocks):
@@ -179,7 +180,7 @@ PAIRS = [[[2, 7], [7, 2], [2, 0]], [[6, 1], [6, 1], [6, 9]], [[8, 3], [8, 5], [8
 def test_figure_5_overlays_red_and_green(tmp_path: Path) -> None:
     arrays = shown(PAIRS)
     one = record(experiment="multimnist_capsnet_r3_recon")
-    reconstruction_figures.figure_5(tmp_path / "figure", RunResult(one, arrays))
+    reconstruction_figures.figure_5(tmp_path / "figure", run_of(one, arrays))
     told = words(tmp_path / "figure.svg")
     assert re.findall(r"R:\(.*?\)", told) == [
         *("R:(2, 7)", "R:(6, 1)"),  # the first predicted as (7, 2): right in any order
@@ -202,7 +203,7 @@ def test_figure_5_overlays_red_and_green(tmp_path: Path) -> None:
 SIGNS = DatasetInfo("Signs", 3, 12, 12, tuple(f"road sign {i}" for i in range(43)))
 
 
-def signs() -> RunResult:
+def signs() -> Run:
     """Give a run on images in colour of 43 classes, of which figure 4 shows ten."""
     arrays = {
         "images": noise(3, 12, 12, 3),
@@ -210,7 +211,7 @@ def signs() -> RunResult:
         "reconstructions": noise(3, 3, 1, 12, 12, 3),
         "perturbed": noise(10, 4, 11, 6, 6, 3),
     }
-    return RunResult(record(experiment="signs_capsnet", dataset=SIGNS), arrays)
+    return run_of(record(experiment="signs_capsnet", dataset=SIGNS), arrays)
 
 
 def test_figure_3_shows_colours_as_they_are_and_names_classes(tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_figure_3_shows_colours_as_they_are_and_names_classes(tmp_path: Path) ->
 def test_figure_4_has_a_block_for_each_class_in_its_array(tmp_path: Path) -> None:
     run = signs()
     short = replace(run.record.dataset, class_names=tuple(f"sign {i}" for i in range(43)))
-    named = RunResult(replace(run.record, dataset=short), run.arrays)
+    named = run_of(replace(run.record, dataset=short), run.arrays)
     reconstruction_figures.figure_4(tmp_path / "figure", named)
     texts = words(tmp_path / "figure.svg")
     assert [f"sign {i}" in texts for i in range(12)] == [True] * 10 + [False] * 2
@@ -248,7 +249,7 @@ def test_figure_5_adds_pictures_in_colour_by_their_brightness(tmp_path: Path) ->
         "images": noise(1, 12, 12, 3),
         "reconstructions": noise(1, 3, 2, 12, 12, 3),
     }
-    reconstruction_figures.figure_5(tmp_path / "figure", RunResult(run.record, arrays))
+    reconstruction_figures.figure_5(tmp_path / "figure", run_of(run.record, arrays))
     above, _, middle, _, below, _ = (one.pixels for one in placed(tmp_path / "figure.svg"))
     np.testing.assert_array_equal(above, arrays["images"][0])
     red, green = arrays["reconstructions"][0, 0]
@@ -260,8 +261,8 @@ def test_figure_5_adds_pictures_in_colour_by_their_brightness(tmp_path: Path) ->
 
 def test_each_data_set_has_its_own_pictures_and_curves(tmp_path: Path) -> None:
     logged = {"curve.train/margin": curve(3, 2)}
-    runs = [RunResult(record(seed=seed), shown(RIGHT_AND_WRONG) | logged) for seed in (1, 0)]
-    other = RunResult(signs().record, signs().arrays | logged)
+    runs = [run_of(record(seed=seed), shown(RIGHT_AND_WRONG) | logged) for seed in (1, 0)]
+    other = run_of(signs().record, signs().arrays | logged)
     chosen = draw.pictures([other, *runs])
     assert [*chosen] == ["figure_3", "figure_3-Signs", "figure_4"]
     assert chosen["figure_3"] is runs[1]  # the lowest seed, on the data set of most runs
@@ -281,13 +282,13 @@ def test_each_data_set_has_its_own_pictures_and_curves(tmp_path: Path) -> None:
     ],
 )
 def test_caveats(changes: dict[str, Any], expected: list[str]) -> None:
-    assert caveats([RunResult(record(), {}), RunResult(record(**changes), {})]) == expected
+    assert caveats([run_of(record()), run_of(record(**changes))]) == expected
 
 
 def test_caveats_and_caption_are_in_pictures_and_charts(tmp_path: Path) -> None:
     small = record(tests={"test": outcome("uci-digits", 1, 500)}, steps_done=400, seed=7)
     for name, one in (("small", small), ("full", record())):
-        run = RunResult(one, shown(RIGHT_AND_WRONG) | trained())
+        run = run_of(one, shown(RIGHT_AND_WRONG) | trained())
         reconstruction_figures.figure_3(tmp_path / f"{name}-pictures", run)
         chart = figure_a1([run])
         assert chart is not None
@@ -302,7 +303,7 @@ def test_caveats_and_caption_are_in_pictures_and_charts(tmp_path: Path) -> None:
 
 
 def test_a_charts_caveats_are_at_its_top_right_in_both_files(tmp_path: Path) -> None:
-    run = RunResult(record(steps_done=400), trained())
+    run = run_of(record(steps_done=400), trained())
     saved(tmp_path, figure_a1([run]))
     root = ElementTree.parse(tmp_path / "figure.svg").getroot()
     [title, caveat, *caption] = root.findall(f"{SVG}text")
@@ -346,7 +347,7 @@ def dots(one: ElementTree.Element, x: float = 0, y: float = 0) -> Iterator[tuple
 
 
 def test_captions_tell_all_that_differs() -> None:
-    runs = [RunResult(record(seed=2), {}), RunResult(record(recipe="text", steps_done=5), {})]
+    runs = [run_of(record(seed=2)), run_of(record(recipe="text", steps_done=5))]
     told = "recipe released, text · 5 of 300,000, 300,000 of 300,000 steps · seeds 0, 2"
     assert caption(runs).endswith(told)
 
@@ -360,12 +361,12 @@ def test_smoothing_is_a_running_mean() -> None:
 
 
 def test_figure_a1_is_straight_where_changes_fall_tenfold(tmp_path: Path) -> None:
-    run = RunResult(record(), trained())
+    run = run_of(record(), trained())
     left, right = saved(tmp_path, figure_a1([run]))
     texts = words(tmp_path / "figure.svg")
     assert "iteration 3" in texts
     assert "iteration 4" not in texts
-    places, changes = right.points(run.colour).T
+    places, changes = right.points(VERMILION).T
     assert places == pytest.approx(range(1, 11), abs=1e-3)
     assert np.log10(changes) == pytest.approx(-places, abs=1e-3)
     assert right.y.log
@@ -376,8 +377,8 @@ def test_figure_a1_is_straight_where_changes_fall_tenfold(tmp_path: Path) -> Non
 
 
 def test_figure_a1_tells_data_sets_apart_by_dashes(tmp_path: Path) -> None:
-    runs = [RunResult(record(seed=seed), trained()) for seed in (0, 1)]
-    runs.append(RunResult(record(experiment="multimnist_capsnet_r3_recon"), trained()))
+    runs = [run_of(record(seed=seed), trained()) for seed in (0, 1)]
+    runs.append(run_of(record(experiment="multimnist_capsnet_r3_recon"), trained()))
     left, right = saved(tmp_path, figure_a1(runs))
     assert len(left.lines(BLUE)) == 2  # the seeds on the data set of most runs
     assert right.dashes(VERMILION) == {"1,0", "6,3"}
@@ -387,7 +388,7 @@ def test_figure_a1_tells_data_sets_apart_by_dashes(tmp_path: Path) -> None:
 
 def test_figure_a2_compares_one_and_three_iterations(tmp_path: Path) -> None:
     arrays = {r: trained(r) | {"curve.train/loss": curve(*[0.1 * r] * 30)} for r in (1, 2, 3)}
-    runs = [RunResult(routed(r), arrays[r]) for r in arrays]
+    runs = [run_of(routed(r), arrays[r]) for r in arrays]
     [panel] = saved(tmp_path, figure_a2(runs))
     assert panel.title == "MNIST"
     for colour, loss in ((BLUE, 0.1), (VERMILION, 0.3)):
@@ -403,11 +404,11 @@ def test_figure_a2_shows_networks_without_decoder_where_there_is_no_pair_with_on
 ) -> None:
     """CIFAR-10's of the released code, which the paper's figure is of, have none."""
 
-    def run(iterations: int, decoder: bool, loss: float) -> RunResult:
+    def run(iterations: int, decoder: bool, loss: float) -> Run:
         arrays = trained(iterations) | {"curve.train/loss": curve(*[loss] * 30)}
-        return RunResult(routed(iterations, decoder), arrays)
+        return run_of(routed(iterations, decoder), arrays)
 
-    def losses(shown: Sequence[RunResult]) -> list[float]:
+    def losses(shown: Sequence[Run]) -> list[float]:
         [panel] = saved(tmp_path, figure_a2(shown))
         return sorted(line[0, 1] for colour in COLOURS for line in panel.lines(colour))
 
@@ -420,12 +421,12 @@ def test_figure_a2_shows_networks_without_decoder_where_there_is_no_pair_with_on
 def test_losses_keep_baselines_and_capsnets_apart(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
     entropy = {"curve.train/cross_entropy": curve(3, 2, 1), "curve.train/loss": curve(3, 2, 1)}
-    baseline = RunResult(record(experiment="mnist_baseline", model=model), entropy)
-    affnist = RunResult(
+    baseline = run_of(record(experiment="mnist_baseline", model=model), entropy)
+    affnist = run_of(
         record(experiment="affnist_capsnet"),
         trained() | {"curve.validation/error": curve(0.5, 0.1)},
     )
-    capsnet = RunResult(record(), trained())
+    capsnet = run_of(record(), trained())
     margins, other, entropies, percents = saved(tmp_path, all_curves([baseline, capsnet, affnist]))
     assert margins.title == "MNIST (not comparable with cross-entropy)"
     assert other.title == "affNIST (not comparable with cross-entropy)"
@@ -463,14 +464,14 @@ def test_errors_by_class_stand_where_their_classes_are(tmp_path: Path) -> None:
     pairs = np.zeros((2, 10, 10), np.uint32)
     pairs[:, 2, 6], pairs[:, 0, 1] = (3, 12), (0, 8)
     arrays = {"confusion.test": confusion, "by_pair.test": pairs}
-    single, pair = saved(tmp_path, figure_class_errors(RunResult(record(), arrays)))
+    single, pair = saved(tmp_path, figure_class_errors(run_of(record(), arrays)))
     assert single.texts() == {(9, 4): "10.00", (1, 7): "2.70"}
     assert pair.texts() == {(6, 2): "25.00"}
 
 
 def test_errors_by_class_are_drawn_for_the_run_that_has_them(tmp_path: Path) -> None:
-    plain = RunResult(record(), {})
-    counted = RunResult(record(seed=1), {"confusion.test": np.eye(10)})
+    plain = run_of(record())
+    counted = run_of(record(seed=1), {"confusion.test": np.eye(10)})
     assert "seed 1" in draw.charts([plain, counted])["class_errors"].caption
     assert "class_errors" not in draw.charts([plain])
 
@@ -533,7 +534,7 @@ def test_curves_are_named_by_what_was_set_by_hand_for_some(tmp_path: Path) -> No
 
 def test_no_figure_compares_recipes_of_which_one_was_not_validated() -> None:
     validated = {"curve.validation/error": curve(0.04, 0.02)}
-    runs = [RunResult(record(), validated), RunResult(record(recipe="text"), trained())]
+    runs = [run_of(record(), validated), run_of(record(recipe="text"), trained())]
     assert figure_recipes(runs) is None
 
 
@@ -608,15 +609,15 @@ def test_a_sweeps_numbers(tmp_path: Path) -> None:
 
 def test_what_differs_in_more_than_iterations_is_another_series() -> None:
     runs = [
-        RunResult(record(), {}),
-        RunResult(record(recipe="text"), {}),
-        RunResult(routed(3, seed=1), {}),
+        run_of(record()),
+        run_of(record(recipe="text")),
+        run_of(routed(3, seed=1)),
     ]
-    runs += [RunResult(record(batch=64), {}), RunResult(record(training_examples=48_000), {})]
+    runs += [run_of(record(batch=64)), run_of(record(training_examples=48_000))]
     by_hand = record(seed=2, overrides=("model.routing_iterations=5",))
     runs += [
-        RunResult(by_hand, {}),
-        RunResult(replace(by_hand, overrides=("schedule.decay_steps=9",)), {}),
+        run_of(by_hand),
+        run_of(replace(by_hand, overrides=("schedule.decay_steps=9",))),
     ]
     sweep = Sweep("model.routing_iterations", runs)
     assert sorted(len(group) for group in sweep.series().values()) == [1, 1, 1, 1, 3]
@@ -629,14 +630,14 @@ def test_what_differs_in_more_than_iterations_is_another_series() -> None:
     }
 
 
-def swept(rate: str, seed: int, errors: int, **changes: Any) -> RunResult:
+def swept(rate: str, seed: int, errors: int, **changes: Any) -> Run:
     """A run of a sweep over the learning rate, at twenty steps that were set by hand."""
     changed = (f"schedule.learning_rate={rate}", "schedule.steps=20")
     tests = {"test": outcome("mnist", errors, 10_000)}
     one = record(
         overrides=changed, seed=seed, tests=tests, steps_planned=20, steps_done=20, **changes
     )
-    return RunResult(one, {"curve.train/loss": curve(*[2.0 if one.recipe == "text" else 0.1] * 20)})
+    return run_of(one, {"curve.train/loss": curve(*[2.0 if one.recipe == "text" else 0.1] * 20)})
 
 
 def test_any_value_can_be_swept_and_the_legend_says_what_differs(tmp_path: Path) -> None:
@@ -660,7 +661,7 @@ def test_any_value_can_be_swept_and_the_legend_says_what_differs(tmp_path: Path)
 
 def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:
     many = {"test": outcome("mnist", 900, 10_000)}
-    runs = [RunResult(record(), {}), RunResult(record(recipe="text", tests=many), {})]
+    runs = [run_of(record()), run_of(record(recipe="text", tests=many))]
     [panel] = saved(tmp_path, figure_sweep(sweep_of(runs)))
     for run, colour in zip(runs, (BLUE, VERMILION), strict=True):
         [bar] = panel.bars(colour)

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -33,11 +33,11 @@ from capsnet.records.record import (
     outcome_of,
     read_arrays,
     read_record,
-    read_records,
     write_arrays,
     write_record,
 )
 from capsnet.records.routing_reports import read_reports
+from capsnet.records.runs import Run, read_runs
 from capsnet.records.statistics import clustered, wilson
 from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.tables import terminal
@@ -50,7 +50,7 @@ from capsnet.report.tables.recipes import recipes_table
 from capsnet.report.tables.speed import speed_tables
 from capsnet.report.tables.table import markdown
 from helpers.drawn import panels
-from helpers.records import of_schema_1, record
+from helpers.records import by_path, of_schema_1, record, runs_of
 from helpers.running import output_here
 from helpers.tables import by_name
 
@@ -61,17 +61,10 @@ ALONE = replace(MNIST, rows=(R3,))
 GENERAL = "digits in general (seeds and digits)"
 
 
-Runs = dict[Path, Record]
-
-
-def by_path(records: Iterable[Record]) -> Runs:
-    return {Path(f"{place}"): one for place, one in enumerate(records)}
-
-
 def verdict_of(records: Iterable[Record], row: paper.PaperResult = R3) -> str:
     """Without any recipe, schedule or code by itself."""
-    runs = by_path(records)
-    return verdict(PaperRow(runs, [*runs], row.test, row, MNIST))
+    runs = runs_of(records)
+    return verdict(PaperRow(runs, runs, row.test, row, MNIST))
 
 
 def demo(errors: int = 25) -> Record:
@@ -185,7 +178,7 @@ def test_a_record_survives_writing_and_reading(tmp_path: Path) -> None:
     assert read_record(path) == record(overrides=("schedule.batch=32",))
     write_record(record(), path)
     write_arrays(path, {"wrong.test": bits(45, range(3))})
-    assert read_records(tmp_path) == {path: record()}
+    assert by_path(read_runs(tmp_path)) == {path: record()}
     assert np.array_equal(read_arrays(path)["wrong.test"], bits(45, range(3)))
     assert read_arrays(tmp_path / "other.json") == {}
 
@@ -233,14 +226,14 @@ def test_verdicts_of_several_seeds(errors: list[int], expected: str) -> None:
 
 
 def test_verdicts_quote_the_plan() -> None:
-    runs = by_path(record(25, seed=seed) for seed in range(5))
+    runs = runs_of(record(25, seed=seed) for seed in range(5))
     digest = sha256((PROJECT / "docs/analysis-plan.md").read_bytes()).hexdigest()
-    quoted = verdict(PaperRow(runs, [*runs], R3.test, R3, MNIST), plan.quoted())
+    quoted = verdict(PaperRow(runs, runs, R3.test, R3, MNIST), plan.quoted())
     assert quoted == f"reproduced (plan {digest[:12]})"
 
 
 def test_a_seed_that_is_not_there_is_shown_and_not_replaced() -> None:
-    runs = by_path(record(25, seed=seed) for seed in (0, 1, 2, 4, 5))
+    runs = runs_of(record(25, seed=seed) for seed in (0, 1, 2, 4, 5))
     row = by_name(paper_table(runs, ALONE))[0]
     assert row["ours %"] == "0.25 ± 0.000 (5), without seed 3"
     assert row["verdict"].startswith("reproduced (interim, plan ")
@@ -249,7 +242,7 @@ def test_a_seed_that_is_not_there_is_shown_and_not_replaced() -> None:
 
 def test_the_interval_is_for_more_of_what_a_data_set_shows() -> None:
     headings = {
-        table.title: next(name for name in paper_table({}, table).names if "in general" in name)
+        table.title: next(name for name in paper_table([], table).names if "in general" in name)
         for table in paper.TABLES
     }
     assert headings["MNIST"] == headings["SVHN"] == GENERAL
@@ -264,7 +257,7 @@ def test_seeds_of_other_rows_tell_how_noisy_seeds_are() -> None:
         for row in MNIST.rows[1:-1]
         for seed in range(3)
     ]
-    [row] = by_name(paper_table(by_path([*ours, *others]), ALONE))
+    [row] = by_name(paper_table(runs_of([*ours, *others]), ALONE))
     # Squares: three rows of 0.02, ours of 0.0000667; 8 degrees of freedom; t(0.975; 8) = 2.306004.
     half = 2.306004 * math.sqrt((3 * 0.02 + 0.0002 / 3) / 8 * (1 / 3 + 1 / 3))
     mean = (25 + 26 + 25) / 300 - 0.25
@@ -273,7 +266,7 @@ def test_seeds_of_other_rows_tell_how_noisy_seeds_are() -> None:
     assert row["verdict"].startswith("open ")
     for other in ({"recipe": "text"}, {"identity": {"data": "the same", "code": "f" * 16}}):
         apart = [replace(one, **other) for one in others]
-        [line] = by_name(paper_table(by_path([*ours, *apart]), ALONE))
+        [line] = by_name(paper_table(runs_of([*ours, *apart]), ALONE))
         assert line["verdict"].startswith("reproduced ")
 
 
@@ -284,10 +277,10 @@ def test_code_that_the_plan_does_not_hold_to_be_the_same_is_another_row() -> Non
             for seed, one in enumerate(codes)
         ]
 
-    apart = by_name(paper_table(by_path(coded("a" * 16, "b" * 16, "c" * 16)), ALONE))
+    apart = by_name(paper_table(runs_of(coded("a" * 16, "b" * 16, "c" * 16)), ALONE))
     assert [line["verdict"] for line in apart] == ["not enough runs"] * 3
     same = by_name(
-        paper_table(by_path(coded("397b4c69a325f12f", *["42b404723ae647ea"] * 2)), ALONE)
+        paper_table(runs_of(coded("397b4c69a325f12f", *["42b404723ae647ea"] * 2)), ALONE)
     )
     [line] = same
     assert (line["tested on, recipe"], line["verdict"][:11]) == (
@@ -300,7 +293,7 @@ def test_uncommitted_code_gets_no_verdict_and_takes_none_from_others() -> None:
     clean = [record(25, seed=seed, clean=True) for seed in range(3)]
     unclean = [record(25, seed=seed, clean=False) for seed in range(3)]
     assert verdict_of(unclean) == "none: uncommitted code"
-    lines = by_name(paper_table(by_path([*clean, *unclean]), ALONE))
+    lines = by_name(paper_table(runs_of([*clean, *unclean]), ALONE))
     assert [line["verdict"].partition(" (")[0] for line in lines] == [
         "reproduced",
         "none: uncommitted code",
@@ -320,7 +313,7 @@ def test_the_accuracy_at_which_training_stops_is_no_result() -> None:
         record(seed=seed, experiment="affnist_capsnet", tests=sets, stop_at=0.99, stopped=9000)
         for seed in range(3)
     ]
-    rows = by_name(paper_table(by_path(ours), AFFNIST))
+    rows = by_name(paper_table(runs_of(ours), AFFNIST))
     assert [row["verdict"] for row in rows[1::2]] == [
         "none: stopped there",
         f"reproduced (interim, at the stop, {plan.quoted()})",
@@ -328,7 +321,7 @@ def test_the_accuracy_at_which_training_stops_is_no_result() -> None:
 
 
 def test_rows_hold_mean_sd_seeds_counts_intervals_and_steps(tmp_path: Path) -> None:
-    runs = recipe("released", 1, range(30), tmp_path) | recipe("released", 0, range(20), tmp_path)
+    runs = recipe("released", 1, range(30), tmp_path) + recipe("released", 0, range(20), tmp_path)
     rows = by_name(paper_table(runs, MNIST))
     assert [row["verdict"] for row in rows[:-1]] == ["not yet run"] * 4
     # Variances in squares of one digit of 10,000. Seeds: sd 10 / √2, of a mean of two. Digits: 20
@@ -350,7 +343,7 @@ def test_rows_hold_mean_sd_seeds_counts_intervals_and_steps(tmp_path: Path) -> N
         "tested on, recipe": "mnist, released",
         "steps": "300,000 of 300,000",
     }
-    alone = by_path([record(25)])
+    alone = runs_of([record(25)])
     assert by_name(paper_table(alone, ALONE))[0][GENERAL] == "{:.2f}–{:.2f}".format(
         *wilson(25, 10_000)
     )
@@ -364,7 +357,7 @@ def test_recipes_and_schedules_are_never_pooled() -> None:
         record(90, schedule="short", steps_planned=500, steps_done=500),
         record(91, schedule="short", steps_planned=500, steps_done=500, batch=32),
     ]
-    rows = by_name(paper_table(by_path(records), ALONE))
+    rows = by_name(paper_table(runs_of(records), ALONE))
     counts = ["91 / 10,000", "90 / 10,000", "20, 22 / 10,000", "40 / 10,000"]
     assert [row["errors / tests"] for row in rows] == counts
     assert [row["steps"] for row in rows[:2]] == ["500 of 500, batch 32", "500 of 500"]
@@ -378,7 +371,7 @@ def test_one_run_speaks_for_several_test_sets() -> None:
         "affnist": outcome("affnist-generated", 67_200, 320_000),
     }
     ours = record(experiment="affnist_capsnet", tests=sets, stop_at=0.9923, stopped=9000)
-    rows = by_name(paper_table(by_path([ours]), AFFNIST))
+    rows = by_name(paper_table(runs_of([ours]), AFFNIST))
     assert [row["ours %"] for row in rows] == ["–", "0.77", "–", "21.00"]
     assert rows[3]["tested on, recipe"] == "affnist-generated, released"
     assert rows[3]["steps"] == "300,000 of 300,000, stopped"
@@ -391,25 +384,25 @@ def test_an_ablation_has_a_table_of_its_own_without_a_verdict() -> None:
         "affnist": outcome("affnist-generated", 67_200, 320_000),
     }
     ours = record(experiment="affnist_capsnet_r1", tests=sets, stop_at=0.9923, stopped=9000)
-    assert {row["ours %"] for row in by_name(paper_table(by_path([ours]), AFFNIST))} == {"–"}
-    [table] = extra_tables({Path("one"): ours})
+    assert {row["ours %"] for row in by_name(paper_table(runs_of([ours]), AFFNIST))} == {"–"}
+    [table] = extra_tables(runs_of([ours]))
     assert table.title == "Ablations, not in the paper"
     assert "verdict" not in table.names
     assert [row[:3] for row in table.cells] == [
         ("CapsNet, 1 routing, on expanded MNIST", "0.77", "77 / 10,000"),
         ("CapsNet, 1 routing, on affNIST", "21.00", "67,200 / 320,000"),
     ]
-    assert extra_tables({Path("one"): record()}) == []
+    assert extra_tables(runs_of([record()])) == []
 
 
-def three(better: list[int], worse: list[int], folder: Path, **changes: Any) -> dict[Path, Record]:
+def three(better: list[int], worse: list[int], folder: Path, **changes: Any) -> list[Run]:
     """Three seeds of both models of the last claim, their errors kept example by example."""
-    claim, runs = paper.CLAIMS[-1], {}
+    claim, runs = paper.CLAIMS[-1], list[Run]()
     for name, counts in ((claim.better, better), (claim.worse, worse)):
         for seed, errors in enumerate(counts):
             path = folder / name / f"seed{seed}.json"
-            runs[path] = record(errors, experiment=name, seed=seed, **changes)
-            write_record(runs[path], path)
+            runs.append(Run(record(errors, experiment=name, seed=seed, **changes), path))
+            write_record(runs[-1].record, path)
             write_arrays(path, {"wrong.test": bits(10_000, range(errors))})
     return runs
 
@@ -453,17 +446,17 @@ def test_a_claim_is_judged_on_runs_that_differ_in_the_model_alone(tmp_path: Path
     runs = three([25, 26, 24], [35, 36, 37], tmp_path)
     short = {"schedule": "short", "steps_planned": 500, "steps_done": 500}
     shorter = three([9, 9, 9], [1, 1, 1], tmp_path / "short", **short)
-    [line] = claims_table(runs | shorter, paper.CLAIMS[-1:]).cells
+    [line] = claims_table(runs + shorter, paper.CLAIMS[-1:]).cells
     assert line[1].startswith("reproduced ")  # the longest schedule counts
     [line] = claims_table(shorter, paper.CLAIMS[-1:]).cells
     assert (line[1], line[7]) == ("none: short schedule", "500 of 500")
-    first, *_ = runs
-    others = replace(runs[first], identity={"data": "other digits"})
-    [line] = claims_table(runs | {first: others}, paper.CLAIMS[-1:]).cells
+    first, *rest = runs
+    others = replace(first.record, identity={"data": "other digits"})
+    [line] = claims_table([Run(others, first.path), *rest], paper.CLAIMS[-1:]).cells
     assert (line[1], line[5]) == ("not enough runs", "2")
     coded = {"data": "the same", "code": "f" * 16}
-    committed = replace(runs[first], identity=coded, commit="0123456" + "0" * 33)
-    [line] = claims_table(runs | {first: committed}, paper.CLAIMS[-1:]).cells
+    committed = replace(first.record, identity=coded, commit="0123456" + "0" * 33)
+    [line] = claims_table([Run(committed, first.path), *rest], paper.CLAIMS[-1:]).cells
     assert line[1] == "none: different code"
     assert line[8] == "data, seed, schedule; commits 0123456, unknown"
 
@@ -471,12 +464,12 @@ def test_a_claim_is_judged_on_runs_that_differ_in_the_model_alone(tmp_path: Path
 def test_a_baseline_is_compared_with_either_recipe() -> None:
     baseline = {"experiment": "mnist_baseline", "model": {"name": "mnist_baseline", "width": 1.0}}
     kinds = [record(25), record(24, recipe="text"), record(40, **baseline)]
-    runs = {Path(name): one for name, one in zip("abc", kinds, strict=True)}
+    runs = runs_of(kinds)
     lines = claims_table(runs, paper.CLAIMS[:1]).cells
     assert [(line[2], line[6]) for line in lines] == [("+0.15", "released"), ("+0.16", "text")]
     assert by_name(paper_table(runs, MNIST))[0]["tested on, recipe"] == "mnist, any recipe"
-    changed = {Path("d"): record(40, overrides=("schedule.batch=32",), **baseline)}
-    alone = claims_table({Path("a"): kinds[0]} | changed, paper.CLAIMS[:1]).cells[0]
+    changed = record(40, overrides=("schedule.batch=32",), **baseline)
+    alone = claims_table(runs_of([kinds[0], changed]), paper.CLAIMS[:1]).cells[0]
     assert alone[1:3] == ("not enough runs", "–")
 
 
@@ -498,17 +491,17 @@ def test_95_percent_of_the_intervals_for_digits_in_general_hold_the_truth() -> N
     assert held["seeds"] / draws < 0.9
 
 
-def recipe(name: str, seed: int, wrong: range, folder: Path, **changes: Any) -> Runs:
+def recipe(name: str, seed: int, wrong: range, folder: Path, **changes: Any) -> list[Run]:
     path = folder / f"{name}-{seed}.json"
     one = record(len(wrong), recipe=name, seed=seed, **changes)
     write_arrays(path, {"wrong.test": bits(10_000, wrong)})
-    return {path: one}
+    return [Run(one, path)]
 
 
 def test_recipes_are_compared_seed_by_seed_at_equal_steps(tmp_path: Path) -> None:
-    runs = recipe("released", 0, range(50), tmp_path) | recipe("text", 0, range(40, 60), tmp_path)
-    runs |= recipe("text", 1, range(10), tmp_path) | recipe("released", 1, range(30), tmp_path)
-    runs |= recipe("text", 2, range(1), tmp_path)  # alone
+    runs = recipe("released", 0, range(50), tmp_path) + recipe("text", 0, range(40, 60), tmp_path)
+    runs += recipe("text", 1, range(10), tmp_path) + recipe("released", 1, range(30), tmp_path)
+    runs += recipe("text", 2, range(1), tmp_path)  # alone
     [line] = recipes_table(runs).cells
     assert line[:3] == ("mnist_capsnet_r3_recon", "60,000 mnist", "300,000 of 300,000")
     assert line[3:5] == ("50, 30 / 10,000", "20, 10 / 10,000")
@@ -535,10 +528,10 @@ def test_recipes_are_compared_seed_by_seed_at_equal_steps(tmp_path: Path) -> Non
 def test_recipes_are_compared_only_where_all_else_is_equal(
     other: dict[str, Any], tmp_path: Path
 ) -> None:
-    runs = recipe("released", 0, range(50), tmp_path) | recipe("text", 0, range(9), tmp_path)
+    runs = recipe("released", 0, range(50), tmp_path) + recipe("text", 0, range(9), tmp_path)
     assert len(recipes_table(runs).rows) == 1
     changed = recipe("text", 0, range(9), tmp_path, **other)
-    assert recipes_table(runs | changed).rows == []
+    assert recipes_table(runs[:1] + changed).rows == []
 
 
 @pytest.mark.parametrize(
@@ -551,24 +544,24 @@ def test_recipes_are_compared_only_where_all_else_is_equal(
 )
 def test_runs_that_differ_in_more_than_the_seed_are_another_row(other: dict[str, Any]) -> None:
     kinds = [record(25), record(26, seed=1), record(90, seed=2, **other)]
-    rows = by_name(paper_table(by_path(kinds), ALONE))
+    rows = by_name(paper_table(runs_of(kinds), ALONE))
     assert sorted((line["ours %"].partition(",")[0], line["errors / tests"]) for line in rows) == [
         ("0.26 ± 0.007 (2)", "25, 26 / 10,000"),
         ("0.90", "90 / 10,000"),
     ]
 
 
-def known(runs: Runs, others: Runs | None = None) -> str:
+def known(runs: list[Run], others: Sequence[Run] = ()) -> str:
     """Return the tables of docs/results.md."""
-    return generated(runs, others or {}, [])["docs/results.md"]["tables"]
+    return generated(runs, others, [])["docs/results.md"]["tables"]
 
 
 def test_the_results_page_shows_the_longest_runs_and_no_demo() -> None:
     short = record(90, schedule="short", steps_planned=500, steps_done=500)
     text = record(91, recipe="text", schedule="short", steps_planned=500, steps_done=500)
     kinds = [short, record(25), demo(), record(seed=1), text]
-    runs = {Path(name): one for name, one in zip("abcde", kinds, strict=True)}
-    assert list(longest(runs)) == [Path("b"), Path("d"), Path("e")]
+    runs = runs_of(kinds)
+    assert longest(runs) == [runs[1], runs[3], runs[4]]
     rows, compared = known(runs).split("### Recipes at equal steps")
     assert "25, 25 / 10,000" in rows
     assert "90 / 10,000" not in rows
@@ -579,7 +572,7 @@ def test_the_table_in_the_readme_has_the_state_of_every_row_and_no_demo() -> Non
     short = {"schedule": "short", "steps_planned": 500, "steps_done": 500}
     kinds = [record(24), record(26, seed=1), record(90, **short), demo()]
     kinds.append(record(91, recipe="text", **short))
-    table = generated(by_path(kinds), {}, [])["README.md"]["state"]
+    table = generated(runs_of(kinds), [], [])["README.md"]["state"]
     _, _, *rows = table.splitlines()
     assert "| MNIST: Baseline CNN | 0.39 | – | – | not yet run |" in rows
     paper_s = "MNIST: CapsNet, 3 routing, decoder | 0.25 ± 0.005"
@@ -604,8 +597,7 @@ def test_the_claims_compare_the_longest_runs_that_both_models_have() -> None:
     short = {"schedule": "short", "steps_planned": 500, "steps_done": 500}
     baseline = {"experiment": "mnist_baseline", "model": {"name": "mnist_baseline", "width": 1.0}}
     kinds = [record(25), record(90, **short), record(95, **baseline, **short)]
-    runs = {Path(name): one for name, one in zip("abc", kinds, strict=True)}
-    text = known(runs)
+    text = known(runs_of(kinds))
     claim = "CapsNet beats the baseline on MNIST | none: short schedule | +0.05 | – | – | 1"
     assert f"| {claim} | released | 500 of 500 |" in text
 
@@ -616,24 +608,20 @@ def test_an_experiment_that_is_not_in_the_paper_gets_no_verdict_and_breaks_no_ta
     signs = DatasetInfo("GTSRB", channels=3, height=32, width=32)
     source = {"test": outcome("gtsrb", 40, 12_630)}
     # Even one whose name begins as the paper's do.
-    runs = {
-        tmp_path / f"{name}-{seed}.json": record(
-            experiment=name, tests=source, dataset=signs, seed=seed, overrides_known=True
-        )
+    runs = runs_of(
+        record(experiment=name, tests=source, dataset=signs, seed=seed, overrides_known=True)
         for name in ("gtsrb_capsnet", "mnist_capsnet_r9", "mnist")
         for seed in range(5)
-    }
-    for one in runs.values():
+    )
+    for one in (run.record for run in runs):
         assert paper.table_of(one.experiment) is None
         assert exclusion_reason([one]) == "not in the paper"
         assert noise(runs, one, "test") is None
     foreign = paper.PaperResult("gtsrb_capsnet", "signs", 0.4)
-    group = {path: one for path, one in runs.items() if one.experiment == "gtsrb_capsnet"}
-    assert (
-        verdict(PaperRow(runs, [*group], foreign.test, foreign, MNIST)) == "none: not in the paper"
-    )
+    row = PaperRow(runs, runs[:5], foreign.test, foreign, MNIST)
+    assert verdict(row) == "none: not in the paper"
     assert {row["verdict"] for row in by_name(paper_table(runs, MNIST))} == {"not yet run"}
-    text = document(runs, "ours") + known(runs) + known({}, runs)
+    text = document(runs, "ours") + known(runs) + known([], runs)
     assert "| gtsrb_capsnet, seed 4 | released | 40 / 12,630 | 0.32 |" in text
     timings = {"training": {"timings": [timing(0.5, 0.064)]}}
     benchmark = {"processor": "Abacus", "threads": 2, "rows": {"gtsrb_capsnet": timings}}
@@ -655,7 +643,7 @@ def test_a_table_in_a_terminal_shows_what_was_set_by_hand(tmp_path: Path) -> Non
 
 def test_the_results_page_shows_sweeps_and_counts_their_hours(tmp_path: Path) -> None:
     hour = {"device": "abacus", "train_seconds": 3600.0, "steps_done": 1000}
-    others = {}
+    others = []
     for iterations, errors in ((3, 30), (1, 40)):
         routed = {
             "name": "capsnet",
@@ -664,11 +652,11 @@ def test_the_results_page_shows_sweeps_and_counts_their_hours(tmp_path: Path) ->
             "decoder": False,
         }
         path = tmp_path / "sweeps" / "routing" / f"r{iterations}" / "record.json"
-        others[path] = record(errors, model=routed, **hour)
+        others.append(Run(record(errors, model=routed, **hour), path))
         path.parent.mkdir(parents=True)
         write_arrays(path, {"curve.train/loss": np.array([(1, 0.5 * iterations)])})
-    others[tmp_path / "trials" / "a" / "b" / "seed0.json"] = record(90, seed=9, **hour)
-    text = known({Path("a"): record(25, **hour)}, others)
+    others.append(Run(record(90, seed=9, **hour), tmp_path / "trials/a/b/seed0.json"))
+    text = known(runs_of([record(25, **hour)]), others)
     title = "### Routing iterations: mnist_capsnet_r3_recon, released, 60,000 mnist, width 1, no"
     table = text[text.index(title) :].split("###")[1].splitlines()
     assert table[4:6] == [
@@ -695,8 +683,8 @@ def depth(path: Path) -> int:
 
 def test_readme_and_docs_are_in_step_with_the_records() -> None:
     paths = committed()
-    runs = {path: read_record(path) for path in paths if depth(path) == 3}
-    others = {path: read_record(path) for path in paths if depth(path) > 3}
+    runs = [Run(read_record(path), path) for path in paths if depth(path) == 3]
+    others = [Run(read_record(path), path) for path in paths if depth(path) > 3]
     benchmarks = [path for path in paths if path.match("results/benchmark/*.json")]
     routed = read_reports(PROJECT / "results").values()
     attacks = read_all_attacks(PROJECT / "results")
@@ -727,7 +715,7 @@ def test_the_committed_table_of_records_is_what_their_files_say() -> None:
         assert line["versions_torch"] == one["versions"]["torch"]
         assert float(line["train_seconds"]) == one["train_seconds"]
         assert line["overrides"] == " ".join(one.get("changed", one.get("overrides", ())))
-    made = frame({path: read_record(path) for path in paths}, PROJECT).sort("path", "test")
+    made = frame([Run(read_record(path), path) for path in paths], PROJECT).sort("path", "test")
     read = polars.read_csv(file, infer_schema_length=None).sort("path", "test")
     assert read.columns == made.columns, "run `python -m capsnet.report readme`"
     known = [name for name, kind in made.schema.items() if kind != polars.Null]
@@ -738,7 +726,7 @@ def test_a_frame_keeps_whole_numbers_lists_and_what_is_not_known() -> None:
     overrides = ("schedule.batch=32", "model.width=0.5")
     kinds = [record(stopped=9000, overrides=overrides, trainer={"devices": 2})]
     kinds.append(record(30, experiment="mnist_baseline", model={"name": "mnist_baseline"}))
-    table = frame(by_path(kinds))
+    table = frame(runs_of(kinds))
     assert table["stopped"].to_list() == [9000, None]
     assert table["model_routing_iterations"].to_list() == [3, None]
     assert table["trainer_devices"].to_list() == [2, None]
@@ -860,7 +848,7 @@ def test_costs_say_that_training_on_affnist_ends_early(tmp_path: Path) -> None:
 
 
 def test_markdown_is_a_table() -> None:
-    lines = markdown(paper_table({}, MNIST)).splitlines()
+    lines = markdown(paper_table([], MNIST)).splitlines()
     assert len({line.count("|") for line in lines}) == 1
     assert len(lines) == 2 + len(MNIST.rows)
 

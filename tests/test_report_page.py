@@ -19,11 +19,11 @@ import yaml
 from capsnet import paper
 from capsnet.analysis import plan
 from capsnet.errors import UserError
-from capsnet.records.record import Record, outcome, read_record, read_records, write_record
+from capsnet.records.record import Record, outcome, read_record, write_record
+from capsnet.records.runs import read_runs
 from capsnet.report.figures.draw import draw
 from capsnet.report.figures.style import NAMED, save_figure
 from capsnet.report.figures.training_curves import CHANGE, known_metrics
-from capsnet.report.runs import RunResult
 from capsnet.report.tables import paper_tables
 from capsnet.report.tables.document import document, tables
 from capsnet.report.tables.paper_tables import PaperRow
@@ -34,7 +34,7 @@ from capsnet.report.web.page import CITATION, page
 from helpers.drawn import panels
 from helpers.marked_pages import write_marked_pages
 from helpers.parsed import cells, parsed, text
-from helpers.records import record
+from helpers.records import record, runs_of
 from helpers.running import output, output_here
 
 PROJECT = Path(__file__).parents[1]
@@ -217,7 +217,7 @@ def test_numbers_are_those_of_the_json_files(shown: Element, project: Path) -> N
 
 @pytest.mark.slow
 def test_tables_hold_the_strings_of_the_tables(shown: Element, project: Path) -> None:
-    runs = read_records(project / "results/steps500")
+    runs = read_runs(project / "results/steps500")
     every = [with_names(table) for table in tables(runs)]
     found, claims = every[: len(paper.TABLES)], every[len(paper.TABLES)]
     assert [cells(table) for table in by_id(shown, "results").iter("table")] == found
@@ -228,17 +228,18 @@ def test_a_column_is_added_in_one_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = Column[PaperRow](
-        "parameters", lambda row: f"{row.records[0].parameters:,}" if row.paths else None
+        "parameters", lambda row: f"{row.records[0].parameters:,}" if row.runs else None
     )
     columns = [*paper_tables.PAPER_COLUMNS]
     columns.insert(2, parameters)
     monkeypatch.setattr(paper_tables, "PAPER_COLUMNS", columns)
-    runs = {Path("one"): record(parameters=1_234_567)}
+    one = record(parameters=1_234_567)
+    runs = runs_of([one])
     row = "| CapsNet, 3 routing, decoder | 0.25 ± 0.005 | 1,234,567 | 0.25 |"
     assert row in document(runs, "one")
     show(tables(runs))
     assert "1,234,567" in capsys.readouterr().out
-    results = by_id(made(tmp_path, *runs.values()), "results")
+    results = by_id(made(tmp_path, one), "results")
     table, chart = next(results.iter("table")), next(results.iter("script"))
     names, *_, last = cells(table)
     assert (names[2], last[2]) == ("parameters", "1,234,567")
@@ -401,7 +402,7 @@ def test_a_sweep_is_shown_when_it_is_named(tmp_path: Path) -> None:
     write_record(record(), tmp_path / "results/made/one/seed0.json")
     shown = parsed(page(tmp_path / "results/made", tmp_path / "swept"))
     means, every = (cells(table) for table in by_id(shown, "sweep").iter("table"))
-    sweep = sweep_of([RunResult(one, {}) for one in runs])
+    sweep = sweep_of(runs_of(runs))
     assert means == with_names(means_table(sweep))
     assert every == with_names(runs_table(sweep))
     [spec] = [json.loads(one.text or "") for one in by_id(shown, "sweep").iter("script")]

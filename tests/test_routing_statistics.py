@@ -19,13 +19,7 @@ from capsnet.errors import UserError
 from capsnet.evaluate import evaluate
 from capsnet.evaluation.predict import predict
 from capsnet.networks import CapsNet
-from capsnet.records.record import (
-    ROUTING,
-    outcome,
-    read_records,
-    record_path,
-    write_record,
-)
+from capsnet.records.record import ROUTING, outcome, record_path, write_record
 from capsnet.records.routing_reports import (
     RoutedTest,
     RoutingReport,
@@ -36,6 +30,7 @@ from capsnet.records.routing_reports import (
     write_report,
 )
 from capsnet.records.run_folder import WEIGHTS
+from capsnet.records.runs import read_runs
 from capsnet.records.weights import save_weights
 from capsnet.report.__main__ import main
 from capsnet.report.figures.routing_statistics import figure_routing
@@ -56,7 +51,7 @@ from capsnet.routing_statistics import (
 from capsnet.training.build_network import build_network
 from capsnet.training.fingerprint import config_digest
 from helpers import oracle
-from helpers.records import record
+from helpers.records import by_path, record
 from helpers.running import tiny
 
 Array = NDArray[np.float64]
@@ -302,7 +297,7 @@ def test_what_is_written_is_read_and_no_reader_takes_it_for_a_record(tmp_path: P
     report = made(record="seed0.json", identity=one.identity)
     write_report(report, folder / f"seed0{ROUTING}")
     assert read_reports(tmp_path) == {folder / f"seed0{ROUTING}": report}
-    assert read_records(tmp_path / "results/short") == {folder / "seed0.json": one}
+    assert by_path(read_runs(tmp_path / "results/short")) == {folder / "seed0.json": one}
     write_record(replace(one, identity={"data": "another"}), folder / "seed0.json")
     assert read_reports(tmp_path) == {}
     with pytest.raises(UserError, match="are reports on routing"):

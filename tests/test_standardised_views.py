@@ -31,9 +31,9 @@ from capsnet.explorer.checkpoint import load_run
 from capsnet.explorer.page import show
 from capsnet.explorer.panels.pose import captioned_pictures
 from capsnet.explorer.session import Query, Recompute, compute, view_sweep
+from capsnet.records.runs import Run, read_runs
 from capsnet.report.figures import contact_sheets
 from capsnet.report.figures.reconstruction_figures import PREDICTED, _single, found, visible
-from capsnet.report.runs import RunResult, read_runs
 from capsnet.report.web import images as web
 from capsnet.tracking.wandb_summary import strip
 from capsnet.train import train
@@ -88,7 +88,7 @@ def trained(
     return case, folder / "seed0"
 
 
-def result(folder: Path) -> RunResult:
+def result(folder: Path) -> Run:
     [run] = read_runs(folder, "record.json")
     return run
 

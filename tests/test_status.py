@@ -1,7 +1,5 @@
 """Check what the status table says is decided, is open, and would decide it."""
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,14 +8,10 @@ from capsnet import paper
 from capsnet.analysis.remaining import remaining
 from capsnet.records.record import Record
 from capsnet.report.tables.status import status_table
-from helpers.records import record
+from helpers.records import record, runs_of
 
 R3, BASELINE = "mnist_capsnet_r3_recon", "mnist_baseline"
 CNN = {"experiment": BASELINE, "model": {"name": "mnist_baseline", "width": 1.0}}
-
-
-def by_path(records: Iterable[Record]) -> Mapping[Path, Record]:
-    return {Path(f"{number}.json"): one for number, one in enumerate(records)}
 
 
 def seeds(*numbers: int, **changes: Any) -> list[Record]:
@@ -42,16 +36,16 @@ def seeds(*numbers: int, **changes: Any) -> list[Record]:
     ],
 )
 def test_a_row_lacks_the_seeds_of_its_next_look(runs: list[Record], expected: list[int]) -> None:
-    assert remaining(by_path(runs), R3) == expected
+    assert remaining(runs_of(runs), R3) == expected
 
 
 def test_a_baseline_counts_under_any_recipe_and_an_ensemble_needs_all_its_networks() -> None:
-    assert remaining(by_path(seeds(0, 2, **CNN, recipe="text")), BASELINE) == [1]
-    assert remaining({}, "cifar10_capsnet") == [0, 1, 2, 3, 4, 5, 6]
+    assert remaining(runs_of(seeds(0, 2, **CNN, recipe="text")), BASELINE) == [1]
+    assert remaining([], "cifar10_capsnet") == [0, 1, 2, 3, 4, 5, 6]
 
 
 def status(runs: list[Record]) -> dict[str, list[str]]:
-    return {words: rest for words, *rest in status_table(by_path(runs)).cells}
+    return {words: rest for words, *rest in status_table(runs_of(runs)).cells}
 
 
 def test_every_claim_and_every_number_has_one_line() -> None:

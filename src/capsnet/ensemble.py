@@ -8,11 +8,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from capsnet.analysis.summed_scores import Run, answer_together
+from capsnet.analysis.summed_scores import answer_together
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.ensembles import Ensemble, write_ensemble
 from capsnet.records.files import check_writable
 from capsnet.records.record import ENSEMBLE, read_record, record_paths
+from capsnet.records.runs import Run
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def chosen(paths: Sequence[Path], members: int | None) -> list[Run]:
     for path in paths:
         if not path.is_file():
             raise UserError(f"{path} does not exist: it must be the record of a finished run")
-    return [(path, read_record(path)) for path in paths]
+    return [Run(read_record(path), path) for path in paths]
 
 
 def output(asked: Path | None, paths: Sequence[Path]) -> Path:

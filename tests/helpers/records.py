@@ -1,13 +1,17 @@
 """A record as a run of the whole paper would leave it, and any part of it changed."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from capsnet import config, paper
 from capsnet.records.older import DATASETS
 from capsnet.records.record import Record, outcome, write_record
+from capsnet.records.runs import Run
 
 
 def record(errors: int = 25, total: int = 10_000, **changes: Any) -> Record:
@@ -44,6 +48,25 @@ def record(errors: int = 25, total: int = 10_000, **changes: Any) -> Record:
         stand_in = values["tests"]["test"].source != "mnist"
         values["dataset"] = replace(known, stand_in=stand_in)
     return Record(**values)
+
+
+def run_of(
+    one: Record, arrays: Mapping[str, NDArray[Any]] | None = None, path: Path = Path("none.json")
+) -> Run:
+    """Give the run of a record, with these arrays, which are in no file."""
+    run = Run(one, path)
+    vars(run)["arrays"] = {**(arrays or {})}  # as a cached property keeps them
+    return run
+
+
+def runs_of(records: Iterable[Record]) -> list[Run]:
+    """Give the runs of records that are in no file."""
+    return [Run(one, Path(f"{place}.json")) for place, one in enumerate(records)]
+
+
+def by_path(runs: Iterable[Run]) -> dict[Path, Record]:
+    """Give the records of runs by their paths, to be compared."""
+    return {run.path: run.record for run in runs}
 
 
 def of_schema_1(one: Record, path: Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Errors example by example: over seeds and digits, and one network against another."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from scipy.stats import binomtest, chi2, t
 from capsnet.analysis.selection import Pair
 from capsnet.analysis.verdicts import Noise
 from capsnet.records.clusters import Sums, sums
-from capsnet.records.record import Record, read_arrays
+from capsnet.records.runs import Run
 
 
 class Answers(NamedTuple):
@@ -51,9 +50,9 @@ def mean_of(every: Sequence[Answers]) -> Answers:
     return every[0]._replace(x=np.mean([one.x for one in every], axis=0), partners=partners)
 
 
-def answers(path: Path, record: Record, test: str) -> Answers | None:
+def answers(run: Run, test: str) -> Answers | None:
     """Return which examples of `test` were answered wrongly; None where that was not kept."""
-    arrays, outcome = read_arrays(path), record.tests[test]
+    arrays, outcome = run.arrays, run.record.tests[test]
     groups = arrays.get(f"group.{test}")
     if f"wrong.{test}" not in arrays or (outcome.grouped and groups is None):
         return None
@@ -123,12 +122,12 @@ class Contrast(NamedTuple):
     p: float
 
 
-def contrast(runs: Mapping[Path, Record], found: Sequence[Pair], test: str) -> Contrast | None:
+def contrast(found: Sequence[Pair], test: str) -> Contrast | None:
     """Contrast pairs of runs; None where not all have kept their answers.
 
     p is McNemar's of one seed; of several, chi-square over digits, of the mean over seeds.
     """
-    kept = [[answers(path, runs[path], test) for path in pair] for pair in found]
+    kept = [[answers(run, test) for run in pair] for pair in found]
     differences = [two - one for one, two in kept if one is not None and two is not None]
     if not differences or len(differences) < len(kept):
         return None

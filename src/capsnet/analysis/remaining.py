@@ -1,15 +1,14 @@
 """Find which runs of the paper's schedule the analysis plan still needs for a verdict."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable
 
 from capsnet import paper
 from capsnet.analysis.selection import exclusion_reason, groups, is_primary
 from capsnet.analysis.verdicts import LOOKS
-from capsnet.records.record import Record
+from capsnet.records.runs import Run
 
 
-def remaining(runs: Mapping[Path, Record], experiment: str) -> list[int]:
+def remaining(runs: Iterable[Run], experiment: str) -> list[int]:
     """List the seeds that `experiment` lacks for the plan's next look; none after the last one.
 
     Only runs that may get a verdict count, of the primary recipe where the model has one.
@@ -25,9 +24,9 @@ def looks(experiment: str) -> list[range]:
     return [range(together)] if together > 1 else [range(count) for count in LOOKS]
 
 
-def counted_seeds(runs: Mapping[Path, Record], experiment: str) -> set[int]:
+def counted_seeds(runs: Iterable[Run], experiment: str) -> set[int]:
     """Return the seeds of the largest group of runs that may get a verdict."""
-    found = [[runs[path] for path in group] for group in groups(runs, experiment)]
+    found = [[run.record for run in group] for group in groups(runs, experiment)]
     allowed = [
         {one.seed for one in group}
         for group in found

@@ -1,37 +1,33 @@
 """Select the runs that belong together: the seeds of an experiment by recipe and schedule."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from pathlib import Path
 
 from capsnet import paper
 from capsnet.analysis import plan
 from capsnet.analysis.numbers import numbers
 from capsnet.analysis.verdicts import LOOKS, PRIMARY, SEEDS, Noise, pooled
 from capsnet.records.record import Record
+from capsnet.records.runs import Run
 
-Pair = tuple[Path, Path]  # two records that are compared
+Pair = tuple[Run, Run]  # two runs that are compared
 
 
-def groups(runs: Mapping[Path, Record], experiment: str) -> list[list[Path]]:
+def groups(runs: Iterable[Run], experiment: str) -> list[list[Run]]:
     """Group the seeds of `experiment` by recipe and schedule, the longest schedule last.
 
     Recipes are different models and schedules different trainings: none is ever pooled, nor any two
     runs that differ in another value than the seed, in data, or in code that the plan does not hold
     to be the same; nor those of uncommitted code with others.
     """
-
-    def kind(path: Path) -> tuple[object, ...]:
-        return _kind(runs[path])
-
-    found = [path for path, one in runs.items() if one.experiment == experiment]
-    found.sort(key=lambda path: (kind(path), runs[path].seed))
-    return [list(group) for _, group in groupby(found, kind)]
+    found = [run for run in runs if run.record.experiment == experiment]
+    found.sort(key=lambda run: (_kind(run), run.record.seed))
+    return [list(group) for _, group in groupby(found, _kind)]
 
 
-def looked(runs: Mapping[Path, Record], paths: Sequence[Path]) -> list[Path]:
+def looked(runs: Iterable[Run]) -> list[Run]:
     """Choose the runs that the plan looks at: all five seeds, else the first three, else none."""
-    found = {runs[path].seed: path for path in paths}
+    found = {run.record.seed: run for run in runs}
     looks = (SEEDS[:count] for count in sorted(LOOKS, reverse=True))
     return next(([found[k] for k in seeds] for seeds in looks if found.keys() >= {*seeds}), [])
 
@@ -42,20 +38,21 @@ def missing(records: Iterable[Record]) -> list[int]:
     return [seed for seed in range(max(seeds)) if seed not in seeds]
 
 
-def noise(runs: Mapping[Path, Record], like: Record, test: str) -> Noise | None:
+def noise(runs: Iterable[Run], like: Record, test: str) -> Noise | None:
     """Pool the sd between seeds over the paper's rows on `test` that agree with `like`.
 
     A baseline, which no recipe changes, is pooled with the primary recipe's CapsNets.
     """
     recipe = like.recipe if like.capsules else PRIMARY
-    same = {
-        path: one
-        for path, one in runs.items()
-        if _noise(one) == _noise(like) and (one.recipe == recipe or not one.capsules)
-    }
+    same = [
+        run
+        for run in runs
+        if _noise(run.record) == _noise(like)
+        and (run.record.recipe == recipe or not run.record.capsules)
+    ]
     table = paper.table_of(like.experiment)
     seeds = [
-        numbers(same, _counted(same, group), test)
+        numbers(_counted(group), test)
         for row in (table.rows if table else ())
         if row.test == test and not row.condition
         for group in groups(same, row.experiment)
@@ -63,11 +60,11 @@ def noise(runs: Mapping[Path, Record], like: Record, test: str) -> Noise | None:
     return pooled(seeds)
 
 
-def _counted(runs: Mapping[Path, Record], group: Sequence[Path]) -> list[Path]:
+def _counted(group: Sequence[Run]) -> list[Run]:
     """Select the plan's look, before it all planned seeds; none where a seed is there twice."""
-    found = [path for path in group if runs[path].seed in SEEDS]
-    once = len({runs[path].seed for path in found}) == len(found)
-    return (looked(runs, found) or found) if once else []
+    found = [run for run in group if run.record.seed in SEEDS]
+    once = len({run.record.seed for run in found}) == len(found)
+    return (looked(found) or found) if once else []
 
 
 def code(record: Record) -> str:
@@ -75,22 +72,20 @@ def code(record: Record) -> str:
     return plan.code(record.identity.get("code", ""))
 
 
-def longest(runs: Mapping[Path, Record]) -> dict[Path, Record]:
-    """Choose the longest `real` runs of each experiment and recipe: what is known so far."""
-    found, planned = exclude_demo(runs), dict[tuple[str, str], int]()
-    for record in found.values():
+def longest(runs: Iterable[Run]) -> list[Run]:
+    """Choose the longest runs of each experiment and recipe, no demo's: what is known so far."""
+    planned = dict[tuple[str, str], int]()
+    found = exclude_demo(runs)
+    for record in (run.record for run in found):
         model = record.experiment, record.variant
         planned[model] = max(planned.get(model, 0), record.steps_planned)
-    return {
-        path: record
-        for path, record in found.items()
-        if record.steps_planned == planned[record.experiment, record.variant]
-    }
+    steps = (planned[run.record.experiment, run.record.variant] for run in found)
+    return [run for run, most in zip(found, steps, strict=True) if run.record.steps_planned == most]
 
 
-def exclude_demo(runs: Mapping[Path, Record]) -> dict[Path, Record]:
+def exclude_demo(runs: Iterable[Run]) -> list[Run]:
     """Keep the runs on the paper's data at its width: not the demo's."""
-    return {path: record for path, record in runs.items() if not is_demo(record)}
+    return [run for run in runs if not is_demo(run.record)]
 
 
 def is_primary(record: Record) -> bool:
@@ -108,7 +103,8 @@ def _own(record: Record) -> bool:
     return paper.table_of(record.experiment) is None and not record.dataset.stand_in
 
 
-def _kind(record: Record) -> tuple[object, ...]:
+def _kind(run: Run) -> tuple[object, ...]:
+    record = run.record
     schedule = record.steps_planned, record.schedule, record.batch, record.training_examples
     values = [record.identity.get(name, "") for name in ("config", "data")]
     made = code(record), record.clean is False
@@ -129,17 +125,15 @@ def pairing_key(record: Record) -> tuple[object, ...]:
     return record.seed, record.precision, schedule, *same
 
 
-def matched_pairs(
-    runs: Mapping[Path, Record], wanted: Callable[[Record, Record], bool]
-) -> list[Pair]:
+def matched_pairs(runs: Sequence[Run], wanted: Callable[[Record, Record], bool]) -> list[Pair]:
     """Pair the runs that agree in `pairing_key` and are `wanted`, in the order of their seeds."""
     found = [
         (one, other)
-        for one, first in runs.items()
-        for other, second in runs.items()
-        if wanted(first, second) and pairing_key(first) == pairing_key(second)
+        for one in runs
+        for other in runs
+        if wanted(one.record, other.record) and pairing_key(one.record) == pairing_key(other.record)
     ]
-    return sorted(found, key=lambda pair: runs[pair[0]].seed)
+    return sorted(found, key=lambda pair: pair[0].record.seed)
 
 
 def exclusion_reason(records: Sequence[Record]) -> str | None:

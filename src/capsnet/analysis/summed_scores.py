@@ -18,9 +18,9 @@ from capsnet.analysis.selection import code
 from capsnet.data.groups import Groups
 from capsnet.errors import UserError
 from capsnet.records.ensembles import Ensemble, member
-from capsnet.records.record import Outcome, Record, outcome_of, read_arrays
+from capsnet.records.record import Outcome, Record, outcome_of
+from capsnet.records.runs import Run
 
-Run = tuple[Path, Record]
 SAME: dict[str, Callable[[Record], object]] = {  # in which runs of an ensemble agree
     "experiment": lambda record: record.experiment,
     "configuration": lambda record: record.identity.get("config"),
@@ -46,66 +46,66 @@ def answer_together(runs: Sequence[Run], folder: Path) -> Ensemble:
     Raises UserError unless they are runs of one experiment that differ in the seed alone, whose
     scores were kept for the same examples.
     """
-    runs = sorted(runs, key=lambda run: run[1].seed)
+    runs = sorted(runs, key=lambda run: run.record.seed)
     check_alike(runs)
     wrong = wrong_answers(summed(runs))
-    alone = [record.tests["test"].error_percent for _, record in runs]
-    first = runs[0][1]
+    alone = [run.record.tests["test"].error_percent for run in runs]
+    first = runs[0].record
     return Ensemble(
         experiment=first.experiment,
         n=len(runs),
         paper_n=paper.ensemble(first.experiment),
-        test=_outcome(*runs[0], wrong),
+        test=_outcome(runs[0], wrong),
         mean_percent=mean(alone),
         sd_percent=stdev(alone),
-        members=tuple(member(*run, folder) for run in runs),
+        members=tuple(member(run, folder) for run in runs),
     )
 
 
-def _outcome(path: Path, record: Record, wrong: NDArray[np.bool_]) -> Outcome:
-    """Count wrong answers [n] to the test set of the record at `path`, in its groups."""
-    test, of = record.tests["test"], read_arrays(path).get("group.test")
+def _outcome(run: Run, wrong: NDArray[np.bool_]) -> Outcome:
+    """Count wrong answers [n] to the test set of `run`, in its groups."""
+    test, of = run.record.tests["test"], run.arrays.get("group.test")
     groups = None if of is None else Groups(test.interval_kind.removeprefix("by "), of)
-    return outcome_of(record.source, wrong, test.num_distinct or test.total, groups=groups)
+    return outcome_of(test.source, wrong, test.num_distinct or test.total, groups=groups)
 
 
 def check_alike(runs: Sequence[Run]) -> None:
     """Raise UserError unless two or more runs, ordered by seed, differ in the seed alone."""
     if len(runs) < 2:
         raise UserError(f"an ensemble needs 2 runs or more, and there is {len(runs)}")
-    first, one = runs[0]
-    for path, record in runs:
-        if differing := [name for name, value in SAME.items() if value(record) != value(one)]:
+    first = runs[0]
+    for run in runs:
+        if differing := [name for name, of in SAME.items() if of(run.record) != of(first.record)]:
             raise UserError(
-                f"{path} and {first} differ in {' and '.join(differing)}: "
+                f"{run.path} and {first.path} differ in {' and '.join(differing)}: "
                 "the runs of an ensemble differ in the seed alone"
             )
-    for (path, record), (other, following) in pairwise(runs):
-        if record.seed == following.seed:
+    for run, following in pairwise(runs):
+        if run.record.seed == following.record.seed:
             raise UserError(
-                f"{path} and {other} are both of seed {record.seed}: "
+                f"{run.path} and {following.path} are both of seed {run.record.seed}: "
                 "the runs of an ensemble have different seeds"
             )
 
 
 def summed(runs: Sequence[Run]) -> Scores:
     """Sum the scores of all runs. Raises UserError unless they are of the same examples."""
-    first, total = runs[0][0], kept_scores(*runs[0])
-    for path, record in runs[1:]:
-        one = kept_scores(path, record)
+    first, total = runs[0].path, kept_scores(runs[0])
+    for run in runs[1:]:
+        one = kept_scores(run)
         if one.scores.shape != total.scores.shape or not np.array_equal(one.labels, total.labels):
-            raise UserError(f"the scores of {path} and {first} are not of the same examples")
+            raise UserError(f"the scores of {run.path} and {first} are not of the same examples")
         # In float32, the sum would depend on the order of the runs.
         total = Scores(total.scores.astype(np.float64) + one.scores, total.labels)
     return total
 
 
-def kept_scores(path: Path, record: Record) -> Scores:
-    """Read the scores of the run of the record at `path`.
+def kept_scores(run: Run) -> Scores:
+    """Return the scores of `run`.
 
     Raises UserError when none were kept, or they are not those of its test set and its errors.
     """
-    arrays, test, file = read_arrays(path), record.tests["test"], path.with_suffix(".npz")
+    arrays, test, file = run.arrays, run.record.tests["test"], run.path.with_suffix(".npz")
     if not {"scores.test", "labels.test"} <= arrays.keys():
         raise UserError(
             f"{file} holds no scores: the training's command again adds them, "
@@ -115,7 +115,9 @@ def kept_scores(path: Path, record: Record) -> Scores:
     shapes = kept.scores.ndim, kept.labels.ndim, len(kept.scores), len(kept.labels)
     errors = np.unpackbits(arrays["wrong.test"], count=test.total).sum()
     if shapes != (2, 2, test.total, test.total) or errors != test.errors:
-        raise UserError(f"the scores in {file} are not those of the record {path.name} beside it")
+        raise UserError(
+            f"the scores in {file} are not those of the record {run.path.name} beside it"
+        )
     return kept
 
 

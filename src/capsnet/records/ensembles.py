@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from capsnet.errors import UserError
 from capsnet.records.files import write_json
-from capsnet.records.record import ENSEMBLE, Outcome, Record, read_outcome
+from capsnet.records.record import ENSEMBLE, Outcome, read_outcome
+from capsnet.records.runs import Run
 
 SCHEMA = 1
 
@@ -46,9 +47,9 @@ class Ensemble:
         return f"of {self.n}" + f", the paper's {self.paper_n}" * (self.paper_n not in (1, self.n))
 
 
-def member(path: Path, record: Record, folder: Path) -> Member:
-    """Describe the run of the record at `path` as a member of an ensemble in `folder`."""
-    place = Path(os.path.relpath(path, folder)).as_posix()
+def member(run: Run, folder: Path) -> Member:
+    """Describe `run` as a member of an ensemble in `folder`."""
+    place, record = Path(os.path.relpath(run.path, folder)).as_posix(), run.record
     return Member(place, record.seed, record.tests["test"].errors, record.identity)
 
 
@@ -74,15 +75,15 @@ def read_ensemble(path: Path) -> Ensemble:
         ) from error
 
 
-def ensemble_of(runs: Mapping[Path, Record]) -> Ensemble | None:
+def ensemble_of(runs: Sequence[Run]) -> Ensemble | None:
     """Find the largest ensemble of some of `runs`, in the folders of their records.
 
     None where there is none, or where a member has been trained or tested anew since.
     """
-    files = {file for path in runs for file in path.parent.glob(f"*{ENSEMBLE}")}
+    files = {file for run in runs for file in run.path.parent.glob(f"*{ENSEMBLE}")}
     current: list[Ensemble] = []
     for file in sorted(files):
-        known = [member(path, record, file.parent) for path, record in runs.items()]
+        known = [member(run, file.parent) for run in runs]
         ensemble = read_ensemble(file)
         current += [ensemble] if all(one in known for one in ensemble.members) else []
     return max(current, key=lambda one: one.n, default=None)

@@ -1,6 +1,6 @@
 """All records as one data frame, for notebooks: a line for each record and test set."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 
 from capsnet.records.record import Record
+from capsnet.records.runs import Run
 
 
-def frame(records: Mapping[Path, Record], root: Path = Path()) -> pl.DataFrame:
-    """Return a line for each record and test set, its `path` relative to `root`.
+def frame(runs: Iterable[Run], root: Path = Path()) -> pl.DataFrame:
+    """Return a line for each run and test set, its record's `path` relative to `root`.
 
     Columns are the fields of a record and of the outcome on `test`; what is nested has the outer
     name before it: `model_width`, `dataset_name`, `identity_code`, `versions_torch`. Errors are
@@ -19,9 +20,9 @@ def frame(records: Mapping[Path, Record], root: Path = Path()) -> pl.DataFrame:
     joined by spaces. Null where a record does not have the field.
     """
     lines = [
-        {"path": _relative(path, root), **dict(_flat(_fields(record, test)))}
-        for path, record in records.items()
-        for test in record.tests
+        {"path": _relative(run.path, root), **dict(_flat(_fields(run.record, test)))}
+        for run in runs
+        for test in run.record.tests
     ]
     return pl.DataFrame(lines, infer_schema_length=None)
 

@@ -180,6 +180,16 @@ class Record:
         return isinstance(self.model, config.CapsNet)
 
     @property
+    def iterations(self) -> int | None:
+        """Return the routing iterations; None for baselines."""
+        return self.model.routing_iterations if isinstance(self.model, config.CapsNet) else None
+
+    @property
+    def decoder(self) -> bool:
+        """Tell whether it is a CapsNet that reconstructs."""
+        return isinstance(self.model, config.CapsNet) and self.model.decoder
+
+    @property
     def variant(self) -> str:
         """Join the recipe, the arithmetic where that is not fp32, and the overrides.
 
@@ -246,11 +256,6 @@ def read_outcome(interval_percent: Sequence[float], interval_kind: str, **values
         raise ValueError(f"interval_kind {interval_kind!r}")
     low, high = interval_percent
     return Outcome(interval_percent=(low, high), interval_kind=interval_kind, **values)
-
-
-def read_records(folder: Path, pattern: str = "*/*.json") -> dict[Path, Record]:
-    """Read every record of a profile's `folder` by its path, in the order of their paths."""
-    return {path: read_record(path) for path in record_paths(folder, pattern)}
 
 
 def record_paths(folder: Path, pattern: str = "*/*.json") -> list[Path]:

@@ -11,8 +11,9 @@ from typing import Any
 from capsnet import registry
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.files import write_atomically
-from capsnet.records.record import ATTACKS, read_records, record_paths
+from capsnet.records.record import ATTACKS, record_paths
 from capsnet.records.routing_reports import read_report, read_reports
+from capsnet.records.runs import read_runs
 
 RESULTS = Path("results")
 
@@ -86,7 +87,7 @@ def table(folder: Path) -> None:
     from capsnet.report.tables.document import document, tables
     from capsnet.report.tables.terminal import show
 
-    runs, path = read_records(folder, "*/*.json"), folder.with_suffix(".md")
+    runs, path = read_runs(folder), folder.with_suffix(".md")
     if not runs:
         raise no_results(folder)
     write_atomically(path, document(runs, folder.name).encode())
@@ -135,9 +136,9 @@ def readme(project: Path, results: Path) -> None:
     from capsnet.report.tables.attacks import read_all_attacks
     from capsnet.report.tables.document import generated, updated
 
-    runs, others = read_records(results, "*/*/*.json"), read_records(results, "*/*/*/**/*.json")
+    runs, others = read_runs(results, "*/*/*.json"), read_runs(results, "*/*/*/**/*.json")
     benchmarks = sorted(results.glob("benchmark/*.json"))
-    known = {path: one for path, one in (runs | others).items() if not one.dataset.stand_in}
+    known = [run for run in (*runs, *others) if not run.record.dataset.stand_in]
     written = {results / "records.csv": frame(known, project).write_csv()}
     routed, attacks = read_reports(results).values(), read_all_attacks(results)
     for name, contents in generated(runs, others, benchmarks, routed, attacks).items():

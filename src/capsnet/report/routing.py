@@ -24,7 +24,8 @@ from capsnet.records.routing_reports import (
     write_report,
 )
 from capsnet.records.run_folder import WEIGHTS, run_folder, trained_run
-from capsnet.report.runs import RunResult, caveats
+from capsnet.records.runs import Run
+from capsnet.report.runs import caveats
 from capsnet.training.fingerprint import training_code
 
 
@@ -117,5 +118,5 @@ def trained_network(checkpoint: Path, folder: Path) -> TrainedNetwork:
         weights=hashlib.sha256(weights).hexdigest()[:16],
         record=Path(os.path.relpath(path, folder)).as_posix() if record else None,
         identity=record.identity if record else {},
-        caveats=tuple(caveats([RunResult(record, {})])) if record else ("no record",),
+        caveats=tuple(caveats([Run(record, path)])) if record else ("no record",),
     )

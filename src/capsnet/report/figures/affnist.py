@@ -7,10 +7,11 @@ import altair as alt
 
 from capsnet import paper
 from capsnet.analysis.equal_error import at_clean_error, points
+from capsnet.records.runs import Run
 from capsnet.report.figures.chart import Chart, Panel, colours, layers, logarithmic
 from capsnet.report.figures.style import BLACK, VERMILION
 from capsnet.report.figures.training_curves import called, series
-from capsnet.report.runs import RunResult, caption, caveats, labels
+from capsnet.report.runs import caption, caveats, labels
 
 REMARK = (
     "Both errors on test digits, counted at validations; affNIST on two copies of each digit. "
@@ -25,7 +26,7 @@ X = alt.X("clean:Q", **logarithmic("error on expanded test digits, %"))
 Y = alt.Y("affine:Q", **logarithmic("error on affNIST, %"))
 
 
-def figure_affnist(runs: Sequence[RunResult]) -> Chart | None:
+def figure_affnist(runs: Sequence[Run]) -> Chart | None:
     """Draw a line for each run whose errors were counted along training, and the paper's two."""
     found = [run for run in runs if len(points(run.arrays))]
     if not found:
@@ -54,7 +55,7 @@ def figure_affnist(runs: Sequence[RunResult]) -> Chart | None:
     return Chart(title, caption(found, REMARK), caveats(found), [[Panel("", drawn)]])
 
 
-def _rings(named: Sequence[tuple[RunResult, str]]) -> Iterator[dict[str, Any]]:
+def _rings(named: Sequence[tuple[Run, str]]) -> Iterator[dict[str, Any]]:
     """Give each run's estimate at the paper's clean error, where its points enclose that."""
     for run, label in named:
         estimate = at_clean_error(points(run.arrays), paper.CLEAN)

@@ -6,9 +6,10 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
+from capsnet.records.runs import Run
 from capsnet.report.figures.chart import Chart, Panel, layers
 from capsnet.report.figures.style import BLUE, INK
-from capsnet.report.runs import RunResult, caption, caveats
+from capsnet.report.runs import caption, caveats
 
 CONFUSION, PAIRS = "confusion.", "by_pair."  # arrays, by test set
 REMARK = "Rows: the true class; columns: the class predicted instead, or the other of a pair."
@@ -18,12 +19,12 @@ Y = alt.Y("class:N", title=None, sort=None)
 STRENGTH = alt.Scale(domainMin=0, range=[0, 0.7])
 
 
-def has_confusions(run: RunResult) -> bool:
+def has_confusions(run: Run) -> bool:
     """Tell whether a run has what the figure shows."""
     return any(CONFUSION + test in run.arrays for test in run.record.tests)
 
 
-def figure_class_errors(run: RunResult) -> Chart:
+def figure_class_errors(run: Run) -> Chart:
     """Draw the errors of one run for each test set, and of images of two classes for each pair."""
     dataset = run.record.dataset
     rows = [
@@ -35,7 +36,7 @@ def figure_class_errors(run: RunResult) -> Chart:
     return Chart("Errors by class", caption([run], *remarks), caveats([run]), rows)
 
 
-def _panels(run: RunResult, test: str, names: Sequence[str]) -> Iterator[Panel]:
+def _panels(run: Run, test: str, names: Sequence[str]) -> Iterator[Panel]:
     """Draw what was predicted, in percent of the images of a class; and the errors of pairs."""
     confusion = run.arrays[CONFUSION + test]
     percent = 100 * confusion / confusion.sum(1, keepdims=True).clip(min=1)

@@ -28,7 +28,7 @@ def comparison(table: Table[PaperRow]) -> alt.LayerChart | None:
 def _value(row: PaperRow, value: dict[str, Any]) -> dict[str, Any]:
     """Add to the cells of a row, by column, the numbers that are drawn."""
     value["paper"] = row.result.error_percent
-    if row.paths:
+    if row.runs:
         ours, interval = mean(row.errors), row.interval
         if row.ensemble is not None:
             ours, interval = row.ensemble.test.error_percent, row.ensemble.test.interval_percent

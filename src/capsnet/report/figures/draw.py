@@ -9,6 +9,7 @@ from pathlib import Path
 
 from capsnet.errors import UserError
 from capsnet.records.routing_reports import read_report
+from capsnet.records.runs import Run
 from capsnet.report.figures import reconstruction_figures
 from capsnet.report.figures.affnist import figure_affnist
 from capsnet.report.figures.attacks import figure_attacks
@@ -20,7 +21,7 @@ from capsnet.report.figures.routing_statistics import figure_routing
 from capsnet.report.figures.style import files
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import all_curves, figure_a2, figure_recipes
-from capsnet.report.runs import RunResult, by_dataset, of_the_papers_kinds, read_runs
+from capsnet.report.runs import by_dataset, of_the_papers_kinds, runs_below
 from capsnet.report.tables.attacks import read_all_attacks
 from capsnet.report.tables.sweep import sweep_of, write_numbers
 
@@ -29,7 +30,7 @@ PICTURES = {  # what draws each, the array that it takes, and the labels of each
     "figure_4": (reconstruction_figures.figure_4, "perturbed", 1),
     "figure_5": (reconstruction_figures.figure_5, "images", 2),
 }
-CHARTS: dict[str, Callable[[Sequence[RunResult]], Chart | None]] = {
+CHARTS: dict[str, Callable[[Sequence[Run]], Chart | None]] = {
     "figure_a1": figure_a1,
     "figure_a2": figure_a2,
     "affnist": figure_affnist,
@@ -43,7 +44,7 @@ def draw(folder: Path, target: Path) -> Iterator[Path]:
 
     Raises UserError when there are no runs or none has arrays.
     """
-    kept = [run for run in read_runs(folder) if run.arrays]
+    kept = [run for run in runs_below(folder) if run.arrays]
     if not kept:
         raise UserError(f"no record in {folder} has its arrays (.npz) beside it: train again")
     runs = of_the_papers_kinds(kept)
@@ -54,13 +55,13 @@ def draw(folder: Path, target: Path) -> Iterator[Path]:
         yield from save_chart(target / stem, chart)
 
 
-def pictures(runs: Sequence[RunResult]) -> dict[str, RunResult]:
+def pictures(runs: Sequence[Run]) -> dict[str, Run]:
     """Choose the run that each figure of PICTURES shows, for each data set that it can show.
 
     That of the lowest seed; of three iterations if there is one, as in the paper. The data set of
     most runs needs no name in the figure's.
     """
-    found = dict[str, RunResult]()
+    found = dict[str, Run]()
     for name, (_, array, labels) in PICTURES.items():
         able = [
             run
@@ -71,17 +72,17 @@ def pictures(runs: Sequence[RunResult]) -> dict[str, RunResult]:
     return found
 
 
-def _for_each_dataset(name: str, runs: Sequence[RunResult]) -> dict[str, RunResult]:
+def _for_each_dataset(name: str, runs: Sequence[Run]) -> dict[str, Run]:
     """Choose a run of each data set, for a figure of that name and of the data set's."""
     return {
         name + ("-" + re.sub(r"\W+", "_", dataset) if place else ""): min(
-            some, key=lambda run: (run.iterations != 3, run.record.seed)
+            some, key=lambda run: (run.record.iterations != 3, run.record.seed)
         )
         for place, (dataset, some) in enumerate(by_dataset(runs).items())
     }
 
 
-def charts(runs: Sequence[RunResult]) -> dict[str, Chart]:
+def charts(runs: Sequence[Run]) -> dict[str, Chart]:
     """Make each of CHARTS that the runs have arrays for.
 
     It shows one recipe, as recipes are different models: that of most runs. Only the training
@@ -96,7 +97,7 @@ def charts(runs: Sequence[RunResult]) -> dict[str, Chart]:
     return {name: chart for name, chart in drawn.items() if chart is not None}
 
 
-def _most(runs: Sequence[RunResult], variant: Callable[[RunResult], str]) -> list[RunResult]:
+def _most(runs: Sequence[Run], variant: Callable[[Run], str]) -> list[Run]:
     """Return baselines, and of the CapsNets those of the most frequent variant."""
     capsnets = [run for run in runs if run.record.capsules]
     [(wanted, _), *_] = Counter(map(variant, capsnets)).most_common(1) or [("", 0)]
@@ -108,7 +109,7 @@ def draw_sweep(folder: Path) -> Iterator[Path]:
 
     Raises UserError when there are no runs, or nothing was swept.
     """
-    swept = sweep_of(read_runs(folder, "**/record.json"))
+    swept = sweep_of(runs_below(folder, "**/record.json"))
     yield from save_chart(folder / "figure_sweep", figure_sweep(swept))
     write_numbers(folder / "sweep.md", swept)
     yield folder / "sweep.md"

@@ -13,8 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from capsnet.records.runs import Run
 from capsnet.report.figures.style import GREY, framed, save_figure
-from capsnet.report.runs import RunResult, caption, caveats
+from capsnet.report.runs import caption, caveats
 
 TRUE, PREDICTED, FORCED = range(3)  # the second axis of targets and reconstructions
 RIGHTS, FORCEDS, WRONGS = 4, 2, 2  # examples of each kind in a figure
@@ -32,7 +33,7 @@ class Column(NamedTuple):
     pictures: tuple[NDArray[np.uint8], ...]
 
 
-def figure_3(stem: Path, run: RunResult) -> None:
+def figure_3(stem: Path, run: Run) -> None:
     """Draw inputs of one label and their reconstructions: (label, prediction, reconstructed)."""
     right, wrong = found(run.arrays["targets"])
     groups = {
@@ -45,7 +46,7 @@ def figure_3(stem: Path, run: RunResult) -> None:
     _columns(stem, "Figure 3: reconstructions", run, remark, groups, ("input", "output"))
 
 
-def figure_5(stem: Path, run: RunResult) -> None:
+def figure_5(stem: Path, run: Run) -> None:
     """Draw two classes at once and each alone, in red and green: R reconstructed, L labels."""
     right, wrong = found(run.arrays["targets"])
     groups = {
@@ -76,7 +77,7 @@ def _absent(right: Sequence[int], wrong: Sequence[int]) -> str:
     return said + ("" if wrong else " No answer on the test set is wrong.")
 
 
-def _single(run: RunResult, one: int, which: int) -> Column:
+def _single(run: Run, one: int, which: int) -> Column:
     targets, names = run.arrays["targets"][one, :, 0], short_names(run)
     above = ", ".join(names[targets[place]] for place in (TRUE, PREDICTED, which))
     shown, ink = run.arrays["images"][one], run.record.dataset.ink
@@ -84,7 +85,7 @@ def _single(run: RunResult, one: int, which: int) -> Column:
     return Column(f"({above})", (visible(shown, ink), visible(drawn, ink)))
 
 
-def _pair(run: RunResult, one: int, which: int) -> Column:
+def _pair(run: Run, one: int, which: int) -> Column:
     """Put the labels first where the prediction is right, so that a class keeps its colour."""
     arrays, names = run.arrays, short_names(run)
     labels, drawn = arrays["targets"][one, TRUE], arrays["targets"][one, which]
@@ -97,7 +98,7 @@ def _pair(run: RunResult, one: int, which: int) -> Column:
     return Column(above, (arrays["images"][one], overlay(*alone), beside(*alone)))
 
 
-def short_names(run: RunResult) -> list[str]:
+def short_names(run: Run) -> list[str]:
     """Give the class names, cut where they are too long to stand above a picture."""
     return [
         name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
@@ -142,7 +143,7 @@ def coloured(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _columns(
     stem: Path,
     title: str,
-    run: RunResult,
+    run: Run,
     remark: str,
     groups: dict[str, list[Column]],
     rows: Sequence[str],
@@ -189,7 +190,7 @@ def _show(axes: Axes, picture: NDArray[np.uint8], above: str, left: str) -> None
     framed(axes)
 
 
-def figure_4(stem: Path, run: RunResult) -> None:
+def figure_4(stem: Path, run: Run) -> None:
     """Draw every dimension of a class's capsule moved alone, a block for each class."""
     blocks = run.arrays["perturbed"]
     remark = (

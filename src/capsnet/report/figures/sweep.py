@@ -6,9 +6,10 @@ from typing import Any
 
 import altair as alt
 
+from capsnet.records.runs import Run
 from capsnet.report.figures.chart import Chart, Panel, colours, layers
 from capsnet.report.figures.style import COLOURS
-from capsnet.report.runs import RunResult, caption, caveats
+from capsnet.report.runs import caption, caveats
 from capsnet.report.tables.sweep import REMARK, Sweep, final_loss, loss_kind
 
 
@@ -28,7 +29,7 @@ def figure_sweep(sweep: Sweep) -> Chart:
     return Chart(f"Sweep over {sweep.label}", remarks, caveats(sweep.runs), [panels])
 
 
-def _value(label: str, run: RunResult) -> dict[str, Any]:
+def _value(label: str, run: Run) -> dict[str, Any]:
     """List what a point shows, by field."""
     test = run.record.tests["test"]
     low, high = test.interval_percent

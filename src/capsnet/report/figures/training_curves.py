@@ -9,9 +9,11 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
+from capsnet.records.record import Record
+from capsnet.records.runs import Run
 from capsnet.report.figures.chart import STEP, Chart, Panel, colours, layers, lines, logarithmic
 from capsnet.report.figures.style import BLUE, COLOURS, DASHES, SOLID, VERMILION
-from capsnet.report.runs import RunResult, by_dataset, caption, caveats, labels
+from capsnet.report.runs import by_dataset, caption, caveats, colour, labels
 from capsnet.report.tables.recipes import RELEASED, TEXT
 from capsnet.tracking import metrics as tracking
 from capsnet.tracking.metrics import CHANGE, ENTROPY, ERROR, THROUGHPUT, Metric, routing_change
@@ -30,25 +32,25 @@ FEW = 20  # points that a line alone might hide: it takes two to make one
 Curves = dict[str, NDArray[np.float64]]  # by metric, [points, 2]: step and value
 
 
-def figure_a2(runs: Sequence[RunResult]) -> Chart | None:
+def figure_a2(runs: Sequence[Run]) -> Chart | None:
     """Draw the training loss with 1 and with 3 iterations, a panel for each data set with both."""
-    able = [run for run in runs if LOSS in logged(run) and run.iterations in (1, 3)]
+    able = [run for run in runs if LOSS in logged(run) and run.record.iterations in (1, 3)]
     shown = [run for group in by_dataset(able).values() for run in _alike(group)]
     rows = [[_panel(name, LOSS, shown) for name in by_dataset(shown)]]
     title = "Figure A.2: training loss, 1 and 3 iterations"
     return Chart(title, caption(shown, SMOOTHED), caveats(shown), rows) if shown else None
 
 
-def _alike(runs: Sequence[RunResult]) -> list[RunResult]:
+def _alike(runs: Sequence[Run]) -> list[Run]:
     """Choose runs of 1 and 3 iterations with a decoder, or where one lacks it those without."""
     for decoder in (True, False):
-        some = [run for run in runs if run.decoder == decoder]
-        if {run.iterations for run in some} == {1, 3}:
+        some = [run for run in runs if run.record.decoder == decoder]
+        if {run.record.iterations for run in some} == {1, 3}:
             return some
     return []
 
 
-def all_curves(runs: Sequence[RunResult]) -> Chart | None:
+def all_curves(runs: Sequence[Run]) -> Chart | None:
     """Draw a row for each of ROWS, and in it a panel for each data set it was logged on.
 
     CapsNets show the margin loss, which they have all in common: some add a reconstruction loss.
@@ -66,7 +68,7 @@ def all_curves(runs: Sequence[RunResult]) -> Chart | None:
     return Chart("Training", caption(able, SMOOTHED), caveats(able), shown) if able else None
 
 
-def figure_recipes(runs: Sequence[RunResult]) -> Chart | None:
+def figure_recipes(runs: Sequence[Run]) -> Chart | None:
     """Draw a line for each run; nothing where one of the recipes was not validated."""
     able = [run for run in runs if ERROR in logged(run)]
     if {run.record.recipe for run in able} != set(RECIPES):
@@ -86,7 +88,7 @@ def figure_recipes(runs: Sequence[RunResult]) -> Chart | None:
     return Chart(title, caption(able, HELD_OUT), caveats(able), [[Panel("", drawn)]])
 
 
-def _panel(dataset: str, metric: str, runs: Sequence[RunResult]) -> Panel:
+def _panel(dataset: str, metric: str, runs: Sequence[Run]) -> Panel:
     """Draw one metric on one data set."""
     values = _values(dataset, runs, metric)
     about = known_metrics()[metric]
@@ -97,7 +99,7 @@ def _panel(dataset: str, metric: str, runs: Sequence[RunResult]) -> Panel:
     return Panel(heading, layers(chart.mark_line(strokeWidth=1.5), *dots))
 
 
-def choices(dataset: str, runs: Sequence[RunResult], shown: str) -> alt.LayerChart:
+def choices(dataset: str, runs: Sequence[Run], shown: str) -> alt.LayerChart:
     """Draw every metric on one data set, in the colours that the networks have on all of them.
 
     The parameters `metric`, at first `shown`, and `kinds` choose what is seen. The dots answer to
@@ -124,7 +126,7 @@ def choices(dataset: str, runs: Sequence[RunResult], shown: str) -> alt.LayerCha
 
 
 def _encoded(
-    values: Sequence[Mapping[str, Any]], runs: Sequence[RunResult], title: str | None
+    values: Sequence[Mapping[str, Any]], runs: Sequence[Run], title: str | None
 ) -> alt.Chart:
     """Encode step and value; labels have colours, recipes have dashes, each run has a line."""
     recipes = dict(zip(sorted({value["recipe"] for value in values} - {ANY}), DASHES, strict=False))
@@ -144,9 +146,7 @@ def _encoded(
     )
 
 
-def _values(
-    dataset: str, runs: Sequence[RunResult], only: str | None = None
-) -> list[dict[str, Any]]:
+def _values(dataset: str, runs: Sequence[Run], only: str | None = None) -> list[dict[str, Any]]:
     """List the curves on one data set, thinned and rounded to what a screen can show.
 
     Those of all metrics, or `only` of one.
@@ -163,25 +163,30 @@ def _values(
             "value": [float(f"{value:.4g}") for value in values],
         }
         for run, label in zip(runs, labels(runs), strict=True)
-        if run.dataset == dataset
+        if run.record.dataset.name == dataset
         for metric, curve in logged(run).items()
         if only in (None, metric)
         for places, values in [smoothed(curve).T]
     ]
 
 
-def series(runs: Sequence[RunResult]) -> dict[str, str]:
+def series(runs: Sequence[Run]) -> dict[str, str]:
     """Give the label of each kind of run its colour, baselines first.
 
     That is the colour of the network's kind, or the first that no other label has.
     """
     found = dict[str, str]()
     named = zip(runs, labels(runs), strict=True) if runs else ()
-    for run, label in sorted(named, key=lambda one: (one[0].iterations or 0, one[0].decoder)):
-        free = (one for one in (run.colour, *COLOURS) if one not in found.values())
+    for run, label in sorted(named, key=lambda one: _order(one[0].record)):
+        free = (one for one in (colour(run), *COLOURS) if one not in found.values())
         if label not in found:
-            found[label] = next(free, run.colour)
+            found[label] = next(free, colour(run))
     return found
+
+
+def _order(record: Record) -> tuple[int, bool]:
+    """Put baselines first, then few iterations."""
+    return record.iterations or 0, record.decoder
 
 
 @cache
@@ -195,7 +200,7 @@ def _with_unit(metric: Metric) -> str:
     return metric.title + ", %" * metric.share
 
 
-def metrics(runs: Sequence[RunResult]) -> dict[str, str]:
+def metrics(runs: Sequence[Run]) -> dict[str, str]:
     """Name the logged metrics in words, with their units and remarks, by their keys."""
     names = {name for run in runs for name in logged(run)}
     words = {
@@ -207,12 +212,12 @@ def metrics(runs: Sequence[RunResult]) -> dict[str, str]:
     return {name: title for name, title in words.items() if name in names}
 
 
-def called(run: RunResult) -> str:
+def called(run: Run) -> str:
     """'mnist_capsnet_r3_recon, seed 0, released'."""
     return f"{run.record.experiment}, seed {run.record.seed}, {run.record.variant}"
 
 
-def logged(run: RunResult) -> Curves:
+def logged(run: Run) -> Curves:
     """Return the curves that are shown, errors in percent.
 
     A baseline's only loss is the cross-entropy, which is logged by two names.

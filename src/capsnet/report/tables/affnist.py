@@ -4,17 +4,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 from capsnet import paper
 from capsnet.analysis.equal_error import Estimate, at_clean_error, points
-from capsnet.analysis.numbers import points_of
 from capsnet.analysis.selection import groups
-from capsnet.report.runs import RunResult, with_arrays
+from capsnet.records.runs import Run
 from capsnet.report.tables.rows import Runs
 from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Column, Table, mean_sd
 
 TARGETS = (2.0, 1.5, 1.0, paper.CLEAN)  # percent
 
-
-Seeds = Sequence[RunResult]  # a row: one run, or the seeds of an experiment, whose means it shows
+Seeds = Sequence[Run]  # a row: one run, or the seeds of an experiment, whose means it shows
 
 
 def equal_error_table(runs: Runs) -> Table[Seeds]:
@@ -23,12 +21,9 @@ def equal_error_table(runs: Runs) -> Table[Seeds]:
 
 
 def _rows(runs: Runs) -> Iterator[Seeds]:
-    counted = {
-        path: one for path, one in runs.items() if "affnist" in one.tests and len(points_of(path))
-    }
-    for experiment in dict.fromkeys(record.experiment for record in counted.values()):
-        for group in groups(counted, experiment):
-            seeds = with_arrays({path: runs[path] for path in group})
+    counted = [run for run in runs if "affnist" in run.record.tests and len(points(run.arrays))]
+    for experiment in dict.fromkeys(run.record.experiment for run in counted):
+        for seeds in groups(counted, experiment):
             yield from ([run] for run in seeds)
             yield from [seeds] * (len(seeds) > 1)
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from capsnet import paper
 from capsnet.analysis import plan
@@ -12,6 +11,7 @@ from capsnet.analysis.selection import Pair, code, exclusion_reason, looked, mat
 from capsnet.analysis.verdicts import Difference, between, claim_verdicts
 from capsnet.paper import Claim, Comparison
 from capsnet.records.record import Record
+from capsnet.records.runs import Run
 from capsnet.report.tables.pairs import PairsRow, apart, comparing
 from capsnet.report.tables.paper_tables import qualified, verdict_limits
 from capsnet.report.tables.rows import Runs
@@ -32,20 +32,20 @@ class ClaimRow(PairsRow):
     @property
     def recipe(self) -> str | None:
         """Return the variant of the better model."""
-        return self.records[0].variant if self.paths else None
+        return self.records[0].variant if self.runs else None
 
     @cached_property
-    def seen(self) -> list[Path]:
+    def seen(self) -> Runs:
         """Return the pairs of the seeds that the plan looks at, one after another."""
-        seeds = looked(self.runs, apart(self.paths)[0])
-        return [path for pair in self.pairs if pair[0] in seeds for path in pair]
+        seeds = looked(apart(self.runs)[0])
+        return [run for pair in self.pairs if pair[0] in seeds for run in pair]
 
     @cached_property
     def difference(self) -> Difference | None:
         """Return the seeds' difference at the plan's look; None before it or without a verdict."""
         if not self.seen or exclusion_reason(self.records) is not None or self.noise is None:
             return None
-        return between(*apart(numbers(self.runs, self.seen, self.test)), self.noise)
+        return between(*apart(numbers(self.seen, self.test)), self.noise)
 
 
 def claims_table(runs: Runs, claims: Sequence[Claim]) -> Table[ClaimRow]:
@@ -60,12 +60,12 @@ def claims_table(runs: Runs, claims: Sequence[Claim]) -> Table[ClaimRow]:
     return Table("Claims", CLAIM_COLUMNS, rows, lead=GAIN)
 
 
-def by_recipe(claim: Comparison, runs: Runs) -> list[list[Path]]:
+def by_recipe(claim: Comparison, runs: Runs) -> list[list[Run]]:
     """List the pairs of each recipe one after another; one empty list if there are none."""
     found = pairs(claim, runs)
-    recipes = sorted({runs[better].variant for better, _ in found})
+    recipes = sorted({better.record.variant for better, _ in found})
     return [
-        [path for pair in found if runs[pair[0]].variant == name for path in pair]
+        [run for pair in found if pair[0].record.variant == name for run in pair]
         for name in recipes
     ] or [[]]
 
@@ -82,13 +82,13 @@ def pairs(claim: Comparison, runs: Runs) -> list[Pair]:
         return models == (claim.better, claim.worse) and recipes
 
     found = matched_pairs(runs, wanted)
-    longest = max((runs[better].steps_planned for better, _ in found), default=0)
-    return [pair for pair in found if runs[pair[0]].steps_planned == longest]
+    longest = max((better.record.steps_planned for better, _ in found), default=0)
+    return [pair for pair in found if pair[0].record.steps_planned == longest]
 
 
 def shared(row: ClaimRow) -> str | None:
     """Say in what the runs of a claim agree, and name their commits where those differ."""
-    if not row.paths:
+    if not row.runs:
         return None
     commits = sorted({one.commit[:7] if one.commit else "unknown" for one in row.records})
     same = "data, seed, schedule"
@@ -109,7 +109,7 @@ def verdict(row: ClaimRow, *quotes: str) -> str:
     done = {one.claim: one.difference for one in row.rows if one.recipe == row.recipe}
     differences = [done.get(claim) for claim in paper.CLAIMS]
     words = claim_verdicts(differences, [claim.difference for claim in paper.CLAIMS])
-    limits = verdict_limits(row.runs, row.seen, row.test)
+    limits = verdict_limits(row.seen, row.test)
     return qualified(words[paper.CLAIMS.index(row.claim)], [*limits, *quotes])
 
 
@@ -119,6 +119,6 @@ CLAIM_COLUMNS: list[Column[ClaimRow]] = [
     Column("verdict", lambda row: verdict(row, plan.quoted()), "text"),
     *comparing(GAIN, "right alone: the better, the other (p of all seeds)", "digits"),
     Column("recipe", lambda row: row.recipe, "text"),
-    Column("steps", lambda row: steps(row.records) if row.paths else None, "text"),
+    Column("steps", lambda row: steps(row.records) if row.runs else None, "text"),
     Column("pairs share", shared, "text"),
 ]

@@ -26,7 +26,7 @@ class ComparisonRow(PairsRow):
     def noise(self) -> Noise | None:
         """Return how noisy the seeds of the paper's row are, as an ablation's are too few."""
         of_the_paper = [one for one in self.records if paper.reported(one.experiment)]
-        return noise(self.runs, of_the_paper[0], self.test) if of_the_paper else None
+        return noise(self.every, of_the_paper[0], self.test) if of_the_paper else None
 
 
 def comparisons_table(runs: Runs, comparisons: Sequence[Comparison]) -> Table[ComparisonRow]:
@@ -45,12 +45,12 @@ def comparisons_table(runs: Runs, comparisons: Sequence[Comparison]) -> Table[Co
 
 def _mean(place: int) -> Callable[[ComparisonRow], str | None]:
     """Return the mean error of the first of the pairs, or of the second."""
-    return lambda row: f"{mean(row.errors[place::2]):.2f}" if row.paths else None
+    return lambda row: f"{mean(row.errors[place::2]):.2f}" if row.runs else None
 
 
 def trained(row: ComparisonRow) -> str:
     """Write recipe, schedule and steps."""
-    if not row.paths:
+    if not row.runs:
         return "not yet run"
     first = row.records[0]
     return f"{first.variant}, {first.schedule}, {steps(row.records)}"

@@ -11,9 +11,8 @@ from capsnet.errors import UserError
 from capsnet.public_results import PUBLIC_RESULTS
 from capsnet.questions import QUESTIONS
 from capsnet.records.attacks import Attacks
-from capsnet.records.record import Record
 from capsnet.records.routing_reports import RoutingReport
-from capsnet.report.runs import with_arrays
+from capsnet.records.runs import Run
 from capsnet.report.tables.affnist import equal_error_table
 from capsnet.report.tables.attacks import attacks_table
 from capsnet.report.tables.claims import claims_table
@@ -34,7 +33,7 @@ from capsnet.report.tables.table import Table, markdown
 def tables(runs: Runs) -> list[Table[Any]]:
     """Make the paper's tables, that of its claims, what the paper does not have, and every run."""
     claims = claims_table(runs, paper.CLAIMS)
-    return [*paper_tables(runs), claims, *extra_tables(runs), runs_table(runs.values())]
+    return [*paper_tables(runs), claims, *extra_tables(runs), runs_table(runs)]
 
 
 def extra_tables(runs: Runs) -> list[Table[Any]]:
@@ -80,7 +79,7 @@ def generated(
         *extra_tables(exclude_demo(runs)),
         recipes_table(runs),
         *_sweeps(others),
-        used_table([*runs.values(), *others.values()]),
+        used_table([run.record for run in (*runs, *others)]),
         costs_table(benchmarks),
     ]
     shown = [one for one in routed if "demo" not in one.network.caveats]
@@ -97,14 +96,14 @@ def generated(
     }
 
 
-def _sweeps(records: Runs) -> list[Table[Any]]:
+def _sweeps(runs: Runs) -> list[Table[Any]]:
     """Make the tables of each sweep, whose runs are somewhere below sweeps/NAME."""
-    sweeps: dict[str, dict[Path, Record]] = {}
-    for path, record in records.items():
-        if "sweeps" in path.parts:
-            name = path.parts[path.parts.index("sweeps") + 1]
-            sweeps.setdefault(name, {})[path] = record
-    return [table for runs in sweeps.values() for table in sweep_tables(with_arrays(runs))]
+    sweeps: dict[str, list[Run]] = {}
+    for run in runs:
+        if "sweeps" in run.path.parts:
+            name = run.path.parts[run.path.parts.index("sweeps") + 1]
+            sweeps.setdefault(name, []).append(run)
+    return [table for found in sweeps.values() for table in sweep_tables(found)]
 
 
 def updated(name: str, text: str, contents: Mapping[str, str]) -> str:

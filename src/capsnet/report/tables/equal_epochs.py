@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean, stdev
 
 from capsnet.analysis.selection import exclude_demo, groups
 from capsnet.analysis.verdicts import Difference
 from capsnet.public_results import PublicResult
+from capsnet.records.runs import Run
 from capsnet.report.tables.paper_tables import COUNTS, if_run, signed
 from capsnet.report.tables.rows import Runs, RunsRow
 from capsnet.report.tables.table import Column, Table, mean_sd, with_sign
@@ -33,10 +33,9 @@ def equal_epochs_table(runs: Runs, public: Iterable[PublicResult]) -> Table[Equa
     return Table("At the epochs of public implementations", COLUMNS, rows, lead=OURS.name)
 
 
-def _as_long(runs: Runs, public: PublicResult) -> list[list[Path]]:
+def _as_long(runs: Runs, public: PublicResult) -> list[list[Run]]:
     """Group our runs of the public result's schedule."""
-    real = exclude_demo(runs)
-    found = {path: one for path, one in real.items() if one.schedule == public.schedule}
+    found = [run for run in exclude_demo(runs) if run.record.schedule == public.schedule]
     return groups(found, public.experiment)
 
 
@@ -48,7 +47,7 @@ def theirs(row: EqualEpochs) -> str:
 
 def ours(row: EqualEpochs) -> str:
     """Write our mean, sd and number of seeds."""
-    if not row.paths:
+    if not row.runs:
         return "not yet run"
     return f"{mean_sd(row.errors, '.2f', '.3f')} ({len(row.errors)})"
 

@@ -22,8 +22,8 @@ class PairsRow(RunsRow):
 
     @property
     def pairs(self) -> list[Pair]:
-        """Return the paths in pairs."""
-        return list(zip(*apart(self.paths), strict=True))
+        """Return the runs in pairs."""
+        return list(zip(*apart(self.runs), strict=True))
 
     @cached_property
     def compared(self) -> tuple[str | None, str | None]:
@@ -31,7 +31,7 @@ class PairsRow(RunsRow):
 
         A p that float64 cannot hold is tiny.
         """
-        found = contrast(self.runs, self.pairs, self.test)
+        found = contrast(self.pairs, self.test)
         if found is None:
             return None, None
         spread = self.noise
@@ -49,7 +49,7 @@ def apart(values: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
 
 def gain(row: PairsRow) -> str | None:
     """Return the mean difference in percentage points, and of several seeds its interval."""
-    if not row.paths:
+    if not row.runs:
         return None
     better, worse = apart(row.errors)
     if row.noise is None or len(better) < 2:

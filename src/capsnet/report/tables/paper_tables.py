@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TypeVar
 
 from capsnet import paper
@@ -36,9 +35,9 @@ class ExperimentRow(RunsRow):
         """
         if self.at_equal_error:
             return None
-        if len(self.paths) == 1:
+        if len(self.runs) == 1:
             return self.results[0][1].interval_percent
-        kept = [answers(path, self.runs[path], self.test) for path in self.paths]
+        kept = [answers(run, self.test) for run in self.runs]
         seeds = [one for one in kept if one is not None]
         if len(seeds) < len(kept):
             return None
@@ -54,15 +53,14 @@ class PaperRow(ExperimentRow):
     table: PaperTable
 
     @cached_property
-    def seen(self) -> list[Path]:
+    def seen(self) -> Runs:
         """Return the runs that the plan looks at."""
-        return looked(self.runs, self.paths)
+        return looked(self.runs)
 
     @cached_property
     def ensemble(self) -> Ensemble | None:
         """Return the ensemble of its runs, where the paper's number is that of one."""
-        several = self.result.ensemble > 1
-        return ensemble_of({path: self.runs[path] for path in self.paths}) if several else None
+        return ensemble_of(self.runs) if self.result.ensemble > 1 else None
 
     @property
     def missing_ensemble(self) -> str | None:
@@ -86,7 +84,7 @@ class PaperRow(ExperimentRow):
         if self.ensemble is not None:
             ours, trials = [self.ensemble.test.error_percent], 1
         else:
-            ours, trials = numbers(self.runs, self.seen, self.test), self.table.trials
+            ours, trials = numbers(self.seen, self.test), self.table.trials
         return from_paper(ours, self.result.error_percent, self.noise, trials)
 
 
@@ -108,7 +106,7 @@ def published(row: PaperRow) -> str:
 
 def if_run(value: Callable[[R], str | None]) -> Callable[[R], str | None]:
     """Leave the cell of rows without runs empty."""
-    return lambda row: value(row) if row.paths else None
+    return lambda row: value(row) if row.runs else None
 
 
 def ours(row: ExperimentRow) -> str:
@@ -128,7 +126,7 @@ def together(row: PaperRow) -> str | None:
 
 def so_far(row: PaperRow) -> str | None:
     """Return what `ours` does, and the error of the ensemble where there is one."""
-    if not row.paths:
+    if not row.runs:
         return None
     one = row.ensemble
     return ours(row) + (f"; ensemble {one.size}: {one.test.error_percent:.2f}" if one else "")
@@ -164,7 +162,7 @@ def verdict(row: PaperRow, *quotes: str) -> str:
     numbers that training was stopped at get no verdict; nor do experiments that are not the
     paper's.
     """
-    if not row.paths:
+    if not row.runs:
         return "not yet run"
     if (why := exclusion_reason(row.records)) is not None:
         return f"none: {why}"
@@ -174,17 +172,17 @@ def verdict(row: PaperRow, *quotes: str) -> str:
         return f"none: {row.missing_ensemble}"
     if row.against is None:
         return "not enough runs"
-    limits = verdict_limits(row.runs, row.seen, row.test)
+    limits = verdict_limits(row.seen, row.test)
     return qualified(str(row_verdict(row.against, row.table.margin)), [*limits, *quotes])
 
 
-def verdict_limits(runs: Runs, paths: Sequence[Path], test: str) -> list[str]:
-    """List what limits a verdict on the runs at `paths`."""
-    seen = [runs[path] for path in paths]
+def verdict_limits(runs: Runs, test: str) -> list[str]:
+    """List what limits a verdict on `runs`."""
+    seen = [run.record for run in runs]
     limits = {
         "secondary": not all(map(is_primary, seen)),
         "interim": len({one.seed for one in seen}) < len(SEEDS),
-        "at the stop": test == "affnist" and at_equal_error(paths, test) is None,
+        "at the stop": test == "affnist" and at_equal_error(runs, test) is None,
     }
     return [word for word, holds in limits.items() if holds]
 

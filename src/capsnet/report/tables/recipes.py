@@ -27,7 +27,7 @@ def recipes_table(runs: Runs) -> Table[RecipesRow]:
     """Tabulate each experiment and schedule that both recipes were run with, shortest first."""
 
     def schedule(pair: Pair) -> tuple[str, int, str, int]:
-        one = runs[pair[0]]
+        one = pair[0].record
         return one.experiment, one.steps_planned, one.schedule, one.training_examples
 
     grouped = groupby(sorted(matched_pairs(runs, text_and_released), key=schedule), schedule)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from capsnet import paper
 from capsnet.records.record import BY_DIGIT, Outcome, Record
+from capsnet.records.runs import Run
 from capsnet.report.tables.table import Column, Result, Table, span
 
 
@@ -30,13 +31,18 @@ def error_counts(tests: Sequence[Outcome]) -> str:
 class TestedRun:
     """A run on one of its test sets."""
 
-    record: Record
+    run: Run
     test: Outcome
+
+    @property
+    def record(self) -> Record:
+        """Return the run's record."""
+        return self.run.record
 
     @property
     def results(self) -> list[Result]:
         """Return the run itself."""
-        return [(self.record, self.test)]
+        return [(self.run, self.test)]
 
 
 def run_interval(run: TestedRun) -> str:
@@ -65,7 +71,7 @@ RUN_COLUMNS: list[Column[TestedRun]] = [
 ]
 
 
-def runs_table(records: Iterable[Record], title: str = "Runs") -> Table[TestedRun]:
+def runs_table(runs: Iterable[Run], title: str = "Runs") -> Table[TestedRun]:
     """Tabulate every run on every test set by itself."""
-    rows = [TestedRun(record, test) for record in records for test in record.tests.values()]
+    rows = [TestedRun(run, test) for run in runs for test in run.record.tests.values()]
     return Table(title, RUN_COLUMNS, rows, lead="run")

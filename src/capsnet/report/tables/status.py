@@ -69,7 +69,7 @@ def _numbers(runs: Runs) -> Iterator[Statement]:
 
 def _rank(row: PaperRow) -> tuple[bool, int]:
     """Prefer the primary recipe, then the longest schedule."""
-    if not row.paths:
+    if not row.runs:
         return False, 0
     first = row.records[0]
     return is_primary(first), first.steps_planned

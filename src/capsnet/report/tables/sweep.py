@@ -9,7 +9,8 @@ from statistics import mean
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
 from capsnet.records.record import Record
-from capsnet.report.runs import RunResult, caption, caveats
+from capsnet.records.runs import Run
+from capsnet.report.runs import caption, caveats
 from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Column, Table, markdown, mean_sd, span
 
@@ -27,14 +28,14 @@ class Sweep:
     """Runs that differ in the value of `key` and in their seeds; what else differs makes series."""
 
     key: str
-    runs: list[RunResult]
+    runs: list[Run]
 
     @property
     def label(self) -> str:
         """Name the swept key, in words where there are some."""
         return LABELS.get(self.key, self.key)
 
-    def value(self, run: RunResult) -> str:
+    def value(self, run: Run) -> str:
         """Return the value that a run has of the swept key."""
         return settings(run)[self.key]
 
@@ -44,18 +45,18 @@ class Sweep:
         found = {self.value(run) for run in self.runs}
         return sorted(found, key=lambda value: (_number(value) is None, _number(value) or 0, value))
 
-    def series(self) -> dict[str, list[RunResult]]:
+    def series(self) -> dict[str, list[Run]]:
         """Group runs that differ in nothing but value and seed, by all that they share."""
         order = self.values
 
-        def place(run: RunResult) -> tuple[str, int, int]:
+        def place(run: Run) -> tuple[str, int, int]:
             return self._name(run), order.index(self.value(run)), run.record.seed
 
         return {
             name: list(group) for name, group in groupby(sorted(self.runs, key=place), self._name)
         }
 
-    def _name(self, run: RunResult) -> str:
+    def _name(self, run: Run) -> str:
         return ", ".join(filter(None, facts(run, self.key).values()))
 
     def labels(self) -> list[str]:
@@ -67,7 +68,7 @@ class Sweep:
         return [name or "all runs" for name in names]
 
 
-def sweep_of(runs: Sequence[RunResult]) -> Sweep:
+def sweep_of(runs: Sequence[Run]) -> Sweep:
     """Find the value that most of the runs' differences are in; routing iterations come first.
 
     Runs without such a value are left out. Raises UserError when there is none at all.
@@ -81,14 +82,14 @@ def sweep_of(runs: Sequence[RunResult]) -> Sweep:
     return Sweep(key, [run for run in runs if key in settings(run)])
 
 
-def settings(run: RunResult) -> dict[str, str]:
+def settings(run: Run) -> dict[str, str]:
     """Return the overrides and the routing iterations by key."""
     pairs = (one.partition("=") for one in run.record.overrides)
-    routed = {} if run.iterations is None else {ITERATIONS: str(run.iterations)}
+    routed = {} if run.record.iterations is None else {ITERATIONS: str(run.record.iterations)}
     return {key: value for key, _, value in pairs} | routed
 
 
-def facts(run: RunResult, key: str) -> dict[str, str]:
+def facts(run: Run, key: str) -> dict[str, str]:
     """Return a run's values by key of the configuration, without its seed and `key`."""
     one = run.record
     about = {
@@ -96,7 +97,9 @@ def facts(run: RunResult, key: str) -> dict[str, str]:
         "recipe": replace(one, overrides=()).variant,
         "data.holdout": f"{one.training_examples:,} {one.source}",
         "model.width": f"width {one.model.width:g}",
-        "model.decoder": ("decoder" if run.decoder else "no decoder") if one.capsules else "",
+        "model.decoder": ("decoder" if run.record.decoder else "no decoder")
+        if one.capsules
+        else "",
         "schedule.steps": f"{one.schedule}: {one.steps_planned:,} steps",
         "schedule.batch": f"batch {one.batch}",
     }
@@ -104,7 +107,7 @@ def facts(run: RunResult, key: str) -> dict[str, str]:
     return {kind: fact for kind, fact in (about | overrides | about).items() if kind != key}
 
 
-def loss_kind(run: RunResult) -> str:
+def loss_kind(run: Run) -> str:
     """Name what the training loss is: numbers of two kinds cannot be compared."""
     if not run.record.capsules:
         return "cross-entropy"
@@ -114,7 +117,7 @@ def loss_kind(run: RunResult) -> str:
     return ", ".join((f"recipe {run.record.recipe}", *overrides))
 
 
-def final_loss(run: RunResult) -> float | None:
+def final_loss(run: Run) -> float | None:
     """Average the end of the training loss; None where no curve was kept."""
     values = run.curve("train/loss")[:, 1]
     return float(values[-max(1, round(LAST * len(values))) :].mean()) if len(values) else None
@@ -135,7 +138,7 @@ class SweepRow:
 
     series: str
     value: str
-    runs: Sequence[RunResult]
+    runs: Sequence[Run]
 
     @property
     def record(self) -> Record:
@@ -196,7 +199,7 @@ def runs_table(sweep: Sweep) -> Table[SweepRow]:
     return Table("Sweep, every run", columns, rows)
 
 
-def sweep_tables(runs: Sequence[RunResult]) -> list[Table[SweepRow]]:
+def sweep_tables(runs: Sequence[Run]) -> list[Table[SweepRow]]:
     """Tabulate every run of one sweep, a table for each series."""
     sweep = sweep_of(runs)
     title, table = sweep.label[0].upper() + sweep.label[1:], runs_table(sweep)

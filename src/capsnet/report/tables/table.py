@@ -7,9 +7,10 @@ from operator import methodcaller
 from statistics import mean, stdev
 from typing import Any, Generic, Literal, TypeVar
 
-from capsnet.records.record import Outcome, Record
+from capsnet.records.record import Outcome
+from capsnet.records.runs import Run
 
-Result = tuple[Record, Outcome]  # a run, and its errors on one test set
+Result = tuple[Run, Outcome]  # a run, and its errors on one test set
 R = TypeVar("R")
 Shown = TypeVar("Shown", contravariant=True)  # a column of a row shows any kind of that row too
 

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import altair as alt
 import vl_convert
 
+from capsnet.records.runs import Run
 from capsnet.report.figures.chart import Chart, config
 from capsnet.report.figures.style import NAMED
 from capsnet.report.figures.training_curves import called, choices, logged, metrics, series
-from capsnet.report.runs import RunResult, by_dataset, caption, caveats
+from capsnet.report.runs import by_dataset, caption, caveats
 from capsnet.report.tables.table import Column, Table
 from capsnet.report.web.render import slug
 
@@ -56,7 +57,7 @@ def script() -> str:
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
-def curves(runs: Sequence[RunResult]) -> list[Embedded]:
+def curves(runs: Sequence[Run]) -> list[Embedded]:
     """Draw all that was logged; the page's form sets which metric and which networks are shown."""
     able = [run for run in runs if logged(run)]
     shown = next(iter(metrics(able)), "")
@@ -73,19 +74,19 @@ def curves(runs: Sequence[RunResult]) -> list[Embedded]:
     ]
 
 
-def networks(runs: Sequence[RunResult]) -> dict[str, str]:
+def networks(runs: Sequence[Run]) -> dict[str, str]:
     """Give the networks that have curves the names of their colours, baselines first."""
     names = {colour: f"var(--{name})" for name, colour in NAMED.items()}
     able = [run for run in runs if logged(run)]
     return {label: names[colour] for label, colour in series(able).items()}
 
 
-def last(runs: Sequence[RunResult]) -> Table[RunResult]:
+def last(runs: Sequence[Run]) -> Table[Run]:
     """Tabulate what was logged last of each metric, for each run that has curves."""
     values = [Column(words, _last(name)) for name, words in metrics(runs).items()]
     columns = [Column("run", called, "text"), *values]
     return Table("Last values", columns, [run for run in runs if logged(run)])
 
 
-def _last(metric: str) -> Callable[[RunResult], str | None]:
+def _last(metric: str) -> Callable[[Run], str | None]:
     return lambda run: f"{logged(run)[metric][-1, 1]:.4g}" if metric in logged(run) else None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from capsnet.records.record import Outcome, Record
-from capsnet.report.runs import RunResult, caveats
+from capsnet.report.runs import caveats
 from capsnet.report.tables.costs import HOUR
 from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Result, Table
@@ -29,7 +29,7 @@ FACTS: dict[str, Callable[[Record, Outcome], str]] = {
 
 def table_caveats(table: Table[Any]) -> list[str]:
     """Return the caveats of all runs behind a table."""
-    return caveats(RunResult(record, {}) for row in table.rows for record, _ in results(row))
+    return caveats(run for row in table.rows for run, _ in results(row))
 
 
 def results(row: object) -> Sequence[Result]:
@@ -39,7 +39,7 @@ def results(row: object) -> Sequence[Result]:
 
 def facts(row: object) -> dict[str, list[str]]:
     """List the facts in the records behind a row: one value where all agree, else one for each."""
-    found = results(row)
+    found = [(run.record, test) for run, test in results(row)]
     every = {name: [fact(*one) for one in found] for name, fact in FACTS.items() if found}
     return {name: values[:1] if len({*values}) == 1 else values for name, values in every.items()}
 

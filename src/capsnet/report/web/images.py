@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from capsnet.records.runs import Run
 from capsnet.report.figures.draw import PICTURES
 from capsnet.report.figures.reconstruction_figures import (
     PREDICTED,
@@ -19,7 +20,6 @@ from capsnet.report.figures.reconstruction_figures import (
     overlay,
     visible,
 )
-from capsnet.report.runs import RunResult
 
 INCH = 96  # of a browser's pixels
 LOSSLESS: dict[str, Any] = {"lossless": True}
@@ -94,19 +94,19 @@ class Failure(NamedTuple):
     pictures: list[Picture]  # the example, drawn from the label's capsules, from the predicted ones
 
 
-def shown_failing(runs: Sequence[RunResult]) -> list[RunResult]:
+def shown_failing(runs: Sequence[Run]) -> list[Run]:
     """Choose the lowest seed that kept pictures, for each experiment that reconstructs."""
     kept = {run.record.experiment: run for run in reversed(runs) if "targets" in run.arrays}
     return [run for _, run in sorted(kept.items())]
 
 
-def failures(run: RunResult) -> list[Failure]:
+def failures(run: Run) -> list[Failure]:
     """Return the failures in their order in the test set."""
     _, wrong = found(run.arrays["targets"])
     return [_failure(run, one) for one in wrong]
 
 
-def _failure(run: RunResult, one: int) -> Failure:
+def _failure(run: Run, one: int) -> Failure:
     targets, image = run.arrays["targets"][one], run.arrays["images"][one]
     label, answer = (
         " and ".join(run.record.dataset.class_names[number] for number in targets[which])

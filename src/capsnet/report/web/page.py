@@ -1,6 +1,6 @@
 """`python -m capsnet.report page`: all that is known of a profile, as one file for a browser."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +8,18 @@ from markupsafe import Markup
 
 from capsnet import paper
 from capsnet.analysis.selection import exclude_demo
-from capsnet.records.record import Record, read_records
+from capsnet.records.record import Record
+from capsnet.records.runs import Run, read_runs
 from capsnet.report.figures.comparison import TITLE, comparison
 from capsnet.report.figures.draw import charts
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import SMOOTHED, metrics
 from capsnet.report.runs import (
-    RunResult,
     caveats,
     counted,
     no_results,
     of_the_papers_kinds,
-    read_runs,
-    with_arrays,
+    runs_below,
 )
 from capsnet.report.tables.claims import claims_table
 from capsnet.report.tables.costs import costs_table
@@ -61,17 +60,16 @@ def page(folder: Path, swept: Path | None = None) -> str:
     Figures, contact sheets and benchmarks are those beside `folder`; the page says which it lacks.
     Raises UserError when there are no records, or no sweep where one is named.
     """
-    records = read_records(folder)
-    if not records:
+    if not (runs := read_runs(folder)):
         raise no_results(folder)
-    found = sweep_of(read_runs(swept, "**/record.json")) if swept else None
-    known = results(records)
+    found = sweep_of(runs_below(swept, "**/record.json")) if swept else None
+    known = results(runs)
     optional = {"status": known["status"], "extras": known["extras"], "sweep": found}
     absent = {name for name, shown in optional.items() if not shown}
     return rendered(
-        head(folder, list(records.values()), absent)
+        head(folder, [run.record for run in runs], absent)
         | known
-        | training(with_arrays(records))
+        | training(runs)
         | {"swept": sweep_section(found) if found else None, "library": Markup(script())}
         | beside(folder)
     )
@@ -97,19 +95,19 @@ def head(folder: Path, records: Sequence[Record], absent: set[str]) -> dict[str,
     }
 
 
-def results(records: Mapping[Path, Record]) -> dict[str, Any]:
+def results(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the tables, the paper's each with a chart where anything was run.
 
     What is decided and open has no meaning for the demo's runs.
     """
-    real = exclude_demo(records)
+    real = exclude_demo(runs)
     return {
         "margins": ", ".join(f"{table.title} {table.margin:g}" for table in paper.TABLES),
         "status": status_table(real) if real else None,
-        "tables": [(one, compared(one)) for one in paper_tables(records)],
-        "claims": claims_table(records, paper.CLAIMS),
-        "extras": extra_tables(records),
-        "every_run": every_run(records.values(), "Every run"),
+        "tables": [(one, compared(one)) for one in paper_tables(runs)],
+        "claims": claims_table(runs, paper.CLAIMS),
+        "extras": extra_tables(runs),
+        "every_run": every_run(runs, "Every run"),
     }
 
 
@@ -121,7 +119,7 @@ def compared(table: Table[PaperRow]) -> Embedded | None:
     return chart and Embedded(name, TITLE, words, table_caveats(table), spec(chart))
 
 
-def training(runs: Sequence[RunResult]) -> dict[str, Any]:
+def training(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the parts made from arrays: curves, figures and failures."""
     drawn = of_the_papers_kinds(runs)
     return {
