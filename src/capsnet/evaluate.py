@@ -22,11 +22,11 @@ from capsnet.data.pictures import located
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable, write_json
-from capsnet.records.record import Outcome, Record, read_record, record_path, write_arrays
+from capsnet.records.record import Outcome, write_arrays
 from capsnet.records.run_folder import run_folder, trained_run
+from capsnet.records.trained import find_run
 from capsnet.startup import quick_imports
 from capsnet.train import result_overrides
-from capsnet.training.fingerprint import config_digest
 
 if TYPE_CHECKING:
     import torch
@@ -159,20 +159,10 @@ def load_run(checkpoint: Path, overrides: list[str], device: str | None = None) 
     return LoadedRun(run, network.to(where), data, where)
 
 
-def record_of(run: config.RunConfig, path: Path) -> Record | None:
-    """Read the record of `run` at `path`; None where it is missing, or another run's is there."""
-    if not path.is_file():
-        return None
-    record = read_record(path)
-    identity = {"seed": str(record.seed)} | record.identity
-    trained = {"config": config_digest(run), "seed": str(run.seed)}
-    return record if identity.items() >= trained.items() else None
-
-
 def require_classes(checkpoint: Path, run: config.RunConfig, names: tuple[str, ...]) -> None:
     """Raise UserError where pictures are of other classes than those that were trained on."""
-    record = record_path(run_folder(checkpoint), run.record)
-    trained = read_record(record).dataset.class_names if record.is_file() else names
+    found = find_run(checkpoint)
+    trained = found.record.dataset.class_names if found else names
     if trained != names:
         raise UserError(
             f"the classes of {run.data.path} are {', '.join(names)}, but must be those that "
@@ -190,9 +180,9 @@ def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -
     weights = wandb_summary.weights(run.name, run.seed, folder)
     named = f"{weights.name}:{wandb_summary.alias(weights)}"
     sources = {name: test.source for name, test in outcomes.items()}
-    record = folder / "record.json"
-    trained = read_record(record).overrides if record.is_file() else ()
-    all_overrides = (*trained, *result_overrides(overrides))
+    trained = find_run(checkpoint)
+    by_hand = trained.record.overrides if trained else ()
+    all_overrides = (*by_hand, *result_overrides(overrides))
     about = asdict(run) | {"sources": sources, "weights": named, "overrides": all_overrides}
     with wandb_finished():
         shown = start_wandb(run, folder, "evaluate", about)

@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 from capsnet.attack.plan import BIM, CROSS_ENTROPY, EPS, FGSM, SCORE_MARGIN, TRAINING, Plan
-from capsnet.attack.run import attack, trained_record
+from capsnet.attack.run import attack
 from capsnet.data import storage
 from capsnet.data.options import whole_number
 from capsnet.errors import UserError, exit_on_user_error
@@ -21,6 +21,7 @@ from capsnet.records.attacks import Attacks, accuracy, write_attacks
 from capsnet.records.files import check_writable
 from capsnet.records.record import ATTACKS, Outcome
 from capsnet.records.run_folder import run_folder, trained_run
+from capsnet.records.trained import find_run
 
 
 def main() -> None:
@@ -96,7 +97,8 @@ def output(run: Path, asked: Path | None, loss: str, runs: int) -> Path:
     """
     if asked is not None and (runs > 1 or not asked.name.endswith(ATTACKS)):
         raise UserError(f"--output: {asked} must be for one RUN, and end in {ATTACKS}")
-    record = trained_record(run)[1] or run_folder(run) / "record.json"
+    trained = find_run(run)
+    record = trained.path if trained else run_folder(run) / "record.json"
     ending = ATTACKS if loss == TRAINING else f".{loss}{ATTACKS}"
     return asked or record.with_name(record.stem + ending)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from capsnet.attack.plan import BIM, FGSM, Plan
 from capsnet.errors import UserError
-from capsnet.evaluate import LoadedRun, load_run, record_of
+from capsnet.evaluate import LoadedRun, load_run
 from capsnet.records.attacks import Attacked, Attacks
-from capsnet.records.record import Record, outcome_of, record_path
-from capsnet.records.run_folder import WEIGHTS, run_folder, trained_run
+from capsnet.records.record import outcome_of
+from capsnet.records.run_folder import WEIGHTS, run_folder
+from capsnet.records.trained import find_run
 
 
 def attack(
@@ -66,30 +67,21 @@ def about(loaded: LoadedRun, checkpoint: Path) -> dict[str, Any]:
     """Say which run is attacked, from its record where that is there, and by what code."""
     from capsnet.records.provenance import device_name, git_commit
 
-    run, info, (record, path) = loaded.run, loaded.data.info, trained_record(checkpoint)
+    run, info, trained = loaded.run, loaded.data.info, find_run(checkpoint)
     weights = (run_folder(checkpoint) / WEIGHTS).read_bytes()
     commit, clean = git_commit()
     return {
         "experiment": run.name,
         "seed": run.seed,
-        "variant": run.recipe.name if record is None else record.variant,
+        "variant": trained.record.variant if trained else run.recipe.name,
         "schedule": run.schedule.name,
         "dataset": info.name,
         "demo": info.stand_in,
         "width": run.model.width,
-        "stopped": None if record is None else record.stopped,
-        "record": None if path is None else path.name,
+        "stopped": trained.record.stopped if trained else None,
+        "record": trained.path.name if trained else None,
         "weights": hashlib.sha256(weights).hexdigest(),
         "commit": commit,
         "clean_code": clean,
         "device": device_name(loaded.device),
     }
-
-
-def trained_record(checkpoint: Path) -> tuple[Record, Path] | tuple[None, None]:
-    """Find the record of the configuration and seed that the weights were trained with."""
-    run, folder = trained_run(checkpoint), run_folder(checkpoint)
-    for path in (record_path(folder, run.record), record_path(folder, None)):
-        if (record := record_of(run, path)) is not None:
-            return record, path
-    return None, None

@@ -14,11 +14,10 @@ from capsnet.data.specification import LabelledImages
 from capsnet.errors import UserError
 from capsnet.explorer.inference import capsule_types
 from capsnet.networks import CapsNet
-from capsnet.records.record import Record, read_record
-from capsnet.records.run_folder import run_folder
+from capsnet.records.record import Record
+from capsnet.records.trained import find_run
 from capsnet.records.weights import load_weights, read_weights
 from capsnet.report.runs import counted
-from capsnet.training import fingerprint
 from capsnet.training.build_network import build_network
 
 
@@ -77,7 +76,7 @@ def load_run(checkpoint: Path) -> LoadedRun:
     load_weights(network, weights, data.image)
     if (normalise := load_view(run.data.name).normalise) is not None:
         network.conv1.register_forward_pre_hook(lambda _, inputs: (normalise(*inputs),))
-    pairs = data.info.labels_per_image == 2
+    pairs, trained = data.info.labels_per_image == 2, find_run(checkpoint)
     return LoadedRun(
         run,
         network.eval(),
@@ -85,20 +84,8 @@ def load_run(checkpoint: Path) -> LoadedRun:
         data.tests,
         getattr(data.train, "max_shift", None),
         storage.read_images(Path(run.data.root) / run.data.source) if pairs else None,
-        find_record(run, run_folder(checkpoint)),
+        trained.record if trained else None,
     )
-
-
-def find_record(run: config.RunConfig, folder: Path) -> Record | None:
-    """Find the record of this very run, in its folder or where the run writes it."""
-    places = [folder / "record.json", *([Path(run.record)] if run.record else [])]
-    digest = fingerprint.config_digest(run)
-    for place in places:
-        if place.is_file():
-            found = read_record(place)
-            if (found.seed, found.identity.get("config")) == (run.seed, digest):
-                return found
-    return None
 
 
 def caveats(loaded: LoadedRun) -> list[str]:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from capsnet import config
 from capsnet.errors import UserError
-from capsnet.evaluate import LoadedRun, load_run, record_of, with_data
+from capsnet.evaluate import LoadedRun, load_run, with_data
 from capsnet.records.files import check_writable
 from capsnet.records.provenance import device_name, git_commit
-from capsnet.records.record import ROUTING, record_path, write_arrays
+from capsnet.records.record import ROUTING, write_arrays
 from capsnet.records.routing_reports import (
     RoutedTest,
     RoutingReport,
@@ -24,7 +24,7 @@ from capsnet.records.routing_reports import (
     write_report,
 )
 from capsnet.records.run_folder import WEIGHTS, run_folder, trained_run
-from capsnet.records.runs import Run
+from capsnet.records.trained import find_run
 from capsnet.report.runs import caveats
 from capsnet.training.fingerprint import training_code
 
@@ -95,10 +95,9 @@ def output(asked: Path | None, checkpoint: Path, overrides: list[str]) -> Path:
     if any(not one.startswith("data.root=") for one in overrides):
         words = " ".join(overrides)
         raise UserError(f"{words}: --output says where the numbers of other data go, *{ROUTING}")
-    run = trained_run(checkpoint)
-    path = record_path(run_folder(checkpoint), run.record)
-    beside = path if record_of(run, path) else run_folder(checkpoint) / "record.json"
-    return beside.with_suffix(ROUTING)
+    trained = find_run(checkpoint)
+    record = trained.path if trained else run_folder(checkpoint) / "record.json"
+    return record.with_suffix(ROUTING)
 
 
 def trained_network(checkpoint: Path, folder: Path) -> TrainedNetwork:
@@ -106,8 +105,8 @@ def trained_network(checkpoint: Path, folder: Path) -> TrainedNetwork:
     run = trained_run(checkpoint)
     assert isinstance(run.model, config.CapsNet)
     weights = (run_folder(checkpoint) / WEIGHTS).read_bytes()
-    path = record_path(run_folder(checkpoint), run.record)
-    record = record_of(run, path)
+    trained = find_run(checkpoint)
+    record = trained.record if trained else None
     return TrainedNetwork(
         experiment=run.name,
         seed=run.seed,
@@ -116,7 +115,7 @@ def trained_network(checkpoint: Path, folder: Path) -> TrainedNetwork:
         steps=record.steps_done if record else run.schedule.steps,
         iterations=run.model.routing_iterations,
         weights=hashlib.sha256(weights).hexdigest()[:16],
-        record=Path(os.path.relpath(path, folder)).as_posix() if record else None,
+        record=Path(os.path.relpath(trained.path, folder)).as_posix() if trained else None,
         identity=record.identity if record else {},
-        caveats=tuple(caveats([Run(record, path)])) if record else ("no record",),
+        caveats=tuple(caveats([trained])) if trained else ("no record",),
     )

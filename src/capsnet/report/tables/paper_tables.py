@@ -36,7 +36,7 @@ class ExperimentRow(RunsRow):
         if self.at_equal_error:
             return None
         if len(self.runs) == 1:
-            return self.results[0][1].interval_percent
+            return self.tests[0].interval_percent
         kept = [answers(run, self.test) for run in self.runs]
         seeds = [one for one in kept if one is not None]
         if len(seeds) < len(kept):
@@ -134,7 +134,7 @@ def so_far(row: PaperRow) -> str | None:
 
 def counts(row: RunsRow) -> str:
     """Return the errors of each run, of how many examples."""
-    errors = error_counts([test for _, test in row.results])
+    errors = error_counts(row.tests)
     return errors + " at the stop" * row.at_equal_error
 
 
@@ -150,7 +150,7 @@ def tested_on(row: ExperimentRow) -> str:
     """Return the test set's source, the recipe, and how many codes trained the runs."""
     codes = len({record.identity.get("code") for record in row.records})
     several = f", {codes} codes" if codes > 1 else ""
-    return f"{row.results[0][1].source}, {row.records[0].variant}{several}"
+    return f"{row.tests[0].source}, {row.records[0].variant}{several}"
 
 
 def verdict(row: PaperRow, *quotes: str) -> str:

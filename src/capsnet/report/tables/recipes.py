@@ -47,7 +47,7 @@ def trained_on(row: RecipesRow) -> str:
 
 def counts(row: RecipesRow, place: int) -> str:
     """Return the errors of the first of the pairs or of the second, of how many examples."""
-    return error_counts([test for _, test in row.results[place::2]])
+    return error_counts(row.tests[place::2])
 
 
 RECIPE_COLUMNS: list[Column[RecipesRow]] = [

@@ -7,9 +7,8 @@ from functools import cached_property
 from capsnet.analysis.numbers import at_equal_error, numbers
 from capsnet.analysis.selection import noise
 from capsnet.analysis.verdicts import Noise
-from capsnet.records.record import Record
+from capsnet.records.record import Outcome, Record
 from capsnet.records.runs import Run
-from capsnet.report.tables.table import Result
 
 Runs = Sequence[Run]
 
@@ -28,9 +27,9 @@ class RunsRow:
         return [run.record for run in self.runs]
 
     @property
-    def results(self) -> list[Result]:
-        """Return the runs, and their errors on the test set."""
-        return [(run, run.record.tests[self.test]) for run in self.runs]
+    def tests(self) -> list[Outcome]:
+        """Return the outcomes of the runs on the test set."""
+        return [record.tests[self.test] for record in self.records]
 
     @cached_property
     def errors(self) -> list[float]:

@@ -1,12 +1,11 @@
 """Every run by itself, and how all tables write steps and counts."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from capsnet import paper
 from capsnet.records.record import BY_DIGIT, Outcome, Record
-from capsnet.records.runs import Run
-from capsnet.report.tables.table import Column, Result, Table, span
+from capsnet.report.tables.rows import Runs, RunsRow
+from capsnet.report.tables.table import Column, Table, span
 
 
 def steps(records: Sequence[Record]) -> str:
@@ -27,51 +26,38 @@ def error_counts(tests: Sequence[Outcome]) -> str:
     return ", ".join(f"{test.errors:,}" for test in tests) + f" / {tests[0].total:,}"
 
 
-@dataclass(frozen=True)
-class TestedRun:
-    """A run on one of its test sets."""
-
-    run: Run
-    test: Outcome
-
-    @property
-    def record(self) -> Record:
-        """Return the run's record."""
-        return self.run.record
-
-    @property
-    def results(self) -> list[Result]:
-        """Return the run itself."""
-        return [(self.run, self.test)]
-
-
-def run_interval(run: TestedRun) -> str:
+def run_interval(row: RunsRow) -> str:
     """Return the 95 % interval, and where it leaves out the second digits of the images."""
-    base = run.test.interval_kind == BY_DIGIT and run.record.dataset.labels_per_image > 1
-    return span(run.test.interval_percent) + " (base digits alone)" * base
+    [record], [test] = row.records, row.tests
+    base = test.interval_kind == BY_DIGIT and record.dataset.labels_per_image > 1
+    return span(test.interval_percent) + " (base digits alone)" * base
 
 
-def commit(run: TestedRun) -> str | None:
+def commit(record: Record) -> str | None:
     """Return the beginning of the commit, and whether files were changed."""
-    found = run.record.commit
-    return found and found[:7] + ("" if run.record.clean else " changed")
+    return record.commit and record.commit[:7] + ("" if record.clean else " changed")
 
 
-RUN_COLUMNS: list[Column[TestedRun]] = [
-    Column("run", lambda run: f"{run.record.experiment}, seed {run.record.seed}", "text"),
-    Column("recipe", lambda run: run.record.variant, "text"),
-    Column("errors / tests", lambda run: run.test.counts),
-    Column("%", lambda run: f"{run.test.error_percent:.2f}"),
+def _of_run(value: Callable[[Record], str | None]) -> Callable[[RunsRow], str | None]:
+    """Give what a record says to a row of one run."""
+    return lambda row: value(row.records[0])
+
+
+RUN_COLUMNS: list[Column[RunsRow]] = [
+    Column("run", _of_run(lambda record: f"{record.experiment}, seed {record.seed}"), "text"),
+    Column("recipe", _of_run(lambda record: record.variant), "text"),
+    Column("errors / tests", lambda row: row.tests[0].counts),
+    Column("%", lambda row: f"{row.tests[0].error_percent:.2f}"),
     Column("95 % interval", run_interval),
-    Column("tested on", lambda run: run.test.source, "text"),
-    Column("steps", lambda run: steps([run.record]), "text"),
-    Column("images/s", lambda run: f"{run.record.images_per_second:.0f}"),
-    Column("device", lambda run: run.record.device, "text"),
-    Column("commit", commit, "text"),
+    Column("tested on", lambda row: row.tests[0].source, "text"),
+    Column("steps", lambda row: steps(row.records), "text"),
+    Column("images/s", _of_run(lambda record: f"{record.images_per_second:.0f}")),
+    Column("device", _of_run(lambda record: record.device), "text"),
+    Column("commit", _of_run(commit), "text"),
 ]
 
 
-def runs_table(runs: Iterable[Run], title: str = "Runs") -> Table[TestedRun]:
+def runs_table(runs: Runs, title: str = "Runs") -> Table[RunsRow]:
     """Tabulate every run on every test set by itself."""
-    rows = [TestedRun(run, test) for run in runs for test in run.record.tests.values()]
+    rows = [RunsRow(runs, [run], test) for run in runs for test in run.record.tests]
     return Table(title, RUN_COLUMNS, rows, lead="run")

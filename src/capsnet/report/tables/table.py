@@ -8,9 +8,7 @@ from statistics import mean, stdev
 from typing import Any, Generic, Literal, TypeVar
 
 from capsnet.records.record import Outcome
-from capsnet.records.runs import Run
 
-Result = tuple[Run, Outcome]  # a run, and its errors on one test set
 R = TypeVar("R")
 Shown = TypeVar("Shown", contravariant=True)  # a column of a row shows any kind of that row too
 
@@ -28,7 +26,7 @@ class Column(Generic[Shown]):
 class Table(Generic[R]):
     """Columns over rows, of any type.
 
-    Rows of runs have `results`: on the page, the column named `lead` leads to those of each row.
+    Where rows are of runs, the column named `lead` leads to the runs of each row on the page.
     """
 
     title: str

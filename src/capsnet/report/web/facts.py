@@ -1,13 +1,14 @@
 """The runs behind the rows of tables, which the page shows fact by fact."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from capsnet.records.record import Outcome, Record
 from capsnet.report.runs import caveats
 from capsnet.report.tables.costs import HOUR
+from capsnet.report.tables.rows import RunsRow
 from capsnet.report.tables.runs_table import steps
-from capsnet.report.tables.table import Result, Table
+from capsnet.report.tables.table import Table
 
 FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "experiment": lambda record, _: record.experiment,
@@ -29,17 +30,15 @@ FACTS: dict[str, Callable[[Record, Outcome], str]] = {
 
 def table_caveats(table: Table[Any]) -> list[str]:
     """Return the caveats of all runs behind a table."""
-    return caveats(run for row in table.rows for run, _ in results(row))
-
-
-def results(row: object) -> Sequence[Result]:
-    """Return the results behind a row; none of one that summarises no runs."""
-    return getattr(row, "results", ())
+    return caveats(run for row in table.rows if isinstance(row, RunsRow) for run in row.runs)
 
 
 def facts(row: object) -> dict[str, list[str]]:
-    """List the facts in the records behind a row: one value where all agree, else one for each."""
-    found = [(run.record, test) for run, test in results(row)]
+    """List the facts in the records behind a row: one value where all agree, else one for each.
+
+    None of a row that summarises no runs.
+    """
+    found = [*zip(row.records, row.tests, strict=True)] if isinstance(row, RunsRow) else []
     every = {name: [fact(*one) for one in found] for name, fact in FACTS.items() if found}
     return {name: values[:1] if len({*values}) == 1 else values for name, values in every.items()}
 
