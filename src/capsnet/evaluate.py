@@ -22,11 +22,12 @@ from capsnet.data.pictures import located
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.files import check_writable, write_json
-from capsnet.records.record import Outcome, write_arrays
+from capsnet.records.record import Outcome, read_record, record_path, write_arrays
 from capsnet.records.run_folder import run_folder, trained_run
-from capsnet.records.trained import find_run
+from capsnet.records.runs import Run
 from capsnet.startup import quick_imports
 from capsnet.train import result_overrides
+from capsnet.training.fingerprint import config_digest
 
 if TYPE_CHECKING:
     import torch
@@ -157,6 +158,23 @@ def load_run(checkpoint: Path, overrides: list[str], device: str | None = None) 
     network, where = build_network(anywhere(run), data.info), _device(device)
     load_weights(network, weights, data.image)
     return LoadedRun(run, network.to(where), data, where)
+
+
+def find_run(checkpoint: Path) -> Run | None:
+    """Find the run whose weights these are, by its record: where it writes that, or in its folder.
+
+    None where there is no record, or only those of another configuration or seed. Raises UserError
+    as `run_folder` does.
+    """
+    run, folder = trained_run(checkpoint), run_folder(checkpoint)
+    trained = {"config": config_digest(run), "seed": str(run.seed)}
+    for path in (record_path(folder, run.record), record_path(folder, None)):
+        if path.is_file():
+            found = Run(read_record(path), path)
+            identity = {"seed": str(found.record.seed)} | found.record.identity
+            if identity.items() >= trained.items():
+                return found
+    return None
 
 
 def require_classes(checkpoint: Path, run: config.RunConfig, names: tuple[str, ...]) -> None:

@@ -15,13 +15,12 @@ from capsnet.attack.run import attack
 from capsnet.data import storage
 from capsnet.data.options import whole_number
 from capsnet.errors import UserError, exit_on_user_error
-from capsnet.evaluate import with_data
+from capsnet.evaluate import find_run, with_data
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.attacks import Attacks, accuracy, write_attacks
 from capsnet.records.files import check_writable
 from capsnet.records.record import ATTACKS, Outcome
 from capsnet.records.run_folder import run_folder, trained_run
-from capsnet.records.trained import find_run
 
 
 def main() -> None:

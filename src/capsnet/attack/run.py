@@ -8,11 +8,10 @@ from typing import Any
 
 from capsnet.attack.plan import BIM, FGSM, Plan
 from capsnet.errors import UserError
-from capsnet.evaluate import LoadedRun, load_run
+from capsnet.evaluate import LoadedRun, find_run, load_run
 from capsnet.records.attacks import Attacked, Attacks
 from capsnet.records.record import outcome_of
 from capsnet.records.run_folder import WEIGHTS, run_folder
-from capsnet.records.trained import find_run
 
 
 def attack(

@@ -12,10 +12,10 @@ from capsnet.data.info import DatasetInfo
 from capsnet.data.loading import load_dataset, load_view
 from capsnet.data.specification import LabelledImages
 from capsnet.errors import UserError
+from capsnet.evaluate import find_run
 from capsnet.explorer.inference import capsule_types
 from capsnet.networks import CapsNet
 from capsnet.records.record import Record
-from capsnet.records.trained import find_run
 from capsnet.records.weights import load_weights, read_weights
 from capsnet.report.runs import counted
 from capsnet.training.build_network import build_network

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from capsnet import config
 from capsnet.errors import UserError
-from capsnet.evaluate import LoadedRun, load_run, with_data
+from capsnet.evaluate import LoadedRun, find_run, load_run, with_data
 from capsnet.records.files import check_writable
 from capsnet.records.provenance import device_name, git_commit
 from capsnet.records.record import ROUTING, write_arrays
@@ -24,7 +24,6 @@ from capsnet.records.routing_reports import (
     write_report,
 )
 from capsnet.records.run_folder import WEIGHTS, run_folder, trained_run
-from capsnet.records.trained import find_run
 from capsnet.report.runs import caveats
 from capsnet.training.fingerprint import training_code
 
