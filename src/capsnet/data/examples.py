@@ -12,9 +12,9 @@ class Examples(NamedTuple):
     """A batch, on the device that trains.
 
     images [batch, channels, height, width] are what a network gets, in [0, 1] or standardised as
-    the view has it; labels int64 [batch, labels], one column
-    for each object in the image; parts [batch, labels, channels, height, width], those objects
-    alone in [0, 1], each at its place: what the decoder has to draw.
+    the view has it; labels int64 [batch, labels], one column for each object in the image; parts
+    [batch, labels, channels, height, width], those objects alone in [0, 1], each at its place:
+    what the decoder has to draw.
     """
 
     images: Tensor

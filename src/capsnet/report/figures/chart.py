@@ -40,7 +40,7 @@ class Panel(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A figure's panels, in rows, and its texts; `caveats` are those of `analysis.runs`."""
+    """A figure's panels, in rows, and its texts; `caveats` are those of `report.runs`."""
 
     title: str
     caption: str
