@@ -39,6 +39,7 @@ from capsnet.records.record import (
 from capsnet.records.routing_reports import read_reports
 from capsnet.records.runs import Run, read_runs
 from capsnet.records.statistics import clustered, wilson
+from capsnet.report.__main__ import table
 from capsnet.report.figures.style import BLUE, VERMILION
 from capsnet.report.tables import terminal
 from capsnet.report.tables.attacks import read_all_attacks
@@ -681,6 +682,12 @@ def depth(path: Path) -> int:
     return len(path.relative_to(PROJECT / "results").parts)
 
 
+def test_a_profile_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
+    write_record(record(), tmp_path / "width0.125" / "one" / "seed0.json")
+    table(tmp_path / "width0.125")
+    assert (tmp_path / "width0.125.md").read_text().startswith("# width0.125\n")
+
+
 def test_readme_and_docs_are_in_step_with_the_records() -> None:
     paths = committed()
     runs = [Run(read_record(path), path) for path in paths if depth(path) == 3]
@@ -727,6 +734,7 @@ def test_a_frame_keeps_whole_numbers_lists_and_what_is_not_known() -> None:
     kinds = [record(stopped=9000, overrides=overrides, trainer={"devices": 2})]
     kinds.append(record(30, experiment="mnist_baseline", model={"name": "mnist_baseline"}))
     table = frame(runs_of(kinds))
+    assert_frame_equal(frame(runs_of(kinds)[::-1]), table)
     assert table["stopped"].to_list() == [9000, None]
     assert table["model_routing_iterations"].to_list() == [3, None]
     assert table["trainer_devices"].to_list() == [2, None]

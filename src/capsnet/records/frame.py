@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from capsnet.records.runs import Run
 
 
 def frame(runs: Iterable[Run], root: Path = Path()) -> pl.DataFrame:
-    """Return a line for each run and test set, its record's `path` relative to `root`.
+    """Return a line for each run and test set, by their record's `path`, relative to `root`.
 
     Columns are the fields of a record and of the outcome on `test`; what is nested has the outer
     name before it: `model_width`, `dataset_name`, `identity_code`, `versions_torch`. Errors are
@@ -21,7 +22,7 @@ def frame(runs: Iterable[Run], root: Path = Path()) -> pl.DataFrame:
     """
     lines = [
         {"path": _relative(run.path, root), **dict(_flat(_fields(run.record, test)))}
-        for run in runs
+        for run in sorted(runs, key=attrgetter("path"))
         for test in run.record.tests
     ]
     return pl.DataFrame(lines, infer_schema_length=None)

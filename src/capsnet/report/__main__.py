@@ -87,7 +87,7 @@ def table(folder: Path) -> None:
     from capsnet.report.tables.document import document, tables
     from capsnet.report.tables.terminal import show
 
-    runs, path = read_runs(folder), folder.with_suffix(".md")
+    runs, path = read_runs(folder), folder.with_name(f"{folder.name}.md")
     if not runs:
         raise no_results(folder)
     write_atomically(path, document(runs, folder.name).encode())
