@@ -76,11 +76,13 @@ def longest(runs: Iterable[Run]) -> list[Run]:
     """Choose the longest runs of each experiment and recipe, no demo's: what is known so far."""
     planned = dict[tuple[str, str], int]()
     found = exclude_demo(runs)
-    for record in (run.record for run in found):
-        model = record.experiment, record.variant
-        planned[model] = max(planned.get(model, 0), record.steps_planned)
-    steps = (planned[run.record.experiment, run.record.variant] for run in found)
-    return [run for run, most in zip(found, steps, strict=True) if run.record.steps_planned == most]
+    for run in found:
+        planned[_model(run)] = max(planned.get(_model(run), 0), run.record.steps_planned)
+    return [run for run in found if run.record.steps_planned == planned[_model(run)]]
+
+
+def _model(run: Run) -> tuple[str, str]:
+    return run.record.experiment, run.record.variant
 
 
 def exclude_demo(runs: Iterable[Run]) -> list[Run]:
