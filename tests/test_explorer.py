@@ -22,7 +22,7 @@ from capsnet.errors import UserError
 from capsnet.evaluation.figure_data import to_uint8
 from capsnet.explorer import __main__ as command
 from capsnet.explorer import drawing, inference, pictures
-from capsnet.explorer.checkpoint import LoadedRun, caveats, describe, load_run
+from capsnet.explorer.checkpoint import ExploredRun, caveats, describe, load_run
 from capsnet.explorer.inference import Move
 from capsnet.explorer.page import show
 from capsnet.explorer.panels.input import (
@@ -383,7 +383,7 @@ def test_every_capsnet_can_be_looked_at(
 
 
 @pytest.fixture(scope="module")
-def signs(tmp_path_factory: pytest.TempPathFactory) -> tuple[LoadedRun, np.ndarray]:
+def signs(tmp_path_factory: pytest.TempPathFactory) -> tuple[ExploredRun, np.ndarray]:
     """A network for coloured images of 43 classes, and one of them."""
     folder = tmp_path_factory.mktemp("signs")
     images = prepare_signs(folder)
@@ -392,7 +392,7 @@ def signs(tmp_path_factory: pytest.TempPathFactory) -> tuple[LoadedRun, np.ndarr
 
 
 def test_coloured_images_of_many_classes_go_through_the_network(
-    signs: tuple[LoadedRun, np.ndarray],
+    signs: tuple[ExploredRun, np.ndarray],
 ) -> None:
     loaded, image = signs
     network, x = loaded.network, torch.from_numpy(image[None]).float() / 255
@@ -422,7 +422,7 @@ def test_coloured_images_of_many_classes_go_through_the_network(
 
 
 def test_coloured_images_of_many_classes_are_shown_by_name(
-    signs: tuple[LoadedRun, np.ndarray],
+    signs: tuple[ExploredRun, np.ndarray],
 ) -> None:
     loaded, image = signs
     picture = inference.from_uint8(image)

@@ -21,7 +21,7 @@ from capsnet.report.runs import counted
 from capsnet.training.build_network import build_network
 
 
-class LoadedRun(NamedTuple):
+class ExploredRun(NamedTuple):
     """A trained network and the data that the explorer shows it.
 
     `network` takes pictures in [0, 1] and standardises them itself if it was trained on such.
@@ -54,7 +54,7 @@ class LoadedRun(NamedTuple):
         return " and ".join(self.info.class_names[one] for one in classes)
 
 
-def load_run(checkpoint: Path) -> LoadedRun:
+def load_run(checkpoint: Path) -> ExploredRun:
     """Load the weights in a run's folder, on the CPU, with the test data of their run.
 
     Raises UserError when there are none, when they are of a network that has no capsules or no
@@ -77,7 +77,7 @@ def load_run(checkpoint: Path) -> LoadedRun:
     if (normalise := load_view(run.data.name).normalise) is not None:
         network.conv1.register_forward_pre_hook(lambda _, inputs: (normalise(*inputs),))
     pairs, trained = data.info.labels_per_image == 2, find_run(checkpoint)
-    return LoadedRun(
+    return ExploredRun(
         run,
         network.eval(),
         data.info,
@@ -88,7 +88,7 @@ def load_run(checkpoint: Path) -> LoadedRun:
     )
 
 
-def caveats(loaded: LoadedRun) -> list[str]:
+def caveats(loaded: ExploredRun) -> list[str]:
     """Name what limits the results: other data or another width, and fewer steps.
 
     A run that stopped at the accuracy that it was to reach is not a short one.
@@ -100,7 +100,7 @@ def caveats(loaded: LoadedRun) -> list[str]:
     return ["demo"] * demo + ["short schedule"] * short
 
 
-def describe(loaded: LoadedRun) -> list[str]:
+def describe(loaded: ExploredRun) -> list[str]:
     """Describe the weights, one fact in each line."""
     run, network, info = loaded.run, loaded.network, loaded.info
     source = loaded.tests["test"].source
@@ -128,5 +128,5 @@ def describe_errors(record: Record) -> str:
     )
 
 
-def _steps(loaded: LoadedRun) -> int:
+def _steps(loaded: ExploredRun) -> int:
     return loaded.record.steps_done if loaded.record else loaded.run.schedule.steps

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from nicegui import ui
 
-from capsnet.explorer.checkpoint import LoadedRun, caveats, describe
+from capsnet.explorer.checkpoint import ExploredRun, caveats, describe
 from capsnet.explorer.panels.equivariance import Equivariance
 from capsnet.explorer.panels.input import Input
 from capsnet.explorer.panels.lengths import Lengths
@@ -22,7 +22,7 @@ ICON = (
 )
 
 
-async def show(loaded: LoadedRun) -> None:
+async def show(loaded: ExploredRun) -> None:
     """Build one visitor's page and show its first picture."""
     session = Session(loaded.network, np.zeros(loaded.info.image, np.float32))
     with ui.element("header"):
@@ -43,7 +43,7 @@ async def show(loaded: LoadedRun) -> None:
     await first.start()
 
 
-def show_description(loaded: LoadedRun) -> None:
+def show_description(loaded: ExploredRun) -> None:
     """Describe the weights, and name their caveats prominently."""
     with box("weights"):
         for caveat in caveats(loaded):
@@ -52,7 +52,7 @@ def show_description(loaded: LoadedRun) -> None:
             ui.label(fact).classes("fact")
 
 
-def serve(loaded: LoadedRun, host: str, port: int) -> None:
+def serve(loaded: ExploredRun, host: str, port: int) -> None:
     """Serve the page until Ctrl-C."""
 
     async def page() -> None:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from nicegui import ui
 
 from capsnet.explorer import inference, pictures
-from capsnet.explorer.checkpoint import LoadedRun
+from capsnet.explorer.checkpoint import ExploredRun
 from capsnet.explorer.session import TILE, Recompute, Result, Session, SweepView
 from capsnet.explorer.widgets import Image, box, html, labelled_slider, panel
 
@@ -16,7 +16,7 @@ MOST = 4  # curves that stand out
 class Equivariance:
     """The picture moved by sliders, and the capsule's numbers along the way."""
 
-    def __init__(self, session: Session, loaded: LoadedRun) -> None:
+    def __init__(self, session: Session, loaded: ExploredRun) -> None:
         self.session, self.loaded = session, loaded
         line = (
             "<b>Move the picture</b>: the capsule should stay long while its numbers follow the "

@@ -14,7 +14,7 @@ from capsnet.data import multimnist
 from capsnet.data.loading import load_view
 from capsnet.data.specification import LabelledImages
 from capsnet.explorer import drawing, inference
-from capsnet.explorer.checkpoint import LoadedRun
+from capsnet.explorer.checkpoint import ExploredRun
 from capsnet.explorer.inference import STILL
 from capsnet.explorer.session import Result, Session
 from capsnet.explorer.widgets import COLOURS, Image, box, html, labelled_slider, panel
@@ -40,7 +40,7 @@ PEN = """(event) => {
 class Drawing:
     """A pad for mouse, pen and finger."""
 
-    def __init__(self, session: Session, loaded: LoadedRun) -> None:
+    def __init__(self, session: Session, loaded: ExploredRun) -> None:
         self.session, self.info = session, loaded.info
         self.strokes = list[list[drawing.Point]]()
         with box("draw") as self.box:
@@ -77,7 +77,7 @@ class Drawing:
 class Example:
     """An example of a test set by its number."""
 
-    def __init__(self, session: Session, loaded: LoadedRun) -> None:
+    def __init__(self, session: Session, loaded: ExploredRun) -> None:
         self.session, self.tests = session, loaded.tests
         with box("example") as self.box:
             self.name = ui.select(list(self.tests), value="test", label="test set")
@@ -123,7 +123,7 @@ class Example:
 class Pair:
     """Two test images on top of each other, each with its own shift: MultiMNIST by hand [P]."""
 
-    def __init__(self, session: Session, loaded: LoadedRun) -> None:
+    def __init__(self, session: Session, loaded: ExploredRun) -> None:
         assert loaded.singles is not None
         self.session, self.loaded, self.singles = session, loaded, loaded.singles
         apart = min(loaded.max_shift or multimnist.MAX_SHIFT, MAX_SHIFT)
@@ -178,7 +178,7 @@ def overlay_pair(
 class Input:
     """Choose a picture, and show it as the network gets it."""
 
-    def __init__(self, session: Session, loaded: LoadedRun) -> None:
+    def __init__(self, session: Session, loaded: ExploredRun) -> None:
         self.loaded = loaded
         sources = picture_sources(loaded)
         with panel("input", "The picture", describe_input(loaded, list(sources))):
@@ -207,7 +207,7 @@ class Input:
 TEST_SET, DRAW, PAIR = "Test set", "Draw", "Two at once"
 
 
-def picture_sources(loaded: LoadedRun) -> dict[str, type[Example | Drawing | Pair]]:
+def picture_sources(loaded: ExploredRun) -> dict[str, type[Example | Drawing | Pair]]:
     """Choose what is offered: a pen for one grey channel, pairs to networks that learned pairs."""
     sources: dict[str, type[Example | Drawing | Pair]] = {TEST_SET: Example}
     if loaded.info.channels == 1:
@@ -217,7 +217,7 @@ def picture_sources(loaded: LoadedRun) -> dict[str, type[Example | Drawing | Pai
     return sources
 
 
-def describe_input(loaded: LoadedRun, sources: list[str]) -> str:
+def describe_input(loaded: ExploredRun, sources: list[str]) -> str:
     """Say where pictures come from and what their format is."""
     offers = {DRAW: "draw one", PAIR: "lay two on top of each other"}
     ways = ["Take one from the test set", *(offers[one] for one in sources if one in offers)]

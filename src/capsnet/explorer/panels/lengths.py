@@ -6,7 +6,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 from capsnet.explorer import inference
-from capsnet.explorer.checkpoint import LoadedRun
+from capsnet.explorer.checkpoint import ExploredRun
 from capsnet.explorer.session import Recompute, Result, Session
 from capsnet.explorer.widgets import box, colours, panel
 from capsnet.functional import M_MINUS, M_PLUS
@@ -18,7 +18,7 @@ FEW = 12  # bars that fit; more of them scroll
 class Lengths:
     """One bar for each capsule, which is also a button."""
 
-    def __init__(self, session: Session, loaded: LoadedRun) -> None:
+    def __init__(self, session: Session, loaded: ExploredRun) -> None:
         self.session, self.loaded = session, loaded
         names = loaded.info.class_names
         line = (
@@ -66,7 +66,7 @@ class Lengths:
         )
 
 
-def verdict(loaded: LoadedRun, scores: Float[np.ndarray, "classes"], labels: list[int]) -> str:
+def verdict(loaded: ExploredRun, scores: Float[np.ndarray, "classes"], labels: list[int]) -> str:
     """Compare the answer with the labels."""
     found = sorted(inference.longest(scores, max(1, len(set(labels)))))
     answer = f"Answer: {loaded.names(found)}"

@@ -8,7 +8,7 @@ from nicegui.element import Element
 
 from capsnet.evaluation.figure_data import OFFSETS
 from capsnet.explorer import inference
-from capsnet.explorer.checkpoint import LoadedRun
+from capsnet.explorer.checkpoint import ExploredRun
 from capsnet.explorer.inference import Pixels
 from capsnet.explorer.session import Recompute, Result, Session
 from capsnet.explorer.widgets import Image, box, panel, signed, slider
@@ -21,7 +21,7 @@ FURTHEST = round(float(OFFSETS[-1]), 2)  # [P] figure 4: 0.25
 class Pose:
     """The numbers of a capsule as sliders, and what the decoder draws from them."""
 
-    def __init__(self, session: Session, loaded: LoadedRun) -> None:
+    def __init__(self, session: Session, loaded: ExploredRun) -> None:
         self.session, self.loaded = session, loaded
         line = (
             f"The decoder draws from these {loaded.dim} numbers alone. A slider <b>changes</b> its "
@@ -91,7 +91,7 @@ class Pose:
         return f" (chosen: the longest {verb} {self.loaded.names(longest)})"
 
 
-def captioned_pictures(result: Result, loaded: LoadedRun) -> list[tuple[str, Pixels]]:
+def captioned_pictures(result: Result, loaded: ExploredRun) -> list[tuple[str, Pixels]]:
     """Return captions and pictures: the reconstruction, the input, and each of two alone."""
     alone = result.reconstructions
     both = overlay(*alone) if len(alone) > 1 else alone[0]

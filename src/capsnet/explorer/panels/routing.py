@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from nicegui import ui
 
 from capsnet.explorer import pictures
-from capsnet.explorer.checkpoint import LoadedRun
+from capsnet.explorer.checkpoint import ExploredRun
 from capsnet.explorer.session import Result
 from capsnet.explorer.widgets import Image, box, colours, html, panel
 
@@ -18,7 +18,7 @@ FEWEST, ACROSS = 4, 8  # places for tiles in a row: a single tile would fill the
 class Routing:
     """Show where the votes of the primary capsules go, iteration by iteration."""
 
-    def __init__(self, loaded: LoadedRun) -> None:
+    def __init__(self, loaded: ExploredRun) -> None:
         self.names = loaded.info.class_names
         rows, columns = loaded.network.grid
         line = (
