@@ -177,6 +177,12 @@ def find_run(checkpoint: Path) -> Run | None:
     return None
 
 
+def record_place(checkpoint: Path) -> Path:
+    """Return where the record of these weights is, or in their folder would be."""
+    trained = find_run(checkpoint)
+    return trained.path if trained else record_path(run_folder(checkpoint), None)
+
+
 def require_classes(checkpoint: Path, run: config.RunConfig, names: tuple[str, ...]) -> None:
     """Raise UserError where pictures are of other classes than those that were trained on."""
     found = find_run(checkpoint)

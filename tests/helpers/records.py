@@ -50,11 +50,9 @@ def record(errors: int = 25, total: int = 10_000, **changes: Any) -> Record:
     return Record(**values)
 
 
-def run_of(
-    one: Record, arrays: Mapping[str, NDArray[Any]] | None = None, path: Path = Path("none.json")
-) -> Run:
+def run_of(one: Record, arrays: Mapping[str, NDArray[Any]] | None = None) -> Run:
     """Give the run of a record, with these arrays, which are in no file."""
-    run = Run(one, path)
+    run = Run(one, Path("none.json"))
     vars(run)["arrays"] = {**(arrays or {})}  # as a cached property keeps them
     return run
 

@@ -15,12 +15,12 @@ from capsnet.attack.run import attack
 from capsnet.data import storage
 from capsnet.data.options import whole_number
 from capsnet.errors import UserError, exit_on_user_error
-from capsnet.evaluate import find_run, with_data
+from capsnet.evaluate import record_place, with_data
 from capsnet.kernels.allocator import keep_memory
 from capsnet.records.attacks import Attacks, accuracy, write_attacks
 from capsnet.records.files import check_writable
 from capsnet.records.record import ATTACKS, Outcome
-from capsnet.records.run_folder import run_folder, trained_run
+from capsnet.records.run_folder import trained_run
 
 
 def main() -> None:
@@ -96,8 +96,7 @@ def output(run: Path, asked: Path | None, loss: str, runs: int) -> Path:
     """
     if asked is not None and (runs > 1 or not asked.name.endswith(ATTACKS)):
         raise UserError(f"--output: {asked} must be for one RUN, and end in {ATTACKS}")
-    trained = find_run(run)
-    record = trained.path if trained else run_folder(run) / "record.json"
+    record = record_place(run)
     ending = ATTACKS if loss == TRAINING else f".{loss}{ATTACKS}"
     return asked or record.with_name(record.stem + ending)
 

@@ -13,7 +13,7 @@ from capsnet.records.runs import Run
 
 
 def frame(runs: Iterable[Run], root: Path = Path()) -> pl.DataFrame:
-    """Return a line for each run and test set, by their record's `path`, relative to `root`.
+    """Return a line for each run and test set, sorted by `path`, the record's relative to `root`.
 
     Columns are the fields of a record and of the outcome on `test`; what is nested has the outer
     name before it: `model_width`, `dataset_name`, `identity_code`, `versions_torch`. Errors are

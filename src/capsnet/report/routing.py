@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from capsnet import config
 from capsnet.errors import UserError
-from capsnet.evaluate import LoadedRun, find_run, load_run, with_data
+from capsnet.evaluate import LoadedRun, find_run, load_run, record_place, with_data
 from capsnet.records.files import check_writable
 from capsnet.records.provenance import device_name, git_commit
 from capsnet.records.record import ROUTING, write_arrays
@@ -94,9 +94,7 @@ def output(asked: Path | None, checkpoint: Path, overrides: list[str]) -> Path:
     if any(not one.startswith("data.root=") for one in overrides):
         words = " ".join(overrides)
         raise UserError(f"{words}: --output says where the numbers of other data go, *{ROUTING}")
-    trained = find_run(checkpoint)
-    record = trained.path if trained else run_folder(checkpoint) / "record.json"
-    return record.with_suffix(ROUTING)
+    return record_place(checkpoint).with_suffix(ROUTING)
 
 
 def trained_network(checkpoint: Path, folder: Path) -> TrainedNetwork:

@@ -13,9 +13,8 @@ from capsnet.paper import Claim, Comparison
 from capsnet.records.record import Record
 from capsnet.records.runs import Run
 from capsnet.report.tables.pairs import PairsRow, apart, comparing
-from capsnet.report.tables.paper_tables import qualified, verdict_limits
+from capsnet.report.tables.paper_tables import STEPS, if_run, qualified, verdict_limits
 from capsnet.report.tables.rows import Runs
-from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Column, Table
 
 
@@ -86,10 +85,8 @@ def pairs(claim: Comparison, runs: Runs) -> list[Pair]:
     return [pair for pair in found if pair[0].record.steps_planned == longest]
 
 
-def shared(row: ClaimRow) -> str | None:
+def shared(row: ClaimRow) -> str:
     """Say in what the runs of a claim agree, and name their commits where those differ."""
-    if not row.runs:
-        return None
     commits = sorted({one.commit[:7] if one.commit else "unknown" for one in row.records})
     same = "data, seed, schedule"
     if len(commits) < 2 and len({code(record) for record in row.records}) < 2:
@@ -119,6 +116,6 @@ CLAIM_COLUMNS: list[Column[ClaimRow]] = [
     Column("verdict", lambda row: verdict(row, plan.quoted()), "text"),
     *comparing(GAIN, "right alone: the better, the other (p of all seeds)", "digits"),
     Column("recipe", lambda row: row.recipe, "text"),
-    Column("steps", lambda row: steps(row.records) if row.runs else None, "text"),
-    Column("pairs share", shared, "text"),
+    STEPS,
+    Column("pairs share", if_run(shared), "text"),
 ]

@@ -11,6 +11,7 @@ from capsnet.analysis.verdicts import Noise
 from capsnet.paper import Comparison
 from capsnet.report.tables.claims import by_recipe
 from capsnet.report.tables.pairs import PairsRow, comparing
+from capsnet.report.tables.paper_tables import if_run
 from capsnet.report.tables.rows import Runs
 from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Column, Table
@@ -45,7 +46,7 @@ def comparisons_table(runs: Runs, comparisons: Sequence[Comparison]) -> Table[Co
 
 def _mean(place: int) -> Callable[[ComparisonRow], str | None]:
     """Return the mean error of the first of the pairs, or of the second."""
-    return lambda row: f"{mean(row.errors[place::2]):.2f}" if row.runs else None
+    return if_run(lambda row: f"{mean(row.errors[place::2]):.2f}")
 
 
 def trained(row: ComparisonRow) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from capsnet.analysis.answers import contrast, in_general
 from capsnet.analysis.selection import Pair
 from capsnet.analysis.verdicts import Noise, between
-from capsnet.report.tables.paper_tables import signed
+from capsnet.report.tables.paper_tables import if_run, signed
 from capsnet.report.tables.rows import RunsRow
 from capsnet.report.tables.table import Column, with_sign
 
@@ -49,8 +49,6 @@ def apart(values: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
 
 def gain(row: PairsRow) -> str | None:
     """Return the mean difference in percentage points, and of several seeds its interval."""
-    if not row.runs:
-        return None
     better, worse = apart(row.errors)
     if row.noise is None or len(better) < 2:
         return with_sign(mean(worse) - mean(better))
@@ -60,7 +58,7 @@ def gain(row: PairsRow) -> str | None:
 def comparing(lower: str, alone: str, shown: str) -> list[Column[PairsRow]]:
     """Make the columns that compare the pairs, with the names that depend on them."""
     return [
-        Column(lower, gain),
+        Column(lower, if_run(gain)),
         Column(f"{shown} in general (seeds and {shown})", lambda row: row.compared[0]),
         Column(alone, lambda row: row.compared[1]),
         Column("seeds", lambda row: f"{len(row.pairs)}"),

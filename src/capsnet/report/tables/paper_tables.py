@@ -209,7 +209,7 @@ TOGETHER: Column[PaperRow] = Column("ensemble %", together)
 COUNTS: Column[RunsRow] = Column("errors / tests", if_run(counts))
 PUBLIC: Column[PaperRow] = Column("public %", lambda row: row.result.public)
 TESTED_ON = Column("tested on, recipe", if_run(tested_on), "text")
-STEPS = Column("steps", if_run(lambda row: steps(row.records)), "text")
+STEPS: Column[RunsRow] = Column("steps", if_run(lambda row: steps(row.records)), "text")
 PAPER_COLUMNS: list[Column[PaperRow]] = [
     Column("row", lambda row: row.result.name, "text"),
     Column("paper %", published),

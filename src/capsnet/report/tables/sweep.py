@@ -97,9 +97,7 @@ def facts(run: Run, key: str) -> dict[str, str]:
         "recipe": replace(one, overrides=()).variant,
         "data.holdout": f"{one.training_examples:,} {one.source}",
         "model.width": f"width {one.model.width:g}",
-        "model.decoder": ("decoder" if run.record.decoder else "no decoder")
-        if one.capsules
-        else "",
+        "model.decoder": ("decoder" if one.decoder else "no decoder") if one.capsules else "",
         "schedule.steps": f"{one.schedule}: {one.steps_planned:,} steps",
         "schedule.batch": f"batch {one.batch}",
     }
