@@ -236,7 +236,8 @@ def test_verdicts_quote_the_plan() -> None:
 def test_a_seed_that_is_not_there_is_shown_and_not_replaced() -> None:
     runs = runs_of(record(25, seed=seed) for seed in (0, 1, 2, 4, 5))
     row = by_name(paper_table(runs, ALONE))[0]
-    assert row["ours %"] == "0.25 ± 0.000 (5), without seed 3"
+    assert row["ours %"] == "0.25 ± 0.000 (3), without seed 3"
+    assert row["errors / tests"] == "25, 25, 25, 25, 25 / 10,000"
     assert row["verdict"].startswith("reproduced (interim, plan ")
     assert verdict_of(record(25, seed=seed) for seed in (0, 2, 3, 4, 5)) == "not enough runs"
 
@@ -457,9 +458,61 @@ def test_a_claim_is_judged_on_runs_that_differ_in_the_model_alone(tmp_path: Path
     assert (line[1], line[5]) == ("not enough runs", "2")
     coded = {"data": "the same", "code": "f" * 16}
     committed = replace(first.record, identity=coded, commit="0123456" + "0" * 33)
-    [line] = claims_table([Run(committed, first.path), *rest], paper.CLAIMS[-1:]).cells
-    assert line[1] == "none: different code"
-    assert line[8] == "data, seed, schedule; commits 0123456, unknown"
+    two, one = claims_table([Run(committed, first.path), *rest], paper.CLAIMS[-1:]).cells
+    assert (two[1], two[5]) == ("not enough runs", "2")
+    assert one[1] == "none: different code"
+    assert one[8] == "data, seed, schedule; commits 0123456, unknown"
+
+
+CAPSNET_BEATS_CNN = paper.CLAIMS[:1]
+CNN: dict[str, Any] = {"experiment": "mnist_baseline", "model": {"name": "mnist_baseline"}}
+
+
+def both(*seeds: int, **changes: Any) -> list[Record]:
+    """Give pairs of the first claim: 0.25 against 0.39 %."""
+    return [
+        one
+        for seed in seeds
+        for one in (record(25, seed=seed, **changes), record(39, seed=seed, **CNN, **changes))
+    ]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        both(5, clean=False),
+        both(3, identity={"data": "the same", "code": "f" * 16}),
+        both(3, 4, stop_at=0.99),  # which they never reached
+        [record(90, seed=7)],
+    ],
+)
+def test_no_later_run_takes_a_verdict_away(later: list[Record]) -> None:
+    runs = runs_of([*both(0, 1, 2), *later])
+    [line, *others] = claims_table(runs, CAPSNET_BEATS_CNN).cells
+    assert line[1:3] == (f"reproduced (interim, {plan.quoted()})", "+0.14 (+0.13 to +0.15)")
+    assert all(other[1].startswith(("none: ", "not enough")) for other in others)
+    row, *_ = by_name(paper_table(runs, ALONE))
+    assert row["verdict"] == f"reproduced (interim, {plan.quoted()})"
+    assert row["ours %"].startswith("0.25 ± 0.000 (3)")
+
+
+def test_a_seed_that_never_reached_its_accuracy_is_shown_as_such() -> None:
+    never = record(60, seed=1, stop_at=0.99)
+    [row] = by_name(paper_table(runs_of([*both(0, 2, 3)[::2], never]), ALONE))
+    assert row["verdict"] == "none: accuracy not reached"
+    assert row["ours %"].endswith(" (4), seed 1 did not reach its accuracy")
+
+
+def test_a_recipe_hides_no_shorter_runs_of_the_other() -> None:
+    short = both(0, 1, schedule="short", steps_planned=4688, steps_done=4688)
+    released = [one for one in short if one.recipe == "released"]
+    text = [record(24, seed=seed, recipe="text") for seed in range(3)]
+    runs = runs_of([*released, *text, *both(0, 1, 2)[1::2]])
+    lines = claims_table(runs, CAPSNET_BEATS_CNN).cells
+    assert [(line[6], line[7]) for line in lines] == [
+        ("released", "4,688 of 4,688"),
+        ("text", "300,000 of 300,000"),
+    ]
 
 
 def test_a_baseline_is_compared_with_either_recipe() -> None:

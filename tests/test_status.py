@@ -32,6 +32,7 @@ def seeds(*numbers: int, **changes: Any) -> list[Record]:
         (seeds(0, 1, 2, schedule="short"), [0, 1, 2]),
         (seeds(0, 1, 2, overrides=("schedule.batch=64",)), [0, 1, 2]),
         (seeds(0, 1) + seeds(2, clean=False), [2]),
+        (seeds(0, 1, 2) + seeds(3, stop_at=0.99), [4]),  # never reached, and not run again
         (seeds(0, 1) + seeds(2, identity={"data": "the same", "code": "other"}), [2]),
     ],
 )
@@ -67,6 +68,14 @@ def test_a_line_says_what_is_decided_and_which_runs_are_missing() -> None:
         f"{R3} 3, 4; {BASELINE} 0, 1, 2",
     ]
     assert found["SVHN: smaller CapsNet: 4.3 %"] == ["not yet run", "svhn_capsnet 0, 1, 2"]
+
+
+def test_a_line_has_the_verdict_of_the_runs_that_have_one() -> None:
+    other = {"identity": {"data": "the same", "code": "f" * 16}}
+    runs = [*seeds(0, 1, 2), *seeds(0, 1, 2, **CNN), *seeds(3, **other), *seeds(3, **CNN, **other)]
+    found = status(runs)
+    assert found["MNIST: CapsNet, 3 routing, decoder: 0.25 %"][0] == "reproduced (interim)"
+    assert found["CapsNet beats the baseline on MNIST: by 0.14 points"][0].endswith("(interim)")
 
 
 def test_after_the_last_look_nothing_is_missing() -> None:

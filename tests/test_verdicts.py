@@ -140,6 +140,16 @@ def test_size_and_its_absence_are_found_as_often_as_an_independent_simulation_sa
         assert size.mean() == pytest.approx(share, abs=0.03)
 
 
+def test_every_code_of_the_plan_has_the_name_of_the_first_of_its_item() -> None:
+    [item] = [
+        one for one in (plan.text() or "").split("\n- ") if one.startswith("`b691b35d48332b4c`")
+    ]
+    digests = item.split("`")[1::2]
+    assert len(digests) >= 6
+    assert {plan.code(digest) for digest in digests} == {"b691b35d48332b4c"}
+    assert plan.code("0" * 16) == "0" * 16
+
+
 def test_the_plan_says_what_the_rules_do() -> None:
     text = plan.text()
     assert text is not None

@@ -12,7 +12,12 @@ def numbers(runs: Sequence[Run], test: str) -> list[float]:
 
     On affNIST those of `at_equal_error`; where it has none, the errors at the end of training.
     """
-    return at_equal_error(runs, test) or [run.record.tests[test].error_percent for run in runs]
+    return at_equal_error(runs, test) or at_the_end(runs, test)
+
+
+def at_the_end(runs: Sequence[Run], test: str) -> list[float]:
+    """Return the error of each run on `test` at the end of its training, in percent."""
+    return [run.record.tests[test].error_percent for run in runs]
 
 
 def at_equal_error(runs: Sequence[Run], test: str) -> list[float] | None:

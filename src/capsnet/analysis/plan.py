@@ -27,10 +27,10 @@ def quoted() -> str:
 def code(digest: str) -> str:
     """Return the name of all code that may be pooled with that of `digest`: the first one's digest.
 
-    The plan names codes that differ in speed or rounding alone in one line, joined by '='.
+    The plan names codes that differ in speed or rounding alone in one item, joined by '='.
     """
-    for line in re.findall(rf"^- {CODE}((?: = {CODE})+)", text() or "", re.MULTILINE):
-        same = [line[0], *re.findall(CODE, line[1])]
+    for item in re.findall(rf"^- {CODE}((?: =\s+{CODE})+)", text() or "", re.MULTILINE):
+        same = [item[0], *re.findall(CODE, item[1])]
         if digest in same:
             return same[0]
     return digest

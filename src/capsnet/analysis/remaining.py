@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from capsnet import paper
-from capsnet.analysis.selection import exclusion_reason, groups, is_primary
+from capsnet.analysis.selection import exclusion_reason, groups, is_primary, reached
 from capsnet.analysis.verdicts import LOOKS
 from capsnet.records.runs import Run
 
@@ -25,11 +25,14 @@ def looks(experiment: str) -> list[range]:
 
 
 def counted_seeds(runs: Iterable[Run], experiment: str) -> set[int]:
-    """Return the seeds of the largest group of runs that may get a verdict."""
+    """Return the seeds of the largest group of runs that may get a verdict.
+
+    So are those that never reached their accuracy: no other run replaces them.
+    """
     found = [[run.record for run in group] for group in groups(runs, experiment)]
     allowed = [
         {one.seed for one in group}
         for group in found
-        if exclusion_reason(group) is None and all(map(is_primary, group))
+        if exclusion_reason([*filter(reached, group)]) is None and all(map(is_primary, group))
     ]
     return max(allowed, key=len, default=set())

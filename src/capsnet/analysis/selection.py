@@ -25,11 +25,28 @@ def groups(runs: Iterable[Run], experiment: str) -> list[list[Run]]:
     return [list(group) for _, group in groupby(found, _kind)]
 
 
+def pair_groups(pairs: Iterable[Pair]) -> list[list[Pair]]:
+    """Group pairs whose runs on either side are of one group, the longest schedule last."""
+
+    def kinds(pair: Pair) -> tuple[object, ...]:
+        return _kind(pair[0]), _kind(pair[1])
+
+    return [list(group) for _, group in groupby(sorted(pairs, key=kinds), kinds)]
+
+
 def looked(runs: Iterable[Run]) -> list[Run]:
-    """Choose the runs that the plan looks at: all five seeds, else the first three, else none."""
-    found = {run.record.seed: run for run in runs}
+    """Choose the runs that the plan looks at: all five seeds, else the first three, else none.
+
+    A run that never reached its accuracy is as good as missing.
+    """
+    found = {run.record.seed: run for run in runs if reached(run.record)}
     looks = (SEEDS[:count] for count in sorted(LOOKS, reverse=True))
     return next(([found[k] for k in seeds] for seeds in looks if found.keys() >= {*seeds}), [])
+
+
+def reached(record: Record) -> bool:
+    """Tell whether it reached the accuracy at which training was to stop, if there is one."""
+    return not record.stop_at or bool(record.stopped)
 
 
 def missing(records: Iterable[Record]) -> list[int]:
@@ -38,8 +55,13 @@ def missing(records: Iterable[Record]) -> list[int]:
     return [seed for seed in range(max(seeds)) if seed not in seeds]
 
 
-def noise(runs: Iterable[Run], like: Record, test: str) -> Noise | None:
-    """Pool the sd between seeds over the paper's rows on `test` that agree with `like`.
+def noise(
+    runs: Iterable[Run],
+    like: Record,
+    test: str,
+    errors: Callable[[Sequence[Run], str], list[float]] = numbers,
+) -> Noise | None:
+    """Pool the sd of `errors` between seeds over the paper's rows on `test` that agree with `like`.
 
     A baseline, which no recipe changes, is pooled with the primary recipe's CapsNets.
     """
@@ -52,7 +74,7 @@ def noise(runs: Iterable[Run], like: Record, test: str) -> Noise | None:
     ]
     table = paper.table_of(like.experiment)
     seeds = [
-        numbers(_counted(group), test)
+        errors(_counted(group), test)
         for row in (table.rows if table else ())
         if row.test == test and not row.condition
         for group in groups(same, row.experiment)
@@ -62,7 +84,7 @@ def noise(runs: Iterable[Run], like: Record, test: str) -> Noise | None:
 
 def _counted(group: Sequence[Run]) -> list[Run]:
     """Select the plan's look, before it all planned seeds; none where a seed is there twice."""
-    found = [run for run in group if run.record.seed in SEEDS]
+    found = [run for run in group if run.record.seed in SEEDS and reached(run.record)]
     once = len({run.record.seed for run in found}) == len(found)
     return (looked(found) or found) if once else []
 
@@ -169,7 +191,7 @@ REASONS: dict[str, Callable[[Record], bool]] = {  # the first that holds is give
     "not in the paper": lambda record: not paper.reported(record.experiment),
     "values set by hand": lambda record: bool(record.overrides),
     "short schedule": is_short,
-    "accuracy not reached": lambda record: bool(record.stop_at and not record.stopped),
+    "accuracy not reached": lambda record: not reached(record),
     "fewer examples": _fewer,
     "values unknown": lambda record: not record.overrides_known,
     "uncommitted code": lambda record: record.clean is False,

@@ -6,8 +6,15 @@ from functools import cached_property
 
 from capsnet import paper
 from capsnet.analysis import plan
-from capsnet.analysis.numbers import numbers
-from capsnet.analysis.selection import Pair, code, exclusion_reason, looked, matched_pairs
+from capsnet.analysis.selection import (
+    Pair,
+    code,
+    exclusion_reason,
+    looked,
+    matched_pairs,
+    pair_groups,
+    reached,
+)
 from capsnet.analysis.verdicts import Difference, between, claim_verdicts
 from capsnet.paper import Claim, Comparison
 from capsnet.records.record import Record
@@ -36,43 +43,51 @@ class ClaimRow(PairsRow):
     @cached_property
     def seen(self) -> Runs:
         """Return the pairs of the seeds that the plan looks at, one after another."""
-        seeds = looked(apart(self.runs)[0])
-        return [run for pair in self.pairs if pair[0] in seeds for run in pair]
+        pairs = [*zip(*apart(self.runs), strict=True)]
+        seeds = looked(better for better, worse in pairs if reached(worse.record))
+        return [run for pair in pairs if pair[0] in seeds for run in pair]
+
+    @property
+    def averaged(self) -> Runs:
+        """Return the pairs that the plan looks at, else all."""
+        return self.seen or self.runs
+
+    @cached_property
+    def excluded(self) -> str | None:
+        """Say why these pairs get no verdict; None when they may."""
+        return exclusion_reason([run.record for run in self.averaged])
 
     @cached_property
     def difference(self) -> Difference | None:
         """Return the seeds' difference at the plan's look; None before it or without a verdict."""
-        if not self.seen or exclusion_reason(self.records) is not None or self.noise is None:
+        if not self.seen or self.excluded is not None or self.noise is None:
             return None
-        return between(*apart(numbers(self.seen, self.test)), self.noise)
+        return between(*apart(self.errors), self.noise)
 
 
 def claims_table(runs: Runs, claims: Sequence[Claim]) -> Table[ClaimRow]:
-    """Tabulate each claim and each recipe that both of its models were run with.
+    """Tabulate each claim, and each recipe, data and code that both of its models were run with.
 
     Differences are in percentage points, with 95 % intervals: over other seeds, and over other
     seeds and digits (of one pair over digits alone).
     """
     rows: list[ClaimRow] = []
     for claim in claims:
-        rows += [ClaimRow(runs, found, claim.test, claim, rows) for found in by_recipe(claim, runs)]
+        rows += [ClaimRow(runs, found, claim.test, claim, rows) for found in matched(claim, runs)]
     return Table("Claims", CLAIM_COLUMNS, rows, lead=GAIN)
 
 
-def by_recipe(claim: Comparison, runs: Runs) -> list[list[Run]]:
-    """List the pairs of each recipe one after another; one empty list if there are none."""
-    found = pairs(claim, runs)
-    recipes = sorted({better.record.variant for better, _ in found})
-    return [
-        [run for pair in found if pair[0].record.variant == name for run in pair]
-        for name in recipes
-    ] or [[]]
+def matched(claim: Comparison, runs: Runs) -> list[list[Run]]:
+    """List the pairs of each group of runs one after another; one empty list if there are none."""
+    groups = pair_groups(pairs(claim, runs))
+    groups.sort(key=lambda group: group[0][0].record.variant)
+    return [[run for pair in group for run in pair] for group in groups] or [[]]
 
 
 def pairs(claim: Comparison, runs: Runs) -> list[Pair]:
     """Pair runs that differ in nothing but the model, in the order of their seeds.
 
-    Of several schedules, the longest that both were run with.
+    Of several schedules, the longest that both were run with under a recipe.
     """
 
     def wanted(better: Record, worse: Record) -> bool:
@@ -81,8 +96,12 @@ def pairs(claim: Comparison, runs: Runs) -> list[Pair]:
         return models == (claim.better, claim.worse) and recipes
 
     found = matched_pairs(runs, wanted)
-    longest = max((better.record.steps_planned for better, _ in found), default=0)
-    return [pair for pair in found if pair[0].record.steps_planned == longest]
+    longest = {pair[0].record.variant: _steps(pair) for pair in sorted(found, key=_steps)}
+    return [pair for pair in found if _steps(pair) == longest[pair[0].record.variant]]
+
+
+def _steps(pair: Pair) -> int:
+    return pair[0].record.steps_planned
 
 
 def shared(row: ClaimRow) -> str:
@@ -99,11 +118,12 @@ def verdict(row: ClaimRow, *quotes: str) -> str:
 
     `quotes` follow its limits.
     """
-    if (why := exclusion_reason(row.records)) is not None:
-        return f"none: {why}"
+    if row.excluded is not None:
+        return f"none: {row.excluded}"
     if row.difference is None:
         return "not enough runs"
-    done = {one.claim: one.difference for one in row.rows if one.recipe == row.recipe}
+    family = (one for one in row.rows if one.recipe == row.recipe and one.difference is not None)
+    done = {one.claim: one.difference for one in (*family, row)}
     differences = [done.get(claim) for claim in paper.CLAIMS]
     words = claim_verdicts(differences, [claim.difference for claim in paper.CLAIMS])
     limits = verdict_limits(row.seen, row.test)

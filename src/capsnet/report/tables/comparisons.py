@@ -6,10 +6,9 @@ from functools import cached_property
 from statistics import mean
 
 from capsnet import paper
-from capsnet.analysis.selection import noise
 from capsnet.analysis.verdicts import Noise
 from capsnet.paper import Comparison
-from capsnet.report.tables.claims import by_recipe
+from capsnet.report.tables.claims import matched
 from capsnet.report.tables.pairs import PairsRow, comparing
 from capsnet.report.tables.paper_tables import if_run
 from capsnet.report.tables.rows import Runs
@@ -25,21 +24,21 @@ class ComparisonRow(PairsRow):
 
     @cached_property
     def noise(self) -> Noise | None:
-        """Return how noisy the seeds of the paper's row are, as an ablation's are too few."""
-        of_the_paper = [one for one in self.records if paper.reported(one.experiment)]
-        return noise(self.every, of_the_paper[0], self.test) if of_the_paper else None
+        """Return how noisy the paper's rows are; of an ablation, the two that are compared."""
+        reported = all(paper.reported(one.experiment) for one in self.records)
+        return super().noise if reported else self.own_noise
 
 
 def comparisons_table(runs: Runs, comparisons: Sequence[Comparison]) -> Table[ComparisonRow]:
     """Tabulate each question and each recipe that both of its networks were run with.
 
-    Differences are in percentage points, with 95 % intervals: over other seeds, whose noise is that
-    of the paper's rows, and over other seeds and digits.
+    Differences are in percentage points, with 95 % intervals: over other seeds, and over other
+    seeds and digits.
     """
     rows = [
         ComparisonRow(runs, found, one.test, one)
         for one in comparisons
-        for found in by_recipe(one, runs)
+        for found in matched(one, runs)
     ]
     return Table("Questions, seed by seed", COLUMNS, rows)
 

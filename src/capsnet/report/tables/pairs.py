@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from capsnet.analysis.answers import contrast, in_general
 from capsnet.analysis.selection import Pair
-from capsnet.analysis.verdicts import Noise, between
+from capsnet.analysis.verdicts import Noise, between, pooled
 from capsnet.report.tables.paper_tables import if_run, signed
 from capsnet.report.tables.rows import RunsRow
 from capsnet.report.tables.table import Column, with_sign
@@ -22,8 +22,13 @@ class PairsRow(RunsRow):
 
     @property
     def pairs(self) -> list[Pair]:
-        """Return the runs in pairs."""
-        return list(zip(*apart(self.runs), strict=True))
+        """Return the runs that means are over in pairs."""
+        return list(zip(*apart(self.averaged), strict=True))
+
+    @property
+    def own_noise(self) -> Noise | None:
+        """Return how noisy the errors of both models are between seeds."""
+        return pooled(apart(self.errors))
 
     @cached_property
     def compared(self) -> tuple[str | None, str | None]:

@@ -9,7 +9,15 @@ from capsnet import paper
 from capsnet.analysis import plan
 from capsnet.analysis.answers import answers, in_general
 from capsnet.analysis.numbers import at_equal_error, numbers
-from capsnet.analysis.selection import exclusion_reason, groups, is_primary, looked, missing
+from capsnet.analysis.selection import (
+    exclusion_reason,
+    groups,
+    is_primary,
+    is_short,
+    looked,
+    missing,
+    reached,
+)
 from capsnet.analysis.verdicts import SEEDS, Difference, from_paper, row_verdict
 from capsnet.paper import Ablation, PaperResult, PaperTable
 from capsnet.records.ensembles import Ensemble, ensemble_of
@@ -37,7 +45,7 @@ class ExperimentRow(RunsRow):
             return None
         if len(self.runs) == 1:
             return self.tests[0].interval_percent
-        kept = [answers(run, self.test) for run in self.runs]
+        kept = [answers(run, self.test) for run in self.averaged]
         seeds = [one for one in kept if one is not None]
         if len(seeds) < len(kept):
             return None
@@ -56,6 +64,16 @@ class PaperRow(ExperimentRow):
     def seen(self) -> Runs:
         """Return the runs that the plan looks at."""
         return looked(self.runs)
+
+    @property
+    def averaged(self) -> Runs:
+        """Return the runs that the plan looks at, else all, and all of an ensemble."""
+        return self.runs if self.result.ensemble > 1 else self.seen or self.runs
+
+    @cached_property
+    def excluded(self) -> str | None:
+        """Say why these runs get no verdict; None when they may."""
+        return exclusion_reason([run.record for run in self.averaged])
 
     @cached_property
     def ensemble(self) -> Ensemble | None:
@@ -77,7 +95,7 @@ class PaperRow(ExperimentRow):
 
         An ensemble is one trial, taken to vary as much between trainings as a single model [D].
         """
-        if not self.seen or self.result.condition or exclusion_reason(self.records) is not None:
+        if not self.seen or self.result.condition or self.excluded is not None:
             return None
         if self.noise is None or self.missing_ensemble is not None:
             return None
@@ -114,6 +132,8 @@ def ours(row: ExperimentRow) -> str:
     number = f" ({len(row.errors)})" if len(row.errors) > 1 else ""
     gaps = ", ".join(map(str, missing(row.records)))
     absent = f", without seed {gaps}" if gaps else ""
+    never = [one.seed for one in row.records if not is_short(one) and not reached(one)]
+    absent += "".join(f", seed {seed} did not reach its accuracy" for seed in never)
     where = f" at {paper.CLEAN} % clean error" if row.at_equal_error else ""
     return f"{mean_sd(row.errors, '.2f', '.3f')}{number}{absent}{where}"
 
@@ -164,8 +184,8 @@ def verdict(row: PaperRow, *quotes: str) -> str:
     """
     if not row.runs:
         return "not yet run"
-    if (why := exclusion_reason(row.records)) is not None:
-        return f"none: {why}"
+    if row.excluded is not None:
+        return f"none: {row.excluded}"
     if row.result.condition:
         return "none: stopped there"
     if row.missing_ensemble is not None:

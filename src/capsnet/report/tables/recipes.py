@@ -3,10 +3,10 @@
 from functools import cached_property
 from itertools import chain, groupby
 
-from capsnet.analysis.selection import Pair, matched_pairs
-from capsnet.analysis.verdicts import Noise, pooled
+from capsnet.analysis.selection import Pair, matched_pairs, pairing_key
+from capsnet.analysis.verdicts import Noise
 from capsnet.records.record import Record
-from capsnet.report.tables.pairs import PairsRow, apart, comparing
+from capsnet.report.tables.pairs import PairsRow, comparing
 from capsnet.report.tables.rows import Runs
 from capsnet.report.tables.runs_table import error_counts, steps
 from capsnet.report.tables.table import Column, Table
@@ -20,17 +20,18 @@ class RecipesRow(PairsRow):
     @cached_property
     def noise(self) -> Noise | None:
         """Return how noisy seeds are, of these runs alone."""
-        return pooled(apart(self.errors))
+        return self.own_noise
 
 
 def recipes_table(runs: Runs) -> Table[RecipesRow]:
-    """Tabulate each experiment and schedule that both recipes were run with, shortest first."""
+    """Tabulate all that both recipes were run with, by experiment, the shortest schedule first."""
 
-    def schedule(pair: Pair) -> tuple[str, int, str, int]:
+    def alike(pair: Pair) -> tuple[object, ...]:
         one = pair[0].record
-        return one.experiment, one.steps_planned, one.schedule, one.training_examples
+        _, *all_but_seed = pairing_key(one)
+        return one.experiment, one.steps_planned, *all_but_seed
 
-    grouped = groupby(sorted(matched_pairs(runs, text_and_released), key=schedule), schedule)
+    grouped = groupby(sorted(matched_pairs(runs, text_and_released), key=alike), alike)
     rows = [RecipesRow(runs, [*chain(*group)], "test") for _, group in grouped]
     return Table("Recipes at equal steps", RECIPE_COLUMNS, rows)
 

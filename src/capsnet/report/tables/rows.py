@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from capsnet.analysis.numbers import at_equal_error, numbers
+from capsnet.analysis.numbers import at_equal_error, at_the_end, numbers
 from capsnet.analysis.selection import noise
-from capsnet.analysis.verdicts import Noise
+from capsnet.analysis.verdicts import Noise, pooled
 from capsnet.records.record import Outcome, Record
 from capsnet.records.runs import Run
 
@@ -31,17 +31,28 @@ class RunsRow:
         """Return the outcomes of the runs on the test set."""
         return [record.tests[self.test] for record in self.records]
 
+    @property
+    def averaged(self) -> Runs:
+        """Return the runs that means are over."""
+        return self.runs
+
     @cached_property
     def errors(self) -> list[float]:
         """Return the test errors in percent."""
-        return numbers(self.runs, self.test)
+        return numbers(self.averaged, self.test)
 
     @cached_property
     def at_equal_error(self) -> bool:
         """Tell whether these are the errors at the paper's clean error."""
-        return at_equal_error(self.runs, self.test) is not None
+        return at_equal_error(self.averaged, self.test) is not None
 
     @cached_property
     def noise(self) -> Noise | None:
-        """Return how noisy seeds are."""
-        return noise(self.every, self.records[0], self.test)
+        """Return how noisy such errors are between seeds: in the paper's rows, else in this one."""
+        errors = numbers if self.at_equal_error else at_the_end
+        return noise(self.every, self.records[0], self.test, errors) or self.own_noise
+
+    @property
+    def own_noise(self) -> Noise | None:
+        """Return how noisy the errors of this row are between seeds."""
+        return pooled([self.errors])

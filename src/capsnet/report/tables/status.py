@@ -10,6 +10,7 @@ from capsnet.analysis.selection import is_primary
 from capsnet.analysis.verdicts import PRIMARY
 from capsnet.paper import Claim
 from capsnet.report.tables import claims, paper_tables
+from capsnet.report.tables.claims import ClaimRow
 from capsnet.report.tables.paper_tables import PaperRow, paper_rows
 from capsnet.report.tables.rows import Runs
 from capsnet.report.tables.table import Column, Table
@@ -45,12 +46,17 @@ def needed(runs: Runs, row: Statement) -> str:
 
 
 def _claims(runs: Runs) -> Iterator[Statement]:
-    """Give each claim, with its verdict under the primary recipe or else any that was run."""
+    """Give each claim, with its verdict under the primary recipe."""
     rows = claims.claims_table(runs, paper.CLAIMS).rows
     for claim in paper.CLAIMS:
-        about = [row for row in rows if row.claim is claim]
-        row = next((row for row in about if row.recipe == PRIMARY), about[0])
-        yield Statement(_sized(claim), claims.verdict(row), (claim.better, claim.worse))
+        row = max((row for row in rows if row.claim is claim), key=_claim_rank)
+        verdict = claims.verdict(row) if row.recipe == PRIMARY else "not enough runs"
+        yield Statement(_sized(claim), verdict, (claim.better, claim.worse))
+
+
+def _claim_rank(row: ClaimRow) -> tuple[bool, bool, int]:
+    """Prefer the primary recipe, then pairs with a verdict, then many."""
+    return row.recipe == PRIMARY, row.difference is not None, len(row.pairs)
 
 
 def _sized(claim: Claim) -> str:
@@ -67,9 +73,9 @@ def _numbers(runs: Runs) -> Iterator[Statement]:
         yield Statement(words, paper_tables.verdict(row), (result.experiment,))
 
 
-def _rank(row: PaperRow) -> tuple[bool, int]:
-    """Prefer the primary recipe, then the longest schedule."""
+def _rank(row: PaperRow) -> tuple[bool, bool, int, int]:
+    """Prefer the primary recipe, then runs with a verdict, then the longest schedule, then many."""
     if not row.runs:
-        return False, 0
+        return False, False, 0, 0
     first = row.records[0]
-    return is_primary(first), first.steps_planned
+    return is_primary(first), row.against is not None, first.steps_planned, len(row.runs)
