@@ -180,12 +180,12 @@ def test_partners_beyond_the_sign_bit_are_found() -> None:
 
 
 def test_held_out_digits_meet_only_each_other(digits: LabelledImages, tmp_path: Path) -> None:
-    multimnist.prepare(tmp_path / "m", digits, count=5, holdout=200)
-    with pytest.raises(
-        UserError, match=r"holds out 200 training digits, not 0: run .* --holdout 0"
-    ):
-        multimnist.read(tmp_path / "m", digits)
-    splits = multimnist.read(tmp_path / "m", digits, holdout=200)
+    folder = tmp_path / "multimnist-digits"
+    multimnist.prepare(folder, digits, count=5, max_shift=3, holdout=200)
+    command = f"run `python -m capsnet.prepare multimnist-digits --root {tmp_path} --holdout 0"
+    with pytest.raises(UserError, match=f"not 0: {command} --pairs 5 --max-shift 3 --seed 0`"):
+        multimnist.read(folder, digits)
+    splits = multimnist.read(folder, digits, holdout=200)
     assert [len(split.labels) for split in splits.values()] == [1097, 200, 500]
     validation = splits["validation"]
     np.testing.assert_array_equal(validation.images, digits.train_images[:200])

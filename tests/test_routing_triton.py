@@ -131,7 +131,7 @@ def test_routing_needs_an_iteration() -> None:
 
 def test_other_algorithms_are_refused() -> None:
     with pytest.raises(ValueError, match="dynamic and leaky routing alone"):
-        FusedCapsNet.kernel(Routing(lambda u, *_: u, lambda *_: []))
+        FusedCapsNet.routing_function(Routing(lambda u, *_: u, lambda *_: []))
 
 
 @pytest.mark.parametrize("algorithm", [DYNAMIC, LEAKY], ids=["dynamic", "leaky"])
@@ -194,7 +194,7 @@ def note(graph, inputs):
     print("one graph")
     return lambda *args: (torch.zeros(4, 10, 16),)
 
-routed = torch.compile(FusedCapsNet.kernel(LEAKY), backend=note, fullgraph=True)
+routed = torch.compile(FusedCapsNet.routing_function(LEAKY), backend=note, fullgraph=True)
 routed(torch.rand(4, 37, 8, requires_grad=True), torch.rand(37, 10, 8, 16), 3, None)
 """
 

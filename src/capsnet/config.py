@@ -4,6 +4,7 @@ Hydra composes a run from the defaults here and the files of `conf/`; `validated
 torch is imported.
 """
 
+import re
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -172,7 +173,10 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
 class Trainer:
-    """Runtime settings. None changes the results beyond rounding."""
+    """Runtime settings. None changes the results beyond rounding, but `devices` with dropout.
+
+    Each process draws masks of its own.
+    """
 
     accelerator: str = "auto"
     devices: Count = 1  # of a node
@@ -197,12 +201,19 @@ class Trainer:
         return "trainer.devices" + ("" if self.num_nodes == 1 else " × num_nodes")
 
 
+def _wandb_name(name: str) -> str:
+    if not re.fullmatch(r"[^/\\#?%:]{1,128}", name):
+        rule = "Input should be a name of at most 128 letters without / \\ # ? % :"
+        raise PydanticCustomError("project", rule)
+    return name
+
+
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
 class Logger:
     """CSV files are always written."""
 
     wandb: bool = True
-    project: str = "capsnet"
+    project: Annotated[str, AfterValidator(_wandb_name)] = "capsnet"
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)

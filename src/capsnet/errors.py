@@ -16,8 +16,8 @@ class UserError(Exception):
 def exit_on_user_error() -> Iterator[None]:
     """Surround an entry point: print its errors in one line, without a traceback.
 
-    Exits with 1 for a UserError or a failing disk, with 130 for Ctrl-C, and silently with 141 when
-    the reader of the output is gone, as after `| head`.
+    Exits with 1 for a UserError, a failing disk or a package that is not installed, with 130 for
+    Ctrl-C, and silently with 141 when the reader of the output is gone, as after `| head`.
     """
     try:
         yield
@@ -29,6 +29,11 @@ def exit_on_user_error() -> Iterator[None]:
         # The interpreter flushes once more at its end, and would report the same error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(BROKEN_PIPE) from None
+    except ImportError as error:
+        if (error.name or "").startswith("capsnet"):
+            raise
+        print(f"error: {error}: `pip install -e '.[pipeline]'` installs it", file=sys.stderr)
+        raise SystemExit(1) from None
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None

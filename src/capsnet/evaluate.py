@@ -185,8 +185,11 @@ def record_place(checkpoint: Path) -> Path:
 
 def require_classes(checkpoint: Path, run: config.RunConfig, names: tuple[str, ...]) -> None:
     """Raise UserError where pictures are of other classes than those that were trained on."""
+    from capsnet.records.weights import read_info
+
     found = find_run(checkpoint)
-    trained = found.record.dataset.class_names if found else names
+    info = found.record.dataset if found else read_info(checkpoint)
+    trained = info.class_names if info else names
     if trained != names:
         raise UserError(
             f"the classes of {run.data.path} are {', '.join(names)}, but must be those that "

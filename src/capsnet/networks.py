@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
-from capsnet.functional import lengths
+from capsnet.functional import RoutingStep, lengths
 from capsnet.layers import (
     CONVOLUTIONS,
     ClassCapsules,
@@ -83,14 +83,14 @@ class CapsNet(nn.Module):
             primary_dim,
             class_dim,
             bias=routing_bias,
-            route=self.kernel(routing),
+            route=self.routing_function(routing),
             shared={"none": 1, "positions": positions, "all": types * positions}[sharing],
         )
         self.decoder = Decoder(classes * class_dim, image, decoder_hidden) if decoder else None
         initialise_released(self) if initialisation == "released" else initialise_text(self)
 
     @staticmethod
-    def kernel(algorithm: Routing) -> Route:
+    def routing_function(algorithm: Routing) -> Route:
         """Return the function that computes a routing algorithm: here its own."""
         return algorithm.route
 
@@ -101,6 +101,15 @@ class CapsNet(nn.Module):
     def primary_capsules(self, images: Images) -> Float[Tensor, "batch capsules dim"]:
         """Compute the capsules that are routed from, of images in [0, 1]."""
         return self.primary(self.conv1(images).relu())
+
+    def trace(
+        self, u: Float[Tensor, "batch capsules dim"], iterations: int | None = None
+    ) -> list[RoutingStep]:
+        """Route primary capsules `u` step by step, by the network's own number of iterations."""
+        layer = self.class_capsules
+        count = iterations or layer.iterations
+        with full_precision(u):
+            return self.routing.trace(u, layer.transformations, count, layer.bias)
 
     def class_scores(self, images: Images) -> Scores:
         """Return the lengths of the class capsules; the longest are the answer."""
@@ -312,11 +321,8 @@ def routing_changes(
     `iterations` are the network's own by default. The last iteration's change is that of the
     logits which one more would begin with.
     """
-    layer = network.class_capsules
-    u = network.primary_capsules(images)
-    with full_precision(u):
-        count = (iterations or layer.iterations) + 1
-        trace = network.routing.trace(u, layer.transformations, count, layer.bias)
+    count = (iterations or network.class_capsules.iterations) + 1
+    trace = network.trace(network.primary_capsules(images), count)
     return torch.stack([(b.logits - a.logits).abs().mean() for a, b in pairwise(trace)])
 
 

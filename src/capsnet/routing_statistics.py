@@ -16,8 +16,7 @@ from torch import Tensor
 from capsnet.data.dataset import TestSet
 from capsnet.data.examples import Split, evaluation_batch
 from capsnet.evaluation.outcomes import count_errors
-from capsnet.functional import RoutingStep, lengths
-from capsnet.layers import full_precision
+from capsnet.functional import lengths
 from capsnet.metrics import predicted
 from capsnet.networks import CapsNet, one_hot
 from capsnet.records.routing_reports import RoutedTest, never_longer
@@ -116,7 +115,7 @@ def _batch(
     examples = split.examples(some, step=None)
     labels = examples.labels.sort(1).values
     u = network.primary_capsules(examples.images)
-    steps = trace(network, u, iterations)
+    steps = network.trace(u, iterations)
     answers = [predicted(lengths(step.v), labels).sort(1).values for step in steps]
     entropy = [entropies(step.couplings.double()).sum() for step in steps]
     single = labels.shape[1] == 1
@@ -128,15 +127,6 @@ def _batch(
         torch.stack(entropy),
         lengths(u).amax(0),
     ), [moments(step.couplings, groups, classes) for step in steps]
-
-
-def trace(
-    network: CapsNet, u: Float[Tensor, "batch in in_dim"], iterations: int
-) -> list[RoutingStep]:
-    """Route `u` by the network's own algorithm; iteration k is the network of k iterations."""
-    layer = network.class_capsules
-    with full_precision(u):
-        return network.routing.trace(u, layer.transformations, iterations, layer.bias)
 
 
 def entropies(c: Float[Tensor, "batch in out"]) -> Float[Tensor, "batch in"]:

@@ -64,9 +64,9 @@ def fit_for_a_sweep(run: config.RunConfig) -> None:
 
 def result_overrides(overrides: Sequence[str]) -> tuple[str, ...]:
     """Select those of Hydra's overrides that decide numbers: the rest is in the files of conf/."""
-    plain = (one.lstrip("+") for one in overrides)
     deciding = ("data=", "data.", "model=", "model.", "recipe.", "schedule.")
-    last = {one.partition("=")[0]: one for one in plain if one.startswith(deciding)}
+    plain = [one.lstrip("+") for one in overrides if one.lstrip("+~").startswith(deciding)]
+    last = {one.lstrip("~").partition("=")[0]: one for one in plain}  # ~key takes a value away
     return tuple(sorted(one for key, one in last.items() if key not in ("data.root", "data.path")))
 
 

@@ -77,6 +77,8 @@ def parse_arguments() -> argparse.Namespace:
     options = parser.parse_args()
     options.overrides = [word for word in options.what if "=" in word]
     options.what = [word for word in options.what if "=" not in word]
+    if options.rounds < 2:
+        parser.error(f"--rounds {options.rounds}: quartiles take at least 2")
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: there is no CUDA GPU here")
     if unknown := set(options.what) - set(MEASURE):

@@ -39,7 +39,7 @@ RANGES = {
     "expansion_right": (0.8, 1.2),
 }
 COLUMNS = (*RANGES, "shift_down", "shift_right")
-CHUNK = 200  # digits whose maps are drawn together: 80 MB a temporary array
+CHUNK = 200  # digits whose maps are drawn together: 2.5 MB a temporary array
 BITS = 20  # after the point of the fixed-point numbers that sampling works with
 UNIT = 1 << BITS
 
@@ -49,8 +49,8 @@ def random_transforms(
 ) -> Float32[np.ndarray, "n 6"]:
     """Copy number `copy` of the maps of digits `first`, `first` + 1 …; columns as in COLUMNS.
 
-    The shift is uniform among those that keep all ink in the frame. A function of (seed, digit,
-    copy) and of the digit's ink.
+    The shift is uniform among those that keep all ink in the frame, or cut off least where none
+    does: ink fills the whole image. A function of (seed, digit, copy) and of the digit's ink.
     """
     digit = first + np.arange(len(images))
     linear = np.stack(

@@ -142,7 +142,14 @@ def _require_first_seen(folder: Path, digest: str) -> None:
 
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
-    """Give expanded digits, tested on the official affNIST as well."""
+    """Give expanded digits, tested on the official affNIST as well.
+
+    Raises UserError for images that are not MNIST's, of which affNIST is made.
+    """
+    if images.source != "mnist":
+        raise UserError(
+            f"the official affNIST is made of mnist, not of {images.source}: use data=affnist"
+        )
     folder = SPEC.folder(data)
     # that each batch of the file has MNIST's order is nowhere stated [?]
     test = TestSet(read(folder), "affnist-official", len(images.test_labels))

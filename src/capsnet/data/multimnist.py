@@ -204,9 +204,11 @@ def read(folder: Path, images: LabelledImages, holdout: int = 0) -> dict[str, Mu
     """
     manifest, arrays = storage.read_made_from(images, folder)
     if manifest["holdout"] != holdout:
+        pairs, reach, seed = (manifest[key] for key in ("pairs_per_digit", "reach", "seed"))
+        options = f" --holdout {holdout} --pairs {pairs} --max-shift {reach} --seed {seed}"
         raise UserError(
             f"{folder} holds out {manifest['holdout']} training digits, not {holdout}: "
-            f"run `python -m capsnet.prepare {folder.name} --holdout {holdout}`"
+            f"{storage.repair(folder, options)}"
         )
     return {
         name: MultiMnist(

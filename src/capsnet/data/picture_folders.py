@@ -135,14 +135,32 @@ def _order(purpose: str, name: str) -> bytes:
 def digest(folder: PictureFolder, settings: Iterable[object]) -> str:
     """Digest `settings` and the names and bytes of all pictures, wherever their folder is.
 
-    Raises UserError for a file that cannot be read.
+    Raises UserError for a file that cannot be read, and for one to train on and one to test on
+    whose bytes are the same.
     """
     found = hashlib.sha256(json.dumps(list(settings)).encode())
     parts = [(part, sorted(getattr(folder, part), key=lambda one: one.name)) for part in PARTS]
     pictures = [(part, one) for part, some in parts for one in some]
+    train, both = dict[str, Path](), list[tuple[Path, Path]]()
     for part, one in progress(pictures, f"Looking through {folder.root.name}", len(pictures)):
-        found.update(json.dumps([part, one.name, _bytes_digest(one.path)]).encode())
+        contents = _bytes_digest(one.path)
+        found.update(json.dumps([part, one.name, contents]).encode())
+        if part == "train":
+            train[contents] = one.path
+        elif contents in train:
+            both.append((train[contents], one.path))
+    _require_apart(both)
     return found.hexdigest()[:16]
+
+
+def _require_apart(both: list[tuple[Path, Path]]) -> None:
+    """Raise UserError if there are pictures `both` to train on and to test on."""
+    if both:
+        first, second = both[0]
+        raise UserError(
+            f"{first}, to train on, and {second}, to test on, are one picture, and there are "
+            f"{len(both)} such pairs: keep one of each"
+        )
 
 
 def progress(items: Iterable[Item], about: str, total: int) -> Iterable[Item]:

@@ -20,6 +20,7 @@ from capsnet.data.specification import DataSpec, LabelledImages
 from capsnet.errors import UserError
 
 MANIFEST = "manifest.json"
+BUILT = {".npy", ".json", ".yaml"}  # what is in folders that were built here
 OWN_ARRAYS = {  # of labelled images; all others are annotations
     f"{split}_{name}" for split in ("train", "test") for name in ("images", "labels", "groups")
 }
@@ -29,9 +30,12 @@ OWN_ARRAYS = {  # of labelled images; all others are annotations
 def building(folder: Path) -> Iterator[Path]:
     """Give a scratch folder that becomes `folder` at the end, or leaves no trace.
 
-    A second process that builds the same folder waits. Raises UserError when the disk does not take
-    what is written.
+    A second process that builds the same folder waits. What `folder` held before is replaced; if it
+    is a link, what it leads to. Raises UserError when it holds files that were not built here, and
+    when the disk does not take what is written.
     """
+    folder = folder.resolve()
+    _require_built(folder)
     scratch = folder.with_name(f".{folder.name}.partial")
     with _alone(scratch):
         shutil.rmtree(scratch, ignore_errors=True)
@@ -47,6 +51,16 @@ def building(folder: Path) -> Iterator[Path]:
             ) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _require_built(folder: Path) -> None:
+    """Raise UserError when building `folder` would delete a file of somebody else."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    others = [one for one in found if one.suffix not in BUILT and not one.name.startswith(".")]
+    if others:
+        raise UserError(
+            f"{others[0]} was not built by capsnet, and {folder} is to be built anew: move it"
+        )
 
 
 @contextmanager
@@ -134,8 +148,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     raise UserError(f"{path} is cut or of another program: {repair(folder)}")
 
 
-def repair(folder: Path) -> str:
-    """Say which command prepares `folder`; data of other sources are prepared by their owner."""
+def repair(folder: Path, options: str = "") -> str:
+    """Say which command prepares `folder`, with `options`; data of others by their owner."""
     sources = registry.names("capsnet.sources")
     if folder.name.startswith(f"{PICTURES}-"):
         return (
@@ -147,7 +161,7 @@ def repair(folder: Path) -> str:
         )
         return "prepare it again" if folder.is_dir() else choices
     root = "" if folder.parent == Path("data") else f" --root {folder.parent}"
-    return f"run `python -m capsnet.prepare {folder.name}{root}`"
+    return f"run `python -m capsnet.prepare {folder.name}{root}{options}`"
 
 
 Images = NDArray[np.uint8]

@@ -40,7 +40,9 @@ def record_arrays(
             kept[f"group.{name}"] = groups.of.astype(np.min_scalar_type(groups.of.max()))
         if one.scores is not None and one.labels is not None:
             kept |= {f"scores.{name}": one.scores.numpy(), f"labels.{name}": one.labels.numpy()}
-    kept |= {f"curve.{name}": points for name, points in curves(folder).items()}
+    of_results = {f"{name}/error" for name in predictions}  # of an evaluation before, if any
+    logged = {name: points for name, points in curves(folder).items() if name not in of_results}
+    kept |= {f"curve.{name}": points for name, points in logged.items()}
     if isinstance(network, CapsNet):
         test = data.tests["test"].split
         kept |= figure_arrays(network, test, predictions["test"].wrong)

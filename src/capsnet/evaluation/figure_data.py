@@ -9,7 +9,6 @@ from torch import Tensor
 
 from capsnet.data.examples import Split
 from capsnet.functional import lengths
-from capsnet.layers import full_precision
 from capsnet.metrics import predicted
 from capsnet.networks import CapsNet, one_hot, routing_changes
 
@@ -65,10 +64,7 @@ def routing_arrays(
     the capsules; `couplings` int64 [50], how many c_ij of the last iteration are in each fiftieth
     of [0, 1].
     """
-    layer = network.class_capsules
-    u = network.primary_capsules(images)
-    with full_precision(u):
-        last = network.routing.trace(u, layer.transformations, layer.iterations, layer.bias)[-1]
+    last = network.trace(network.primary_capsules(images))[-1]
     return {
         "routing_changes": routing_changes(network, images, ITERATIONS).cpu(),
         "lengths": lengths(last.v).cpu(),
@@ -103,11 +99,14 @@ def reconstruction_targets(
 ) -> Int[Tensor, "n 3 labels"]:
     """Give the true classes, the predicted ones, and the true ones with an absent one as the last.
 
-    The absent one has the longest capsule of those that are neither true nor predicted.
+    The absent one has the longest capsule of those that are neither true nor predicted; where there
+    is none, as of two classes, of those that are not true.
     """
     answers = predicted(scores, labels)
-    known = one_hot(labels, scores.shape[1]) + one_hot(answers, scores.shape[1])
-    absent = scores.masked_fill(known > 0, -1).argmax(1, keepdim=True)
+    true = one_hot(labels, scores.shape[1])
+    known = true + one_hot(answers, scores.shape[1])
+    none = (known > 0).all(1, keepdim=True)
+    absent = scores.masked_fill(torch.where(none, true, known) > 0, -1).argmax(1, keepdim=True)
     return torch.stack([labels, answers, torch.cat([labels[:, :-1], absent], 1)], 1)
 
 

@@ -62,9 +62,7 @@ class Activations(NamedTuple):
 @torch.inference_mode()
 def run_network(network: CapsNet, picture: Picture) -> Activations:
     """Compute one forward pass, its routing by the trace of the network's own algorithm."""
-    layer = network.class_capsules
-    u = network.primary_capsules(_batch(picture[None]))
-    steps = network.routing.trace(u, layer.transformations, layer.iterations, layer.bias)
+    steps = network.trace(network.primary_capsules(_batch(picture[None])))
     couplings = torch.stack([step.couplings[0] for step in steps])
     return Activations(
         picture,

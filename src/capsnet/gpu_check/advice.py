@@ -117,13 +117,19 @@ def stands_for(experiment: str) -> str:
     return CAPSNET if capsnet else BASELINE
 
 
+def of_the_pipeline() -> list[str]:
+    """Name the experiments of `dvc repro`: all but the ablations on MNIST."""
+    ablations = {one.experiment for one in paper.MNIST_ABLATIONS}
+    return [name for name in names("experiment") if name not in ablations]
+
+
 def hours(rows: Report) -> dict[str, float]:
     """Return the hours of the paper's trials of each experiment in `rows`, one after another.
 
     All of the profile's steps, and every test example of the paper once. Validation and checkpoints
     are left out; affNIST's experiments stop earlier.
     """
-    timed = [name for name in names("experiment") if name in rows and rows[name]["loop"]]
+    timed = [name for name in of_the_pipeline() if name in rows and rows[name]["loop"]]
     return {name: paper.seeds(name) * _hours(name, rows[name]) for name in timed}
 
 

@@ -84,7 +84,7 @@ def cases(sizes: Sizes, kernels: Sequence[str]) -> list[Case]:
     """Return the routing by `kernels` (fast, fused) and the convolutions."""
     networks = {"fast": FastCapsNet, "fused": FusedCapsNet}
     routings = [
-        routing(kernel, networks[kernel].kernel(DYNAMIC), *size)
+        routing(kernel, networks[kernel].routing_function(DYNAMIC), *size)
         for kernel in kernels
         for size in sizes.routed
     ]

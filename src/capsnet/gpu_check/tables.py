@@ -5,12 +5,12 @@ from typing import Any
 
 from capsnet import paper
 from capsnet.benchmark.settings import Setting
-from capsnet.compose import names
 from capsnet.gpu_check.advice import (
     CAPSNET,
     LIMIT,
     hours,
     jobs,
+    of_the_pipeline,
     recommended,
     seconds,
     stands_for,
@@ -152,7 +152,7 @@ def paper_hours(report: Report) -> list[str]:
     if "1" in rates and (count := jobs(rates)) > 1:
         gained = sum(found.values()) - saved(found, rates[str(count)] / rates["1"])
         lines.append(f"  {gained:.1f} with {count} CapsNets at a time")
-    if missing := [name for name in names("experiment") if name not in found]:
+    if missing := [name for name in of_the_pipeline() if name not in found]:
         lines.append(f"  not timed, so not counted: {', '.join(missing)}")
     return lines
 

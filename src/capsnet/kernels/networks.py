@@ -25,7 +25,7 @@ class FastCapsNet(CapsNet):
     convolutions = "auto"
 
     @staticmethod
-    def kernel(algorithm: Routing) -> Route:
+    def routing_function(algorithm: Routing) -> Route:
         """Return the kernel of a routing algorithm, or the algorithm's own function."""
         if algorithm not in WITH_KERNELS:
             return algorithm.route
@@ -48,7 +48,7 @@ class FusedCapsNet(FastCapsNet):
     """A FastCapsNet that routes in one Triton kernel an iteration, on a CUDA GPU."""
 
     @staticmethod
-    def kernel(algorithm: Routing) -> Route:
+    def routing_function(algorithm: Routing) -> Route:
         """Return the Triton kernel. Raises ValueError for an algorithm not in WITH_KERNELS."""
         if algorithm not in WITH_KERNELS:
             raise ValueError(

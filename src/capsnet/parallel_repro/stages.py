@@ -19,6 +19,7 @@ PASSING = (
     "is busy, it is being blocked by",
     "another process is training in",
 )
+LONGEST = 10  # tries that each wait longer than the one before: the last 29 s
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -39,24 +40,30 @@ class Stage:
     def look(self) -> None:
         """Bring time and last line up to date."""
         self.seconds = time.monotonic() - self.began
-        with self.log.open("rb") as log:
-            log.seek(max(0, self.log.stat().st_size - 4096))
-            self.line = last_line(log.read().decode(errors="replace"))
+        self.line = last_line(self._log(4096))
 
     def end(self, code: int) -> None:
         """Set the final state, from its exit code and its log."""
         self.look()
-        lines = self.log.read_text(errors="replace").splitlines()
+        lines = self._log().splitlines()
         passing = [line for line in lines if any(reason in line for reason in PASSING)]
         if code == 0:
             ran = any(line.startswith("Running stage '") for line in lines)
             self.state, self.line = State.DONE, "" if ran else "was up to date"
         elif passing:
             self.state, self.line = State.WAITING, printable(passing[-1])
-            self.not_before = time.monotonic() + min(30, 0.5 * 1.5**self.tries)
-            self.tries += 1
+            self.not_before = time.monotonic() + 0.5 * 1.5**self.tries
+            self.tries = min(self.tries + 1, LONGEST)
         else:
             self.state = State.FAILED
+
+    def _log(self, last: int | None = None) -> str:
+        """Read the log, or its `last` bytes; nothing where somebody has deleted it."""
+        if not self.log.is_file():
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(0 if last is None else max(0, self.log.stat().st_size - last))
+            return log.read().decode(errors="replace")
 
 
 def last_line(text: str) -> str:

@@ -1,12 +1,9 @@
 """The file of attacks on a run: its errors at each eps, and how many gradients vanished."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from capsnet.errors import UserError
-from capsnet.records.files import write_json
+from capsnet.records.files import as_written, read_json, write_json
 from capsnet.records.record import Outcome, read_outcome
 
 SCHEMA = 1
@@ -97,10 +94,8 @@ def write_attacks(attacks: Attacks, path: Path) -> None:
 
 def read_attacks(path: Path) -> Attacks:
     """Read the attacks at `path`. Raises UserError when it is none, or of another version."""
-    try:
-        values: dict[str, Any] = json.loads(path.read_text())
-        if values["schema"] != SCHEMA:
-            raise ValueError(f"schema {values['schema']}, not {SCHEMA}")
+    with as_written(path, "holds no attacks of this version; run `python -m capsnet.attack` again"):
+        values = read_json(path, SCHEMA)
         clean, attacked = values.pop("clean"), values.pop("attacked")
         return Attacks(
             clean=read_outcome(**clean),
@@ -109,8 +104,3 @@ def read_attacks(path: Path) -> Attacks:
             ),
             **values,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        why = " ".join(repr(error).split())
-        raise UserError(
-            f"{path} holds no attacks of this version; run `python -m capsnet.attack` again ({why})"
-        ) from error

@@ -26,7 +26,11 @@ def curves(folder: Path) -> dict[str, NDArray[np.float64]]:
 def _values(logs: Path) -> Iterator[tuple[int, str, float]]:
     files = logs.glob("version_*/metrics.csv")
     for path in sorted(files, key=lambda path: int(path.parent.name.split("_")[1])):
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                step = int(row.pop("step"))
-                yield from ((step, name, float(value)) for name, value in row.items() if value)
+        for row in csv.DictReader(_whole_lines(path)):
+            step = int(row.pop("step"))
+            yield from ((step, name, float(value)) for name, value in row.items() if value)
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """Read the lines that were written to their end: a full disk cuts the last one."""
+    return [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]

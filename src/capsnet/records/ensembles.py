@@ -1,13 +1,11 @@
 """The file of an ensemble: the errors of several runs together, and which runs those are."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from capsnet.errors import UserError
-from capsnet.records.files import write_json
+from capsnet.records.files import as_written, read_json, write_json
 from capsnet.records.record import ENSEMBLE, Outcome, read_outcome
 from capsnet.records.runs import Run
 
@@ -60,19 +58,12 @@ def write_ensemble(ensemble: Ensemble, path: Path) -> None:
 
 def read_ensemble(path: Path) -> Ensemble:
     """Read the ensemble at `path`. Raises UserError when it is none, or of another version."""
-    try:
-        values = json.loads(path.read_text())
-        if values["schema"] != SCHEMA:
-            raise ValueError(f"schema {values['schema']}, not {SCHEMA}")
+    with as_written(path, "is no ensemble of this version; run `python -m capsnet.ensemble` again"):
+        values = read_json(path, SCHEMA)
         test, members = values.pop("test"), values.pop("members")
         return Ensemble(
             test=read_outcome(**test), members=tuple(Member(**one) for one in members), **values
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        why = " ".join(repr(error).split())
-        raise UserError(
-            f"{path} is no ensemble of this version; run `python -m capsnet.ensemble` again ({why})"
-        ) from error
 
 
 def ensemble_of(runs: Sequence[Run]) -> Ensemble | None:

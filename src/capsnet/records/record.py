@@ -18,7 +18,7 @@ from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records import older
 from capsnet.records.clusters import Counts
-from capsnet.records.files import write_atomically, write_json
+from capsnet.records.files import as_written, write_atomically, write_json
 from capsnet.records.provenance import Provenance, versions
 from capsnet.records.statistics import clustered, wilson
 
@@ -213,9 +213,11 @@ class Record:
 def record_path(folder: Path, record: str | None) -> Path:
     """Give the place of a run's record: `record`, or record.json in the run's folder.
 
-    Raises UserError for the name of an ensemble, a routing report or attacks, which no reader of
-    records would find.
+    Raises UserError for a name that does not end in .json, and for that of an ensemble, a routing
+    report or attacks: no reader of records would find them.
     """
+    if record and not record.endswith(".json"):
+        raise UserError(f"record = {record} is not possible: its name must end in .json")
     for end, what in OTHERS.items():
         if record and record.endswith(end):
             raise UserError(f"record = {record} is not possible: *{end} are {what}")
@@ -232,7 +234,7 @@ def read_record(path: Path) -> Record:
 
     Raises UserError when it is none, or of a newer version.
     """
-    try:
+    with as_written(path, "was written by another version; train the run again"):
         values = older.current(json.loads(path.read_text()))
         tests = {name: read_outcome(**test) for name, test in values.pop("tests").items()}
         model = values.pop("model")
@@ -243,11 +245,6 @@ def read_record(path: Path) -> Record:
             overrides=tuple(values.pop("overrides")),
             **values,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        why = " ".join(repr(error).split())
-        raise UserError(
-            f"{path} was written by another version; train the run again ({why})"
-        ) from error
 
 
 def read_outcome(interval_percent: Sequence[float], interval_kind: str, **values: Any) -> Outcome:
@@ -296,7 +293,7 @@ def keep_origin(record: Record, path: Path) -> Record:
         before = read_record(path)
     except (FileNotFoundError, UserError):
         return record
-    if record.wandb_id is None or _training(before) != _training(record):
+    if _training(before) != _training(record):
         return record
     kept = ("device", "commit", "clean", "versions", "trainer")
     kept += ("train_seconds", "images_per_second")

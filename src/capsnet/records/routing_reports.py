@@ -1,6 +1,5 @@
 """The file that says what routing does in a trained network: `report routing` writes it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capsnet.errors import UserError
-from capsnet.records.files import write_json
+from capsnet.records.files import as_written, read_json, write_json
 from capsnet.records.record import ROUTING, Outcome, read_outcome, read_record
 
 SCHEMA = 1
@@ -96,20 +94,13 @@ def write_report(report: RoutingReport, path: Path) -> None:
 
 def read_report(path: Path) -> RoutingReport:
     """Read the report at `path`. Raises UserError when it is none, or of another version."""
-    try:
-        values = json.loads(path.read_text())
-        if values["schema"] != SCHEMA:
-            raise ValueError(f"schema {values['schema']}, not {SCHEMA}")
+    again = "run `python -m capsnet.report routing` again"
+    with as_written(path, f"is no report of this version; {again}"):
+        values = read_json(path, SCHEMA)
         tests = {name: _test(**test) for name, test in values.pop("tests").items()}
         network = values.pop("network")
         caveats = tuple(network.pop("caveats"))
         return RoutingReport(TrainedNetwork(caveats=caveats, **network), tests=tests, **values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        why = " ".join(repr(error).split())
-        raise UserError(
-            f"{path} is no report of this version; run `python -m capsnet.report routing` again "
-            f"({why})"
-        ) from error
 
 
 def _test(errors: Sequence[dict[str, Any]], **values: Any) -> RoutedTest:

@@ -22,12 +22,7 @@ def main() -> None:
     """Do what the first word of the command line says; `table` where there is none."""
     arguments = _parser().parse_args(sys.argv[1:] or ["table"])
     with exit_on_user_error():
-        try:
-            arguments.do(arguments)
-        except ImportError as error:
-            if (error.name or "").startswith("capsnet"):
-                raise
-            raise UserError(f"{error}: `pip install -e '.[pipeline]'` installs it") from None
+        arguments.do(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,9 +113,6 @@ def wandb_finished() -> Iterator[None]:
 
 
 def _finish(failed: bool) -> None:
-    if importlib.util.find_spec("wandb") is None:
-        return
-    import wandb
-
-    if wandb.run is not None:
+    wandb = sys.modules.get("wandb")  # who has logged to it has imported it
+    if wandb is not None and wandb.run is not None:
         wandb.finish(exit_code=int(failed))

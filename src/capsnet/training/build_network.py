@@ -75,19 +75,21 @@ def choose_kernels(run: config.RunConfig, info: DatasetInfo) -> str:
     """Choose the kernels of a run: fast, fused or reference.
 
     Fused kernels compute dynamic and leaky routing alone, to a few classes, so that auto takes the
-    fast ones for others. Raises UserError when fused is asked for and cannot run, and says why.
+    fast ones for others; a baseline has no routing, and no other. Raises UserError when fused is
+    asked for and cannot run, and says why.
     """
     trainer = run.trainer
     if trainer.kernels not in ("auto", "fused"):
         return trainer.kernels
+    if not isinstance(run.model, config.CapsNet):
+        return "fast"
     try:
         if torch.cuda.is_available() and not on_cuda(trainer):
             raise UserError(
                 f"trainer.kernels=fused needs a CUDA GPU and trainer.accelerator is "
                 f"{trainer.accelerator}: use fast"
             )
-        if isinstance(run.model, config.CapsNet):
-            _check_routing(run.model, len(info.class_names))
+        _check_routing(run.model, len(info.class_names))
         check_fused()
     except UserError:
         if trainer.kernels == "fused":

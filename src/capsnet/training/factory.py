@@ -54,6 +54,11 @@ def check_training(run: config.RunConfig, data: DataSet) -> None:
             f"schedule.batch = {batch} is not possible: it must be at most {examples:,}, which is "
             "how many training examples there are"
         )
+    if run.data.holdout and not data.validation:
+        raise UserError(
+            f"data.holdout = {run.data.holdout} of {examples:,} training examples is none to "
+            "validate on: make it larger, or 0"
+        )
 
 
 def build_datamodule(run: config.RunConfig, data: DataSet) -> ImageDataModule:

@@ -64,7 +64,8 @@ def _plain(node: Any) -> Any:
 def config_digest(run: RunConfig, steps: bool = True) -> str:
     """Digest the values that decide a run's numbers, without the seed; the steps count if asked.
 
-    They stay where the learning rate at a step depends on them: `schedule.decay_to`.
+    They stay where what happens at a step depends on them: `schedule.decay_to`, and a validation at
+    the last step of a run that is too short for another.
     """
     values = asdict(run)
     decides = {key: values[key] for key in ("data", "model", "recipe", "schedule", "precision")}
@@ -74,7 +75,8 @@ def config_digest(run: RunConfig, steps: bool = True) -> str:
         before, every = LATER.get(kind, {}).items(), decides[part].items()
         # dropped, so that the digests of older runs stay right
         decides[part] = {key: value for key, value in every if (key, value) not in before}
-    if not steps and run.schedule.decay_to is None:
+    too_short = run.data.holdout and run.schedule.steps < run.schedule.validate_every
+    if not (steps or too_short) and run.schedule.decay_to is None:
         del decides["schedule"]["steps"]
     return _digest(json.dumps(decides, sort_keys=True))
 

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -55,11 +55,16 @@ class Interruption:
             signal.signal(signal.SIGTERM, self._handle)
 
     def resume(self) -> None:
-        """Raise from now on."""
+        """Raise from now on, and what was kept at once."""
         self.deferred = False
+        if self.received is not None:
+            self._stop(self.received)
 
     def _handle(self, number: int, _: Any) -> None:
         if self.received is not None or not self.deferred:
-            print(f"\n{signal.Signals(number).name}: stopped; the same command carries on")
-            raise Interrupted(number)
+            self._stop(number)
         self.received = signal.Signals(number)
+
+    def _stop(self, number: int) -> NoReturn:
+        print(f"\n{signal.Signals(number).name}: stopped; the same command carries on")
+        raise Interrupted(number)

@@ -21,12 +21,25 @@ def failed_jobs_named() -> Iterator[None]:
     """Surround a sweep. Raises UserError at the end, which names every job that failed."""
     with TemporaryDirectory() as folder:
         os.environ[NOTES] = folder
-        yield
-        failed = [json.loads(note.read_text()) for note in sorted(Path(folder).iterdir())]
+        try:
+            yield
+        except BaseException:
+            if failed := _noted(folder):
+                print("\n".join((f"{_jobs(failed)} before:", *failed)), file=sys.stderr)
+            raise
+        failed = _noted(folder)
     if failed:
-        lines = (f"  {_swept(overrides)}: {error}" for overrides, error in failed)
-        jobs = "1 job failed" if len(failed) == 1 else f"{len(failed)} jobs failed"
-        raise UserError("\n".join((f"{jobs}; the others are finished:", *lines)))
+        raise UserError("\n".join((f"{_jobs(failed)}; the others are finished:", *failed)))
+
+
+def _noted(folder: str) -> list[str]:
+    """Write a line for each job that has failed so far."""
+    notes = (json.loads(note.read_text()) for note in sorted(Path(folder).iterdir()))
+    return [f"  {_swept(overrides)}: {error}" for overrides, error in notes]
+
+
+def _jobs(failed: Sequence[str]) -> str:
+    return "1 job failed" if len(failed) == 1 else f"{len(failed)} jobs failed"
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def sweep_of(runs: Sequence[Run]) -> Sweep:
     keys = dict.fromkeys((ITERATIONS, *(key for one in every for key in one)))
     counts = {key: len({one[key] for one in every if key in one}) for key in keys}
     key = max(counts, key=lambda key: counts[key])
-    if counts[key] == 0:
+    if counts[key] < 2:
         raise UserError("these runs differ in no value that was set by hand: there is no sweep")
     return Sweep(key, [run for run in runs if key in settings(run)])
 
