@@ -38,6 +38,14 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
+def test_a_row_that_a_full_disk_has_cut_is_left_out(tmp_path: Path) -> None:
+    for number, rows in enumerate(("0.9,50\r\n0.8,100\r\n0.", "0.7,100\r\n0.6,150\r\n")):
+        path = tmp_path / f"logs/version_{number}/metrics.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text("train/loss,step\r\n" + rows, newline="")
+    assert curves(tmp_path)["train/loss"].tolist() == [[50, 0.9], [100, 0.7], [150, 0.6]]
+
+
 def trained(root: Path, folder: Path, accuracy: float) -> Record:
     run = tiny(root, *SHORT, f"schedule.stop_at={accuracy}", experiment="affnist_capsnet")
     record = train(run, folder)

@@ -97,6 +97,7 @@ EXPERIMENT = "experiment=mnist_capsnet_r3_recon"
         ("precision=16-mixed", "must be '32-true', 'tf32' or 'bf16-mixed'\n"),
         ("trainer.num_nodes=3", "trainer.devices × num_nodes = 3 is not possible"),
         ("trainer.devices=3", "a divisor of the global batch, schedule.batch = 128"),
+        ("logger.project=a/b", "it must be a name of at most 128 letters without / \\ # ? % :\n"),
         ("schedule=null", "the command line is not possible: Config group override must be a"),
         ("seed=-1", "seed = -1 is not possible: it must be at least 0 and below 4,294,967,296\n"),
     ],

@@ -55,6 +55,23 @@ def test_a_failed_build_leaves_what_was_there(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
+def test_files_of_somebody_else_are_never_deleted(tmp_path: Path) -> None:
+    build(tmp_path / "set", 1)
+    (tmp_path / "set/train-images.gz").write_bytes(b"the only copy")
+    with pytest.raises(UserError, match=r"set/train-images\.gz was not built .* move it"):
+        build(tmp_path / "set", 2)
+    assert (tmp_path / "set/train-images.gz").read_bytes() == b"the only copy"
+    assert storage.read(tmp_path / "set")[1]["few"][0] == 1
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "large/set").mkdir(parents=True)
+    (tmp_path / "set").symlink_to(tmp_path / "large/set")
+    build(tmp_path / "set", 3)
+    assert (tmp_path / "set").is_symlink()
+    assert storage.read(tmp_path / "large/set")[1]["few"][0] == 3
+
+
 def test_two_builds_of_one_folder_wait_for_each_other(tmp_path: Path) -> None:
     other = Thread(target=build, args=(tmp_path / "set", 2))
     with storage.building(tmp_path / "set") as scratch:

@@ -23,6 +23,11 @@ from helpers.running import command, interrupted_reading, shell_code
         (UserError("what is wrong"), 1, "error: what is wrong\n"),
         (PermissionError(13, "Permission denied", "x"), 1, "error: [Errno 13] Permission denied"),
         (KeyboardInterrupt(), 130, "stopped by Ctrl-C\n"),
+        (
+            ModuleNotFoundError("No module named 'x'", name="x"),
+            1,
+            "error: No module named 'x': `pip ",
+        ),
     ],
 )
 def test_an_error_is_a_line_and_an_exit_code(
@@ -37,6 +42,8 @@ def test_an_error_is_a_line_and_an_exit_code(
 def test_other_errors_keep_their_traceback() -> None:
     with pytest.raises(ZeroDivisionError), exit_on_user_error():
         print(1 / int("0"))
+    with pytest.raises(ImportError), exit_on_user_error():
+        raise ImportError("our own mistake", name="capsnet.nothing")
 
 
 @pytest.mark.parametrize("few", [True, False])

@@ -18,7 +18,7 @@ from capsnet.data import mnist, storage
 from capsnet.errors import UserError
 from capsnet.evaluate import evaluate
 from capsnet.prepare import prepare
-from capsnet.records.record import read_record
+from capsnet.records.record import read_arrays, read_record
 from capsnet.records.weights import read_weights, save_weights
 from capsnet.train import train
 from capsnet.training.build_network import build_network
@@ -72,6 +72,14 @@ def test_they_are_those_of_the_last_checkpoint(affine: Path) -> None:
     assert {f"network.{name}" for name in weights} == set(checkpoint)
     assert all(torch.equal(checkpoint[f"network.{name}"], weights[name]) for name in weights)
     assert (run.name, run.schedule.stop_at) == ("affnist_capsnet", 0.9923)
+
+
+def test_testing_again_leaves_the_arrays_as_they_were(affine: Path, root: Path) -> None:
+    before = read_arrays(affine / "record.json")
+    train(tiny(root, *SHORT, "schedule.validate_every=20", experiment="affnist_capsnet"), affine)
+    after = read_arrays(affine / "record.json")
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
 def test_other_data_and_changed_weights_give_other_numbers(affine: Path, tmp_path: Path) -> None:

@@ -87,6 +87,10 @@ def test_a_forced_digit_is_neither_there_nor_predicted() -> None:
     assert two[:, 0].tolist() == [[0, 3], [0, 1]]
     assert two[:, 1].tolist() == [[0, 3], [4, 3]]
     assert two[:, 2].tolist() == [[0, 2], [0, 2]]  # the first digit stays, the last is replaced
+    of_two = reconstruction_targets(
+        torch.tensor([[0.9, 0.1], [0.2, 0.7]]), torch.tensor([[1], [1]])
+    )
+    assert of_two.tolist() == [[[1], [0], [0]], [[1], [1], [0]]]  # none is neither
 
 
 def test_shown_reconstructions_are_the_decoder_s(split: UnshiftedImages) -> None:

@@ -28,9 +28,9 @@ from capsnet.report.figures.style import BLACK, BLUE, COLOURS, GREEN, VERMILION
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import all_curves, figure_a2, figure_recipes, smoothed
 from capsnet.report.runs import caption, caveats
-from capsnet.report.tables.sweep import Sweep, sweep_of
+from capsnet.report.tables.sweep import ITERATIONS, Sweep, sweep_of
 from helpers.drawn import Axes, panels, words
-from helpers.records import record, run_of
+from helpers.records import record, run_of, runs_of
 from helpers.running import output, output_here
 
 RNG = np.random.default_rng(0)
@@ -662,7 +662,7 @@ def test_any_value_can_be_swept_and_the_legend_says_what_differs(tmp_path: Path)
 def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:
     many = {"test": outcome("mnist", 900, 10_000)}
     runs = [run_of(record()), run_of(record(recipe="text", tests=many))]
-    [panel] = saved(tmp_path, figure_sweep(sweep_of(runs)))
+    [panel] = saved(tmp_path, figure_sweep(Sweep(ITERATIONS, runs)))
     for run, colour in zip(runs, (BLUE, VERMILION), strict=True):
         [bar] = panel.bars(colour)
         assert bar == pytest.approx(run.record.tests["test"].interval_percent, rel=1e-3)
@@ -673,3 +673,5 @@ def test_a_folder_without_a_sweep_gets_a_sentence(tmp_path: Path) -> None:
     write_record(record(model=model), tmp_path / "one" / "record.json")
     with pytest.raises(UserError, match=r"differ in no value that was set by hand"):
         list(draw.draw_sweep(tmp_path))
+    with pytest.raises(UserError, match=r"differ in no value that was set by hand"):
+        sweep_of(runs_of(record(seed=seed) for seed in range(2)))  # of the same iterations

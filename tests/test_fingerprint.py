@@ -15,9 +15,11 @@ from capsnet.training.fingerprint import (
     EVALUATION,
     PACKAGE,
     TRAINING,
+    changes,
     code_digest,
     composition,
     config_digest,
+    folder_identity,
     normalised,
     run_identity,
 )
@@ -59,6 +61,16 @@ def test_the_digest_is_of_the_syntax_alone_whatever_python_prints() -> None:
     arguments = "['arguments', ('args', [['arg', ('arg', 'x')]])]"
     f = f"['FunctionDef', ('name', 'f'), ('args', {arguments}), ('body', [{docstring}, {text}])]"
     assert normalised(source) == f"['Module', ('body', [{f}])]"
+
+
+def test_a_run_that_validated_at_its_last_step_alone_is_not_prolonged() -> None:
+    def identity(steps: int, *overrides: str) -> dict[str, str]:
+        words = (RUN, f"schedule.steps={steps}", "schedule.validate_every=20", *overrides)
+        return folder_identity(composed(*words), "data")
+
+    assert changes(identity(15, "data.holdout=0.1"), identity(40, "data.holdout=0.1")) == ["config"]
+    assert changes(identity(25, "data.holdout=0.1"), identity(40, "data.holdout=0.1")) == []
+    assert changes(identity(15), identity(40)) == []  # without validation, each step is the same
 
 
 def test_what_is_kept_of_trained_weights_needs_no_other_training(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -242,6 +243,12 @@ def test_hours_are_all_steps_and_tests_of_all_trials() -> None:
     assert found[CAPSNET] == pytest.approx(3 * (300_000 * 0.0025 + 10_000 * 1e-5) / 3600)
     assert found[BASELINE] == pytest.approx(3 * (300_000 * 0.008 + 10_000 * 1e-5) / 3600)
     assert advice.hours({CAPSNET: check.row(DIED)}) == {}
+
+
+def test_hours_are_of_the_experiments_of_the_pipeline() -> None:
+    [lists] = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["vars"]
+    trained = [one for key, found in lists.items() if key.endswith("experiments") for one in found]
+    assert sorted(advice.of_the_pipeline()) == sorted(trained)
 
 
 @pytest.mark.slow

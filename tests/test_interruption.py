@@ -110,6 +110,16 @@ def test_a_second_signal_ends_a_run_at_once() -> None:
     assert (before_training.value.code, second.value.code) == (130, 130)
 
 
+def test_a_signal_in_the_last_checkpoint_ends_the_run_after_it() -> None:
+    interruption = Interruption()
+    with interruption.handled():
+        interruption.defer()
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted) as after:
+            interruption.resume()
+    assert after.value.code == 143
+
+
 class Watched(SimpleNamespace):
     """A trainer of one process, as `TimedCheckpoint` uses it."""
 
@@ -268,9 +278,10 @@ def test_weights_that_are_not_finite_are_never_saved(
 
 def test_what_cannot_work_is_refused_before_training(data_root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder.json").mkdir()
     for override, told in (
         (f"record={tmp_path}/file/seed0.json", "seed0.json cannot be written: "),
-        (f"record={tmp_path}", "cannot be written: Is a directory"),
+        (f"record={tmp_path}/folder.json", "cannot be written: Is a directory"),
         ("schedule.batch=1298", "schedule.batch = 1298 .* at most 1,297"),
     ):
         with pytest.raises(UserError, match=told):

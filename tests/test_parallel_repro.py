@@ -22,7 +22,7 @@ from capsnet.parallel_repro import __main__ as driver
 from capsnet.parallel_repro import mps
 from capsnet.parallel_repro.jobs import Pipeline, environment
 from capsnet.parallel_repro.schedule import Needs, State, cut_off, startable
-from capsnet.parallel_repro.stages import collected, last_line
+from capsnet.parallel_repro.stages import Stage, collected, last_line
 from helpers.copies import tiny_copy
 from helpers.running import command, output
 
@@ -501,6 +501,22 @@ def test_places_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_last_line_is_what_a_terminal_shows() -> None:
     assert last_line("epoch 1\n\x1b[2K 10%\r\x1b[31m 20%\x1b[0m\a\r\n\n") == "20%"
     assert last_line("\n") == ""
+
+
+def test_a_stage_waits_at_most_half_a_minute_however_often(tmp_path: Path) -> None:
+    stage = Stage("train", tmp_path / "train.log")
+    stage.log.write_text("error: another process is training in runs/x\n")
+    for _ in range(2000):
+        stage.end(1)
+    assert stage.state is State.WAITING
+    assert 25 < stage.not_before - time.monotonic() <= 30
+
+
+def test_a_log_that_was_deleted_ends_nothing(tmp_path: Path) -> None:
+    stage = Stage("train", tmp_path / "train.log")
+    stage.look()
+    stage.end(0)
+    assert (stage.state, stage.line) == (State.DONE, "was up to date")
 
 
 def test_an_unfinished_matrix_depends_on_data_and_composition() -> None:

@@ -143,6 +143,22 @@ def refused(message: str, tmp_path: Path) -> None:
     assert [path for path in tmp_path.glob("data/*") if path.is_dir()] == []
 
 
+def test_one_picture_is_not_both_to_train_on_and_to_test_on(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        fill(tmp_path / "pets" / part, {"cat": 3, "dog": 3})
+    for name in ("cat/copy.png", "dog/copy (1).png"):  # of another class, too
+        shutil.copy(tmp_path / "pets/train/cat/1.png", tmp_path / "pets/test" / name)
+    refused(
+        r"train/cat/1\.png, to train on, and .*test/cat/copy\.png, to test on, are one picture, "
+        "and there are 2 such pairs: keep one of each",
+        tmp_path,
+    )
+    for name in ("cat/copy.png", "dog/copy (1).png"):
+        (tmp_path / "pets/test" / name).unlink()
+    shutil.copy(tmp_path / "pets/train/cat/1.png", tmp_path / "pets/train/cat/again.png")
+    assert located(own(tmp_path)).source.startswith("images-")
+
+
 def cut(path: Path) -> None:
     pixels = NOISE.integers(0, 256, (40, 40, 3), np.uint8)
     save(path, pixels)

@@ -99,6 +99,9 @@ def test_auto_takes_fused_kernels_where_a_gpu_can_run_them(
             chosen_kernels("fused", accelerator)
     for name in ("fast", "reference"):
         assert chosen_kernels(name, accelerator) == name
+    for name in ("auto", "fused"):  # there is nothing to fuse in a baseline
+        run = composed("experiment=mnist_baseline", f"trainer.kernels={name}")
+        assert choose_kernels(run, DatasetInfo("", 1, 28, 28, tuple("ab"))) == "fast"
 
 
 @pytest.mark.parametrize(

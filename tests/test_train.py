@@ -27,13 +27,14 @@ from capsnet.errors import UserError
 from capsnet.prepare import prepare
 from capsnet.records.provenance import processor
 from capsnet.records.record import read_arrays, read_record, write_record
-from capsnet.train import fit_for_a_sweep, train
+from capsnet.train import fit_for_a_sweep, result_overrides, train
 from capsnet.training import checkpoints
 from capsnet.training import run as run_module
 from capsnet.training.checkpoints import await_claim, claim
 from capsnet.training.factory import build_module
 from capsnet.training.fingerprint import folder_identity
 from capsnet.training.module import Optimisation
+from capsnet.training.sweep_jobs import failed_jobs_named, failure_noted
 from helpers.offline_wandb import read_runs
 from helpers.running import TINY, output, shell_code, tiny
 
@@ -241,6 +242,20 @@ def test_other_processes_do_not_wait_forever(tmp_path: Path) -> None:
         await_claim(tmp_path, {"seed": "0"}, seconds=0)
 
 
+@pytest.mark.parametrize("name", ["w0.5", "x.npz", "."])
+def test_a_record_that_no_report_would_find_is_refused(
+    name: str, data_root: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"record.* must end in \.json"):
+        train(tiny(data_root, *SHORT, f"record={tmp_path}/{name}"), tmp_path / "run")
+    assert [*tmp_path.iterdir()] == [tmp_path / "run"] or not [*tmp_path.iterdir()]
+
+
+def test_a_value_taken_away_is_one_set_by_hand() -> None:
+    words = ["~schedule.decay_stretch", "+model.width=0.5", "model.width=0.25", "~trainer.compile"]
+    assert result_overrides(words) == ("model.width=0.25", "~schedule.decay_stretch")
+
+
 def test_two_trainers_do_not_share_a_folder(data_root: Path, tmp_path: Path) -> None:
     with (
         FileLock(tmp_path / ".lock"),
@@ -304,9 +319,13 @@ def test_validation_is_held_out_of_training(data_root: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("share", "message"),
-    [("297", r"data\.holdout = 297 .* below 1"), ("0.9999", "leaves no image of uci-digits")],
+    [
+        ("297", r"data\.holdout = 297 .* below 1"),
+        ("0.9999", "leaves no image of uci-digits"),
+        ("0.0001", r"data\.holdout = 0\.0001 of 1,297 training examples is none to validate on"),
+    ],
 )
-def test_more_held_out_than_there_is_gets_a_sentence(
+def test_a_share_that_cannot_be_held_out_gets_a_sentence(
     share: str, message: str, data_root: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=message):
@@ -393,6 +412,19 @@ def test_a_sweep_over_nodes_is_refused_by_the_keys_that_count_its_processes() ->
     run = composed("experiment=mnist_capsnet_r3_recon", "trainer.num_nodes=2")
     with pytest.raises(UserError, match=r"^trainer\.devices × num_nodes = 2 does not go with"):
         fit_for_a_sweep(run)
+
+
+def test_jobs_that_failed_are_named_before_another_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def jobs() -> None:
+        with failure_noted(0, ["seed=0"]):
+            raise UserError("what is wrong")
+        print(1 / int("0"))
+
+    with pytest.raises(ZeroDivisionError), failed_jobs_named():
+        jobs()
+    assert capsys.readouterr().err.endswith("1 job failed before:\n  seed=0: what is wrong\n")
 
 
 @pytest.mark.slow

@@ -35,6 +35,6 @@ class TextbookCapsNet(CapsNet):
     """A CapsNet that stores its votes."""
 
     @staticmethod
-    def kernel(algorithm: Routing) -> Route:
+    def routing_function(algorithm: Routing) -> Route:
         """Return the routing above, whatever the algorithm; leaky where that is."""
         return partial(dynamic_routing, leaky=algorithm.leaky)
