@@ -328,7 +328,7 @@ def test_an_experiment_says_whether_it_has_run_at_the_papers_schedule(experiment
 def test_composed_files_are_whole_and_train_takes_them(tmp_path: Path) -> None:
     compose("demo", tmp_path / "demo")
     values = cast(DictConfig, OmegaConf.load(tmp_path / "demo" / "mnist_capsnet_r1.yaml"))
-    del values["hydra"]
+    del values["hydra"], values["defaults"]
     values["seed"] = 7
     run = config.validated(values)
     expected = composed("experiment=mnist_capsnet_r1", "profile=demo", "seed=7")

@@ -28,7 +28,8 @@ from capsnet.records.record import read_record
 from capsnet.train import train
 from capsnet.training.build_network import build_network, choose_kernels
 from capsnet.training.factory import build_module
-from helpers.running import TINY, tiny
+from helpers.copies import tiny_copy
+from helpers.running import TINY, output, tiny
 
 BACKENDS: Any = torch.backends  # PyTorch's own types lack some of its switches
 SHORT = ("schedule.steps=20", "schedule.batch=16", "trainer.log_every=10", "logger=csv")
@@ -252,6 +253,27 @@ def test_a_machines_own_settings_are_part_of_every_run(
     assert (mine.kernels, mine.log_every) == ("reference", 7)
     by_hand = composed("experiment=mnist_capsnet_r3", "trainer.kernels=fast").trainer
     assert (by_hand.kernels, by_hand.log_every) == ("fast", 7)
+
+
+@pytest.mark.slow
+def test_settings_of_a_machine_put_no_stage_of_dvc_out_of_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are no part of what stages depend on, and training takes them all the same."""
+    copy = tiny_copy(tmp_path / "copy")
+    (copy / "conf/machine").mkdir(exist_ok=True)
+    text = "# @package _global_\ntrainer: {log_every: 7}\nlogger: {wandb: false}\n"
+    (copy / "conf/machine/mine.yaml").write_text(text)
+    files = []
+    for machine in ("mine", "none"):
+        where = {"PYTHONPATH": f"{copy}/src", "CAPSNET_MACHINE": machine}
+        assert output("compose", "demo", cwd=copy, **where)[0] == 0
+        files.append({path: path.read_text() for path in (copy / "configs/demo").iterdir()})
+    assert files[0] == files[1]
+    words = "--config-dir", "configs/demo", "--config-name", "mnist_capsnet_r1", "seed=0"
+    where = {"PYTHONPATH": f"{copy}/src", "CAPSNET_MACHINE": "mine"}
+    code, printed = output("train", *words, "--cfg", "job", cwd=copy, **where)
+    assert (code, "log_every: 7\n" in printed, "wandb: false\n" in printed) == (0, True, True)
 
 
 @pytest.mark.slow

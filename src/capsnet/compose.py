@@ -1,7 +1,8 @@
 """`python -m capsnet.compose PROFILE`: every experiment under a profile, fully resolved.
 
 The files in `configs/PROFILE` are what DVC's training stages depend on. Each carries a digest of
-all that decides its numbers, so that an edit re-runs exactly the runs that it changes.
+all that decides its numbers, so that an edit re-runs exactly the runs that it changes. Runtime
+settings of the machine are left to the training: on another machine nothing is out of date.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from capsnet.config_errors import in_one_line
 from capsnet.data.storage import building
 from capsnet.errors import UserError, exit_on_user_error
 from capsnet.training.fingerprint import composition
+
+MACHINE = {"optional machine": "${oc.env:CAPSNET_MACHINE,local}"}  # as in conf/config.yaml
 
 
 def main() -> None:
@@ -46,10 +49,14 @@ def compose(profile: str, folder: Path) -> None:
 
 def resolved(profile: str, experiment: str) -> dict[str, Any]:
     """Resolve an experiment's configuration, folder and record; only the seed stays open."""
-    run = composed(f"experiment={experiment}", f"profile={profile}")
+    words = f"experiment={experiment}", f"profile={profile}"
+    run, anywhere = composed(*words), composed(*words, "machine=none")
     place = f"{profile}/{experiment}/seed${{seed}}"
-    run = replace(run, record=f"results/{place}.json", composition=composition(run))
-    return {**asdict(run), "hydra": {"run": {"dir": f"runs/{place}"}, "job": {"chdir": False}}}
+    digest = composition(run)
+    run = replace(run, trainer=anywhere.trainer, logger=anywhere.logger)
+    values = asdict(replace(run, record=f"results/{place}.json", composition=digest))
+    hydra = {"run": {"dir": f"runs/{place}"}, "job": {"chdir": False}}
+    return {"defaults": ["_self_", MACHINE], **values, "hydra": hydra}
 
 
 def composed(*overrides: str) -> config.RunConfig:
