@@ -13,6 +13,7 @@ from scipy.io import savemat
 from scipy.ndimage import affine_transform
 from scipy.stats import kstest
 
+from capsnet.compose import composed
 from capsnet.data import affnist, affnist_official, storage
 from capsnet.data.affnist import random_transforms, render, sampling
 from capsnet.data.affnist_official import read_mat
@@ -321,6 +322,12 @@ def test_the_zip_is_fetched_from_a_mirror_and_its_md5_remembered(
     with pytest.raises(UserError, match="to trust the new one"):
         affnist_official.prepare(folder, count=60)
     assert len(affnist_official.read(folder)) == 60
+
+
+def test_the_official_copies_are_of_mnist_alone(digits: LabelledImages) -> None:
+    run = composed("experiment=affnist_capsnet", "data=affnist_official", "data.source=digits")
+    with pytest.raises(UserError, match=r"made of mnist, not of uci-digits: use data=affnist"):
+        affnist_official.load(run.data, digits, 0, 0)
 
 
 def test_a_missing_official_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
