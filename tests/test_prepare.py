@@ -126,7 +126,7 @@ def test_a_full_disk_is_told_as_what_it_is(small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(bytes(900_000))
     code, printed = output("prepare", "digits", cwd=small_disk)
     assert code == 1
-    assert printed.startswith("error: data/digits was not prepared: ")
+    assert printed.startswith(f"error: {small_disk}/data/digits was not prepared: ")
     assert printed.endswith(" MB are free there)\n")
     assert printed.count("\n") == 1
     assert list((small_disk / "data").iterdir()) == []
@@ -136,8 +136,8 @@ def test_a_full_disk_is_told_as_what_it_is(small_disk: Path) -> None:
 def test_a_disk_that_is_full_is_not_a_mirror_that_is_away(small_disk: Path, mirror: str) -> None:
     code, printed = output("prepare", "mnist", cwd=small_disk, **{MIRROR: mirror})
     assert code == 1
-    sentence = "error: data/mnist was not prepared: [Errno 28] No space left on device (0.0 MB"
-    assert sentence in printed
+    sentence = "/data/mnist was not prepared: [Errno 28] No space left on device (0.0 MB are free"
+    assert f"error: {small_disk}{sentence}" in printed
     assert "mirror" not in printed.lower()
     assert "Traceback" not in printed
     assert list((small_disk / "data").iterdir()) == []
