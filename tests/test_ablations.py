@@ -1,5 +1,7 @@
 """Networks and routings with one part changed, against the same part written out by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from capsnet import registry
+from capsnet.compose import composed
 from capsnet.data.examples import Examples
+from capsnet.data.loading import dataset_info
 from capsnet.functional import reconstruction_loss
 from capsnet.networks import (
     Baseline,
@@ -18,9 +22,31 @@ from capsnet.networks import (
 )
 from capsnet.routing import DYNAMIC, Routing
 from capsnet.routing_ablations import DETACHED, UNSQUASHED, WRONG_AXIS
+from capsnet.training.build_network import build_network
+from capsnet.training.factory import build_module
 from capsnet.training.module import BaselineModule, Optimisation
 from helpers import oracle
 from helpers.oracle import Array
+
+
+@pytest.mark.parametrize(("shared", "own"), [("positions", 32), ("all", 1)])
+def test_an_experiment_that_shares_transformations_has_as_few(shared: str, own: int) -> None:
+    experiment = f"experiment=mnist_capsnet_shared_{shared}"
+    run = composed(experiment)
+    with torch.device("meta"):
+        network: Any = build_network(run, dataset_info(run.data))
+    assert len(network.class_capsules.weight) == own
+    narrow = composed(experiment, "model.width=0.03")
+    network = build_network(narrow, dataset_info(narrow.data))
+    u = network.primary_capsules(torch.rand(2, 1, 28, 28))
+    torch.testing.assert_close(network.trace(u)[-1].v, network.class_capsules(u))
+
+
+def test_the_baseline_under_margin_loss_has_no_other() -> None:
+    run = composed("experiment=mnist_baseline_margin", "model.width=0.03")
+    images = torch.rand(2, 1, 28, 28)
+    shown = Examples(images, torch.tensor([[1], [2]]), images[:, None])
+    assert set(build_module(run, dataset_info(run.data)).losses(shown)) == {"margin"}
 
 
 def inputs(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:

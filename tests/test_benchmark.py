@@ -123,7 +123,7 @@ def test_a_process_that_dies_spoils_nothing_but_its_own_numbers(tmp_path: Path) 
     assert [timing.forward for timing in found["other"].timings] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(("device", "steps"), [("cpu", 1), ("cuda", runner.LEAD + 1)])
+@pytest.mark.parametrize(("device", "steps"), [("cpu", 1), ("cuda", runner.GPU_WARMUP + 1)])
 def test_a_gpu_is_timed_while_it_is_busy(device: str, steps: int) -> None:
     class Counting:
         count = 0
@@ -220,7 +220,7 @@ def test_sgemm_is_timed_while_a_gpu_is_busy(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torch, "mm", lambda a, b: products.append(a))
     watch = SimpleNamespace(mark=lambda: None, seconds=lambda: [2.0])
     monkeypatch.setattr(runner, "Stopwatch", lambda device: watch)
-    for device, count in ("cpu", 1), ("cuda", runner.LEAD + 1):
+    for device, count in ("cpu", 1), ("cuda", runner.GPU_WARMUP + 1):
         products.clear()
         assert runner.sgemm_rate(device) == runner.SGEMM**3
         assert len(products) == count

@@ -12,7 +12,7 @@ from capsnet.paper import Comparison
 from capsnet.questions import QUESTIONS
 from capsnet.records.record import write_arrays, write_record
 from capsnet.records.runs import Run
-from capsnet.report.runs import of_the_papers_kinds
+from capsnet.report.runs import exclude_mnist_ablations
 from capsnet.report.tables.comparisons import comparisons_table
 from helpers.records import record, runs_of
 
@@ -37,12 +37,12 @@ def written(folder: Path, **errors: list[int]) -> list[Run]:
 
 def test_the_interval_has_the_noise_of_the_two_that_are_compared(tmp_path: Path) -> None:
     errors = {ROW: [58, 62], ABLATION: [70, 90]}  # the ablation's seeds are further apart
-    question = Comparison("routing with gradient, not without", ROW, ABLATION)
+    question = Comparison("routing with gradient vs. without", ROW, ABLATION)
     [cells] = comparisons_table(written(tmp_path, **errors), [question]).cells
     variances = np.var([[0.58, 0.62], [0.7, 0.9]], axis=1, ddof=1)
     half = t.ppf(0.975, 2) * variances.mean() ** 0.5  # × √(2/2)
     assert cells[:4] == (
-        "routing with gradient, not without",
+        "routing with gradient vs. without",
         "0.60",
         "0.80",
         f"+0.20 ({0.2 - half:+.2f} to {0.2 + half:+.2f})".replace("-", "−"),
@@ -53,7 +53,7 @@ def test_the_interval_has_the_noise_of_the_two_that_are_compared(tmp_path: Path)
 
 def test_one_seed_of_two_ablations_has_a_difference_and_no_interval(tmp_path: Path) -> None:
     runs = written(tmp_path, mnist_capsnet_shared_all=[132], mnist_capsnet_detached=[67])
-    question = Comparison("detached, not shared", ABLATION, "mnist_capsnet_shared_all")
+    question = Comparison("detached vs. shared", ABLATION, "mnist_capsnet_shared_all")
     [cells] = comparisons_table(runs, [question]).cells
     assert cells[1:4] == ("0.67", "1.32", "+0.65")
 
@@ -77,5 +77,5 @@ def test_questions_are_about_experiments_on_the_same_test_set(question: Comparis
 def test_figures_leave_out_networks_that_the_paper_does_not_have() -> None:
     names = [ROW, ABLATION, "mnist_baseline_margin", "affnist_capsnet_r1"]
     runs = runs_of(record(experiment=name) for name in names)
-    kept = [run.record.experiment for run in of_the_papers_kinds(runs)]
+    kept = [run.record.experiment for run in exclude_mnist_ablations(runs)]
     assert kept == [ROW, "affnist_capsnet_r1"]  # one more with an iteration: figure A.2

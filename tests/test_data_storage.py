@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
 
 from capsnet import prepare as entry
-from capsnet.data import affnist, multimnist, storage
+from capsnet.data import affnist, expanded, multimnist, storage
+from capsnet.data.storage import LabelledImages
 from capsnet.errors import UserError
 from capsnet.prepare import prepare
 
@@ -53,6 +55,19 @@ def test_a_failed_build_leaves_what_was_there(tmp_path: Path) -> None:
         np.save(scratch / "few.npy", np.zeros(1 // len(ABOUT["name"][7:])))
     assert storage.read(tmp_path / "set")[1]["few"][0] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize(
+    ("module", "few"), [(expanded, {}), (affnist, {"copies": 1}), (multimnist, {"count": 2})]
+)
+def test_another_seed_draws_other_tables(
+    module: Any, few: dict[str, int], digits: LabelledImages, tmp_path: Path
+) -> None:
+    for seed in (0, 7):
+        module.prepare(tmp_path / f"{seed}", digits, seed=seed, **few)
+    one, other = (storage.read(tmp_path / f"{seed}")[1] for seed in (0, 7))
+    for name in one:
+        assert (one[name] != other[name]).mean() > 0.5, name
 
 
 def test_files_of_somebody_else_are_never_deleted(tmp_path: Path) -> None:

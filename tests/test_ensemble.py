@@ -336,7 +336,7 @@ def test_a_run_cannot_take_the_name_of_an_ensemble(tmp_path: Path) -> None:
 def test_a_broken_file_gets_a_sentence(content: str, tmp_path: Path) -> None:
     (tmp_path / "ensemble.json").write_text(content)
     with pytest.raises(
-        UserError, match=r"ensemble\.json is no ensemble of this version; run `python"
+        UserError, match=r"ensemble\.json is not an ensemble file of this version; run `python"
     ):
         read_ensemble(tmp_path / "ensemble.json")
 

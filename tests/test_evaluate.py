@@ -138,7 +138,7 @@ def test_what_cannot_be_tested_gets_a_sentence(
 
 
 def test_a_device_that_is_not_here_gets_a_sentence(affine: Path) -> None:
-    with pytest.raises(UserError, match="--device nonsense is not here"):
+    with pytest.raises(UserError, match="--device nonsense is not available"):
         evaluate(affine, [], "nonsense")
 
 

@@ -187,7 +187,7 @@ def test_a_capsule_is_followed_along_a_slider() -> None:
     assert np.array_equal(shifted.sweep.inputs[12], second.activations.picture)  # 1 px right
 
 
-def test_a_changed_number_moves_only_the_selected_one_of_a_pair() -> None:
+def test_a_changed_dimension_moves_only_the_selected_one_of_a_pair() -> None:
     network = small()
     query = Query(noise(), [3, 7])
     first = compute(network, query, Recompute.PICTURE, None)
@@ -515,12 +515,12 @@ def test_a_mistake_on_the_command_line_is_one_sentence(
         port = str(taken.getsockname()[1])
         code, printed = output("explorer", "--port", port, cwd=tmp_path)
     assert (code, printed.count("\n")) == (1, 1)
-    assert f"port {port} of 127.0.0.1 cannot be had" in printed
+    assert f"port {port} of 127.0.0.1 is not available" in printed
     assert "--port" in printed
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="seed0 is not here: run `make demo`, or name the folder"):
+    with pytest.raises(UserError, match="seed0 does not exist: run `make demo`, or name the"):
         command.explore(None, "127.0.0.1", 0)
-    with pytest.raises(UserError, match=r"port 99999 of 127\.0\.0\.1 cannot be had"):
+    with pytest.raises(UserError, match=r"port 99999 of 127\.0\.0\.1 is not available"):
         command.explore(None, "127.0.0.1", 99999)
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs NiceGUI: run `pip install -e '\.\[explore\]'`"):

@@ -128,10 +128,10 @@ def test_it_opens_with_the_first_test_example(page: Page, digits: LabelledImages
     assert page.locator("img:not([alt]), button:empty").count() == 0
 
 
-def test_a_number_moves_the_reconstruction_and_comes_back(page: Page) -> None:
+def test_a_dimension_moves_the_reconstruction_and_comes_back(page: Page) -> None:
     value = page.locator(".pose-number .value").nth(3)
     still, source = value.inner_text(), page.locator(RECONSTRUCTION).get_attribute("src")
-    press(page, "number 4", "ArrowRight", 20)
+    press(page, "dimension 4", "ArrowRight", 20)
     expect(value).to_have_text(signed(number(still) + 0.2))
     expect(page.locator(".pose-number .change").nth(3)).to_have_text("(+0.20)")
     changes(page, RECONSTRUCTION, source)
@@ -139,7 +139,8 @@ def test_a_number_moves_the_reconstruction_and_comes_back(page: Page) -> None:
     expect(value).to_have_text(still)
     expect(page.locator(".pose-number .change").nth(3)).to_have_text("")
     expect(page.locator(RECONSTRUCTION)).to_have_attribute("src", source or "")
-    expect(page.locator('.q-slider[aria-label="number 4"]')).to_have_attribute("aria-valuenow", "0")
+    slider = page.locator('.q-slider[aria-label="dimension 4"]')
+    expect(slider).to_have_attribute("aria-valuenow", "0")
 
 
 def number(text: str) -> float:

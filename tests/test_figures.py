@@ -263,7 +263,7 @@ def test_each_data_set_has_its_own_pictures_and_curves(tmp_path: Path) -> None:
     logged = {"curve.train/margin": curve(3, 2)}
     runs = [run_of(record(seed=seed), shown(RIGHT_AND_WRONG) | logged) for seed in (1, 0)]
     other = run_of(signs().record, signs().arrays | logged)
-    chosen = draw.pictures([other, *runs])
+    chosen = draw.reconstruction_runs([other, *runs])
     assert [*chosen] == ["figure_3", "figure_3-Signs", "figure_4"]
     assert chosen["figure_3"] is runs[1]  # the lowest seed, on the data set of most runs
     axes = saved(tmp_path, all_curves([other, *runs]))
@@ -631,7 +631,7 @@ def test_what_differs_in_more_than_iterations_is_another_series() -> None:
 
 
 def swept(rate: str, seed: int, errors: int, **changes: Any) -> Run:
-    """A run of a sweep over the learning rate, at twenty steps that were set by hand."""
+    """A run of a sweep over the learning rate, at twenty steps, an override too."""
     changed = (f"schedule.learning_rate={rate}", "schedule.steps=20")
     tests = {"test": outcome("mnist", errors, 10_000)}
     one = record(
@@ -671,7 +671,7 @@ def test_a_sweep_shows_each_series_whole_interval(tmp_path: Path) -> None:
 def test_a_folder_without_a_sweep_gets_a_sentence(tmp_path: Path) -> None:
     model = {"name": "mnist_baseline", "width": 1.0}
     write_record(record(model=model), tmp_path / "one" / "record.json")
-    with pytest.raises(UserError, match=r"differ in no value that was set by hand"):
+    with pytest.raises(UserError, match=r"differ in no override"):
         list(draw.draw_sweep(tmp_path))
-    with pytest.raises(UserError, match=r"differ in no value that was set by hand"):
+    with pytest.raises(UserError, match=r"differ in no override"):
         sweep_of(runs_of(record(seed=seed) for seed in range(2)))  # of the same iterations

@@ -20,7 +20,7 @@ from capsnet.errors import UserError
 from capsnet.gpu_check import advice, check, exactness, machine, measure, tables, waits
 from capsnet.gpu_check.advice import BASELINE, CAPSNET
 from capsnet.gpu_check.exactness import Sizes
-from capsnet.gpu_check.measure import Deadline, Plan, Trained
+from capsnet.gpu_check.measure import Deadline, Plan, Workload
 from capsnet.kernels import routing
 from capsnet.records.files import write_json
 from capsnet.report.tables.costs import costs_table
@@ -176,7 +176,7 @@ def test_a_step_that_waits_is_found_and_named(monkeypatch: pytest.MonkeyPatch) -
         "fused routing is wrong here: train with trainer.kernels=fast",
         "steps between those that are logged wait for the GPU, or could not be run",
     ]
-    assert tables.waits_table(told["waits"]).cells[-1] == ("where", found.places[0])
+    assert tables.waits_table(told["waits"]).cells[-1] == ("source line", found.places[0])
 
 
 # Rules
@@ -248,12 +248,12 @@ def test_hours_are_all_steps_and_tests_of_all_trials() -> None:
 def test_hours_are_of_the_experiments_of_the_pipeline() -> None:
     [lists] = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["vars"]
     trained = [one for key, found in lists.items() if key.endswith("experiments") for one in found]
-    assert sorted(advice.of_the_pipeline()) == sorted(trained)
+    assert sorted(advice.pipeline_experiments()) == sorted(trained)
 
 
 @pytest.mark.slow
 def test_every_experiment_takes_the_setting_of_its_kind() -> None:
-    kinds = {name: advice.stands_for(name) for name in names("experiment")}
+    kinds = {name: advice.representative(name) for name in names("experiment")}
     assert {name for name, kind in kinds.items() if kind == BASELINE} == {
         *("mnist_baseline", "multimnist_baseline", "affnist_baseline"),
         *("mnist_baseline_recon", "mnist_baseline_margin"),
@@ -327,14 +327,14 @@ def test_a_check_that_was_cut_short_says_what_it_knows() -> None:
 def test_the_tables_of_a_benchmark_take_a_check(tmp_path: Path) -> None:
     told = measurements()
     shown = {table.title: table.cells for table in speed_tables(told)}
-    assert shown[f"{CAPSNET} by every setting (A card)"] == [
+    assert shown[f"{CAPSNET} under every setting (A card)"] == [
         ("fast", "3", "6", "21333", "1.00", "900"),
         ("fast tf32", "1.5", "3", "42667", "2.00", "900"),
         ("fast bf16", "1", "2", "64000", "3.00", "900"),
         ("fused tf32", "1.25", "2.5", "51200", "2.40", "900"),
         ("fused bf16", "died", "–", "–", "–", "–"),
     ]
-    [rows] = [table for title, table in shown.items() if title.startswith("Every experiment")]
+    [rows] = [table for title, table in shown.items() if title.startswith("Training step")]
     assert rows[0][0] == f"{CAPSNET}, fast tf32"
     (tmp_path / "card.json").write_text(json.dumps(told))
     costs = costs_table([tmp_path / "card.json"])
@@ -375,18 +375,18 @@ def test_all_parts_one_after_another(
     assert list(told["jobs"]) == ["1", "2"]
     assert len(speed_tables(told)) == 3
     printed = capsys.readouterr().out
-    for title in ("What is here", f"{BASELINE} by every setting", "Recommended on this GPU"):
+    for title in ("This machine", f"{BASELINE} under every setting", "Recommended on this GPU"):
         assert title in printed
     assert f"  {some[2]}: " in printed
 
 
 def test_no_part_is_begun_when_the_time_is_up(here: pytest.MonkeyPatch) -> None:
-    assert list(measure.measured({"a": Trained(CAPSNET, FP32)}, plan(minutes=0))) == []
+    assert list(measure.measured({"a": Workload(CAPSNET, FP32)}, plan(minutes=0))) == []
 
 
 @pytest.mark.slow
 def test_runs_side_by_side_are_real_processes() -> None:
-    found = measure.side_by_side(Trained(CAPSNET, FP32), plan(jobs=(1,)))
+    found = measure.side_by_side(Workload(CAPSNET, FP32), plan(jobs=(1,)))
     assert list(found) == ["1"]
     assert found["1"] > 0
 

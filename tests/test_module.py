@@ -31,6 +31,31 @@ def baseline(logits: Tensor) -> BaselineModule:
     return BaselineModule(Answer(), Optimisation(), 0)
 
 
+class Weights(Baseline):
+    """A network that is its weights alone."""
+
+    def __init__(self, values: list[float]) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor(values))
+
+
+def test_steps_are_those_of_adam_written_out_with_a_rate_that_decays_each_step() -> None:
+    start, gradients = [1.0, -2.0], [[0.5, 1e-8], [-3.0, 2e-8], [0.1, 1e-8]]
+    network = Weights(start)
+    optimiser: Any = BaselineModule(network, Optimisation(0.01, 0.5, 1, 1e-6), 0)
+    made = optimiser.configure_optimizers()
+    assert made["lr_scheduler"]["interval"] == "step"
+    w, m, v = np.array(start), np.zeros(2), np.zeros(2)
+    for t, gradient in enumerate(np.array(gradients), 1):
+        network.weights.grad = torch.from_numpy(gradient).float()
+        made["optimizer"].step()
+        made["lr_scheduler"]["scheduler"].step()
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        update = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        w = w - 0.01 * 0.5 ** (t - 1) * update
+    np.testing.assert_allclose(network.weights.detach().numpy(), w, rtol=1e-5)
+
+
 def test_one_digit_has_softmax_cross_entropy() -> None:
     logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0]])
     images = torch.zeros(2, 1, 5, 5)
@@ -72,22 +97,22 @@ def test_without_a_decoder_there_is_no_reconstruction_loss() -> None:
     assert set(CapsNetModule(network, "released", Optimisation(), 0).losses(pairs())) == {"margin"}
 
 
-def masks(step: int, processes: int, process: int) -> list[bool]:
+def masks(step: int, processes: int, process: int, seed: int = 0) -> list[bool]:
     """Return what dropout leaves of 64 ones at a step, in one process of several."""
 
     class Dropout(Baseline, nn.Sequential):
         pass
 
-    module = BaselineModule(Dropout(nn.Dropout()), Optimisation(), 0)
+    module = BaselineModule(Dropout(nn.Dropout()), Optimisation(), seed)
     trainer: Any = SimpleNamespace(global_step=step, world_size=processes, global_rank=process)
     module.trainer = trainer
     module.on_train_batch_start(None, 0)
     return (module.network(torch.ones(64)) > 0).tolist()
 
 
-def test_dropout_differs_between_steps_and_between_processes_and_comes_again() -> None:
+def test_dropout_differs_between_steps_processes_and_seeds_and_comes_again() -> None:
     drawn = [masks(step, 2, process) for step in (0, 1, 7) for process in (0, 1)]
-    assert len(set(map(tuple, drawn))) == 6
+    assert len({*map(tuple, drawn), tuple(masks(0, 2, 0, seed=1))}) == 7
     assert masks(7, 2, 1) == drawn[-1]
 
 

@@ -1,15 +1,22 @@
 """A record names the code and the device that it came from."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from capsnet.analysis.answers import answers
+from capsnet.records.files import write_atomically
 from capsnet.records.provenance import device_name, git_commit, processor
 from capsnet.records.record import keep_origin, read_record, write_record
+from capsnet.records.runs import Run
+from capsnet.records.statistics import clustered
+from conftest import Shown
 from helpers.records import of_schema_1, record
 
 
@@ -35,6 +42,27 @@ def committed(folder: Path, *names: str) -> None:
 def repository(tmp_path: Path) -> Path:
     committed(tmp_path, "src/capsnet/functional.py", "conf/value.yaml", "dvc.lock")
     return tmp_path
+
+
+def test_what_is_replaced_is_never_written_into(tmp_path: Path) -> None:
+    path, held = tmp_path / "file", tmp_path / "held"
+    write_atomically(path, b"old")
+    os.link(path, held)  # as a reader holds it
+    write_atomically(path, b"new")
+    assert (held.read_bytes(), path.read_bytes()) == (b"old", b"new")
+
+
+@pytest.mark.slow
+def test_a_record_of_pairs_keeps_what_its_interval_needs(shown: dict[str, Shown]) -> None:
+    one = shown["multimnist_capsnet_r3_recon"]
+    run = Run(one.record, one.folder / "record.json")
+    outcome, kept = one.record.tests["test"], answers(run, "test")
+    assert kept is not None
+    assert kept.partners is not None
+    partners = kept.partners.astype(np.uint32)
+    interval = clustered(kept.x.astype(bool), kept.digits, partners)
+    assert interval == pytest.approx(outcome.interval_percent)
+    assert run.arrays["by_pair.test"].sum((1, 2)).tolist() == [outcome.errors, outcome.total]
 
 
 def test_a_fresh_checkout_is_clean(repository: Path) -> None:

@@ -21,7 +21,7 @@ from capsnet import paper
 from capsnet.analysis import plan
 from capsnet.analysis.answers import Answers, in_general, mcnemar
 from capsnet.analysis.selection import exclusion_reason, longest, noise
-from capsnet.analysis.verdicts import pooled
+from capsnet.analysis.verdicts import Noise, pooled
 from capsnet.data.info import DatasetInfo
 from capsnet.errors import UserError
 from capsnet.records.files import write_atomically
@@ -270,6 +270,52 @@ def test_seeds_of_other_rows_tell_how_noisy_seeds_are() -> None:
         apart = [replace(one, **other) for one in others]
         [line] = by_name(paper_table(runs_of([*ours, *apart]), ALONE))
         assert line["verdict"].startswith("reproduced ")
+
+
+def of_other_rows(**changes: Any) -> list[Record]:
+    """Give three seeds of each of the other rows of MNIST, far apart."""
+    return [
+        record(10 * seed, seed=seed, experiment=row.experiment, **changes)
+        for row in MNIST.rows[1:-1]
+        for seed in range(3)
+    ]
+
+
+def noise_beside(*others: Record) -> Noise | None:
+    """Return the noise of a row of three seeds, beside other runs."""
+    ours = [record(25 + seed % 2, seed=seed) for seed in range(3)]
+    return noise(runs_of([*ours, *others]), ours[0], "test")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"precision": "tf32"},
+        {"overrides": ("recipe.balance=text",)},
+        {"clean": False},
+        {"schedule": "short"},
+        {"steps_planned": 7},
+        {"batch": 64},
+        {"training_examples": 59_999},
+        {"model": {"name": "capsnet", "width": 0.5}},
+    ],
+)
+def test_rows_that_differ_in_more_than_the_model_pool_no_noise(other: dict[str, Any]) -> None:
+    assert noise_beside(*of_other_rows(**other)) == noise_beside()
+    assert noise_beside(*of_other_rows()) != noise_beside()
+
+
+def test_a_row_with_a_seed_twice_pools_no_noise() -> None:
+    assert noise_beside(*of_other_rows(), *of_other_rows()) == noise_beside()
+
+
+def test_a_part_of_affnist_is_fewer_examples() -> None:
+    tests = {
+        "test": outcome("mnist", 77, 10_000),
+        "affnist": outcome("affnist-generated", 1, 20_000),
+    }
+    one = record(experiment="affnist_capsnet", tests=tests, stop_at=0.99, stopped=9000)
+    assert exclusion_reason([one]) == "fewer examples"
 
 
 def test_code_that_the_plan_does_not_hold_to_be_the_same_is_another_row() -> None:
@@ -874,7 +920,7 @@ def test_growth_is_drawn_from_the_file_of_a_benchmark(tmp_path: Path) -> None:
     assert (code, printed.split(":")[:2]) == (1, ["error", " other.json holds no growth"])
     (tmp_path / "other.json").write_text("# Not JSON")
     code, printed = output_here("report.__main__", "growth", "other.json", cwd=tmp_path)
-    told = "error: other.json is no JSON file of a benchmark: "
+    told = "error: other.json is not a benchmark's JSON file: "
     assert (code, printed[: len(told)]) == (1, told)
 
 

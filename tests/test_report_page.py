@@ -289,7 +289,7 @@ def test_seeds_stand_beside_one_another(tmp_path: Path) -> None:
     assert facts["seed"] == ["0", "1"]
     assert facts["errors"] == ["30 / 10,000", "20 / 10,000"]
     assert facts["commit"] == ["not known", "fffffff, clean"]
-    assert facts["set by hand"] == ["nothing"]
+    assert facts["overrides"] == ["nothing"]
     assert facts["recipe"] == ["released"]
     assert facts["training"] == ["0.083 h", "280 h"]
 
@@ -315,19 +315,19 @@ GENERATED = {
 }
 
 
-def test_what_numbers_are_worth_is_said_of_each_kind(tmp_path: Path) -> None:
+def test_each_kind_of_run_has_its_caveat(tmp_path: Path) -> None:
     affnist = record(experiment="affnist_capsnet", tests=GENERATED, stop_at=0.99, seed=5)
     full = [record(seed=seed) for seed in range(3)]
     by_hand, fewer = record(overrides=("schedule.batch=32",)), record(training_examples=9, seed=6)
     short = [record(**SHORT, seed=seed) for seed in range(2)]
     shown = made(tmp_path, *full, record(**DEMO), *short, affnist, by_hand, fewer)
-    [ribbon] = [one for one in shown[1] if "ribbon" in one.get("class", "")]
+    [bar] = [one for one in shown[1] if "caveat-bar" in one.get("class", "")]
     kinds = (
         "demo: 1 of 9 runs · values set by hand: 1 of 9 runs · short schedule: 2 of 9 runs · "
         "accuracy not reached: 1 of 9 runs · fewer examples: 1 of 9 runs"
     )
-    assert text(ribbon) == f"{kinds} · full schedule: 3 of 9 runs"
-    told = [[text(part) for part in one] for one in by_id(shown, "worth")[1:]]
+    assert text(bar) == f"{kinds} · full schedule: 3 of 9 runs"
+    told = [[text(part) for part in one] for one in by_id(shown, "caveats")[1:]]
     by_word = {one[0]: one for one in told}
     assert list(by_word) == [
         *("demo", "values set by hand", "short schedule", "accuracy not reached"),
@@ -542,8 +542,8 @@ def test_text_stands_out_from_what_is_behind_it(scheme: int) -> None:
         for behind in ("page", "plate"):
             assert contrast(colours[words], colours[behind]) >= 4.5, (words, behind)
     [on_colour] = re.findall(r"--on-colour: (#\w{6});", style)
-    for ribbon in ("orange", "sky", "green"):
-        assert contrast(on_colour, colours[ribbon]) >= 4.5
+    for bar in ("orange", "sky", "green"):
+        assert contrast(on_colour, colours[bar]) >= 4.5
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
 
 

@@ -303,7 +303,7 @@ def test_what_is_written_is_read_and_no_reader_takes_it_for_a_record(tmp_path: P
     with pytest.raises(UserError, match="are reports on routing"):
         record_path(folder, "results/seed0.routing.json")
     (folder / f"bad{ROUTING}").write_text(json.dumps({"schema": 2}))
-    with pytest.raises(UserError, match="is no report of this version"):
+    with pytest.raises(UserError, match="is not a report of this version"):
         read_report(folder / f"bad{ROUTING}")
 
 

@@ -27,7 +27,7 @@ from capsnet.errors import UserError
 from capsnet.prepare import prepare
 from capsnet.records.provenance import processor
 from capsnet.records.record import read_arrays, read_record, write_record
-from capsnet.train import fit_for_a_sweep, result_overrides, train
+from capsnet.train import check_sweep, result_overrides, train
 from capsnet.training import checkpoints
 from capsnet.training import run as run_module
 from capsnet.training.checkpoints import await_claim, claim
@@ -411,7 +411,7 @@ def test_a_sweep_whose_jobs_would_be_in_each_others_way_is_refused(
 def test_a_sweep_over_nodes_is_refused_by_the_keys_that_count_its_processes() -> None:
     run = composed("experiment=mnist_capsnet_r3_recon", "trainer.num_nodes=2")
     with pytest.raises(UserError, match=r"^trainer\.devices × num_nodes = 2 does not go with"):
-        fit_for_a_sweep(run)
+        check_sweep(run)
 
 
 def test_jobs_that_failed_are_named_before_another_error(

@@ -64,16 +64,16 @@ OptionalShare = Annotated[float | None, Field(gt=0, le=1)]
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
 class Data:
-    """Choose what is shown of which images."""
+    """Select the source images and the view of them."""
 
     name: Annotated[str, _registered("capsnet.views")]  # shifted, multimnist …
     source: str  # the prepared images below root: mnist, digits …
     root: str = "data"
     shift: Annotated[Integer, Field(ge=0, le=14)] = 2  # pixels, on both axes; only for SHIFTING
-    holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the training images, the first
+    holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # fraction held out: the first images
     path: str | None = None  # the folder of your own pictures, which then are the source
     size: Annotated[Integer, Field(ge=1, le=128)] = 32  # pixels on a side that these get
-    test_share: OptionalTestShare = None  # of each class, where there is no test folder; else 0.2
+    test_share: OptionalTestShare = None  # fraction of each class, without a test folder; null: 0.2
     channels: Literal[1, 3] | None = None  # 1: made grey, 3: made RGB, null: as they are
 
 
@@ -99,10 +99,10 @@ class CapsNet(Model):
     routing: Annotated[str, _registered("capsnet.routings")] = "dynamic"
     channels: Count = 256  # of Conv1, times the width
     types: Count = 32  # of primary capsules, times the width
-    primary_dim: Count = 8  # numbers in a primary capsule
-    class_dim: Count = 16  # numbers in a class capsule
+    primary_dim: Count = 8  # dimensions of a primary capsule
+    class_dim: Count = 16  # dimensions of a class capsule
     padding: Literal["valid", "same"] = "valid"  # of both convolutions; same is TensorFlow's
-    sharing: Literal["none", "positions", "all"] = "none"  # over what transformations are the same
+    sharing: Literal["none", "positions", "all"] = "none"  # primary capsules that share one W_j
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
@@ -146,7 +146,7 @@ class Recipe:
     routing_bias: bool
     primary_coupling: bool
     initialisation: Literal["released", "text"]
-    balance: Literal["released", "text"]  # the margin loss beside the reconstruction loss
+    balance: Literal["released", "text"]  # margin loss: half the mean over classes, or the sum
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
@@ -168,14 +168,14 @@ class Schedule:
     batch: Count = 128  # over all devices together
     validate_every: Count = 500  # steps; only with data.holdout
     stop_at: OptionalShare = None  # accuracy on validation images at which training ends
-    evaluate_below: OptionalShare = None  # validation error from which on test errors are counted
+    evaluate_below: OptionalShare = None  # test errors are counted at validation errors up to this
 
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
 class Trainer:
-    """Runtime settings. None changes the results beyond rounding, but `devices` with dropout.
+    """Runtime settings. None changes the results beyond rounding, except `devices` with dropout.
 
-    Each process draws masks of its own.
+    Each process draws its own masks.
     """
 
     accelerator: str = "auto"
@@ -210,7 +210,7 @@ def _wandb_name(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, config=CHECKED)
 class Logger:
-    """CSV files are always written."""
+    """Settings of the loggers; CSV files are always written."""
 
     wandb: bool = True
     project: Annotated[str, AfterValidator(_wandb_name)] = "capsnet"
@@ -228,7 +228,7 @@ class RunConfig:
     schedule: Schedule
     trainer: Trainer
     logger: Logger
-    precision: Literal["32-true", "tf32", "bf16-mixed"] = "32-true"  # of convolutions; else fp32
+    precision: Literal["32-true", "tf32", "bf16-mixed"] = "32-true"  # of convolutions; rest is fp32
     record: str | None = None  # where the result goes; by default record.json in the run's folder
     composition: str | None = None  # digest of values and code, in composed configurations
 

@@ -24,10 +24,9 @@ class EMForm:
     """The choices in which the published text and the released code differ.
 
     `types_compete`: the shares of a child sum to 1 over all parents that see it [P]; otherwise over
-    the positions of each type, after first shares of 1 / types [R]. `momentum`: μ is this much of
-    the last mean, which is 0 before the first, and the rest the new one. `final_lambda`: what the
-    inverse temperature rises to. `floor`: what is added to σ²; at 0, a parent with one child has
-    infinite gradients.
+    the positions of each type, after first shares of 1 / types [R]. `momentum`: the weight of the
+    previous mean (0 at first) in μ. `final_lambda`: what the inverse temperature rises to. `floor`:
+    what is added to σ²; at 0, a parent with one child has infinite gradients.
     """
 
     types_compete: bool
@@ -75,8 +74,8 @@ def em_routing(
 ]:
     """Return poses μ and activations in [0, 1] of the parents, by Procedure 1 [P].
 
-    `sees` says which positions of parents have a child in their receptive field: all without it. A
-    child that none sees goes nowhere; a parent that no active child reaches has pose 0. Coordinates
+    `sees` marks the parent positions whose receptive field contains each child; None: all. A child
+    that no parent sees is ignored; a parent that no active child reaches has pose 0. Coordinates
     are added to votes by a further column of the poses and row of the weight. Gradients flow
     through every iteration [O]. Raises ValueError when `iterations` is below 1.
     """

@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m capsnet.ensemble", description=__doc__)
     parser.add_argument("runs", nargs="+", metavar="EXPERIMENT | RECORD", help="whose scores")
     parser.add_argument("--profile", default="paper", help="reads and writes results/PROFILE")
-    parser.add_argument("--members", type=int, metavar="N", help="refuse any other number of runs")
+    parser.add_argument("--members", type=int, metavar="N", help="fail unless there are N runs")
     where = f"default: {ENSEMBLE} beside the records"
     parser.add_argument("--output", type=Path, metavar="FILE", help=where)
     return parser
@@ -85,7 +85,8 @@ def in_words(ensemble: Ensemble) -> str:
     errors = f"{test.errors:,} errors in {test.total:,} {test.source}"
     together = f"{test.error_percent:.2f} % (95 % interval {low:.2f}–{high:.2f})"
     alone = f"{ensemble.mean_percent:.2f} ± {ensemble.sd_percent:.2f} %"
-    return f"{ensemble.experiment}: {errors}: {together}, ensemble {ensemble.size}; alone {alone}"
+    size = ensemble.size_in_words
+    return f"{ensemble.experiment}: {errors}: {together}, ensemble {size}; alone {alone}"
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def main() -> None:
         if arguments.json is not None:
             write_json({name: asdict(test) for name, test in outcomes.items()}, arguments.json)
         if arguments.wandb:
-            show(arguments.checkpoint, data, outcomes)
+            log_to_wandb(arguments.checkpoint, data, outcomes)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, help="write the outcomes there")
     examples = "write which examples are wrong, as bits, as in record.npz"
     parser.add_argument("--wrong", type=Path, metavar="FILE.npz", help=examples)
-    parser.add_argument("--wandb", action="store_true", help="a W&B page, which names the weights")
+    about = "log to a W&B run that has the weights as input"
+    parser.add_argument("--wandb", action="store_true", help=about)
     return parser
 
 
@@ -98,8 +99,8 @@ def evaluate(
 ) -> dict[str, Outcome]:
     """Test the trained weights on every test set of the data asked for.
 
-    On the images that the training held out instead, if `validation`. Which examples are wrong is
-    written to `wrong`, as `wrong.<test>` in record.npz. Raises UserError as `load_run` does, and
+    With `validation`, tests on the images held out from training instead. Which examples are wrong
+    is written to `wrong`, as `wrong.<test>` in record.npz. Raises UserError as `load_run` does, and
     for validation on other images than those of the training.
     """
     other = [one for one in overrides if not one.startswith("data.root=")]
@@ -138,9 +139,9 @@ class LoadedRun(NamedTuple):
 def load_run(checkpoint: Path, overrides: list[str], device: str | None = None) -> LoadedRun:
     """Load the trained weights and the data asked for.
 
-    By the fast kernels, which every device has, whatever trained them. Raises UserError when there
-    are no weights, or the data are not prepared, or their images have another shape than those of
-    the training.
+    Uses the fast kernels, which run on every device, whichever kernels trained the weights. Raises
+    UserError when there are no weights, or the data are not prepared, or their images have another
+    shape than those of the training.
     """
     # What may be missing comes before torch, whose import takes seconds.
     run = with_data(trained_run(checkpoint), overrides)
@@ -161,10 +162,10 @@ def load_run(checkpoint: Path, overrides: list[str], device: str | None = None) 
 
 
 def find_run(checkpoint: Path) -> Run | None:
-    """Find the run whose weights these are, by its record: where it writes that, or in its folder.
+    """Find the finished run that these weights belong to.
 
-    None where there is no record, or only those of another configuration or seed. Raises UserError
-    as `run_folder` does.
+    Its record is at its configured path or in its folder. None where there is no record, or only
+    those of another configuration or seed. Raises UserError as `run_folder` does.
     """
     run, folder = trained_run(checkpoint), run_folder(checkpoint)
     trained = {"config": config_digest(run), "seed": str(run.seed)}
@@ -197,7 +198,7 @@ def require_classes(checkpoint: Path, run: config.RunConfig, names: tuple[str, .
         )
 
 
-def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -> None:
+def log_to_wandb(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -> None:
     """Log the evaluation to W&B as a run beside the training's, offline in the same folder."""
     from capsnet.data.loading import manifest_paths
     from capsnet.tracking import wandb_summary
@@ -208,8 +209,8 @@ def show(checkpoint: Path, overrides: list[str], outcomes: dict[str, Outcome]) -
     named = f"{weights.name}:{wandb_summary.alias(weights)}"
     sources = {name: test.source for name, test in outcomes.items()}
     trained = find_run(checkpoint)
-    by_hand = trained.record.overrides if trained else ()
-    all_overrides = (*by_hand, *result_overrides(overrides))
+    trained_overrides = trained.record.overrides if trained else ()
+    all_overrides = (*trained_overrides, *result_overrides(overrides))
     about = asdict(run) | {"sources": sources, "weights": named, "overrides": all_overrides}
     with wandb_finished():
         shown = start_wandb(run, folder, "evaluate", about)
@@ -224,14 +225,16 @@ def _device(name: str | None) -> "torch.device":
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name} is not here: {str(error).splitlines()[0]}") from error
+        why = str(error).splitlines()[0]
+        raise UserError(f"--device {name} is not available: {why}") from error
     return torch.device(name)
 
 
 def with_data(run: config.RunConfig, overrides: list[str]) -> config.RunConfig:
-    """`run` on other data, of the same digits unless `data.source` says otherwise.
+    """Return `run` with other data settings.
 
-    Raises UserError for whatever is no value of `data`.
+    Its source stays unless `data.source`, or a key of own pictures, is set. Raises UserError for
+    anything but settings of `data`.
     """
     for override in overrides:
         if not override.startswith(("data=", "data.")) or "=" not in override:

@@ -1,7 +1,7 @@
 """The equations of the paper, as pure functions.
 
-Symbols, as in the paper: u_i is what capsule i of the layer below says, W_ij its transformation
-for capsule j above, û_{j|i} = u_i W_ij its vote, b_ij the routing logits, c_ij the coupling
+Symbols, as in the paper: u_i is the output of capsule i of the layer below, W_ij its transformation
+matrix for capsule j above, û_{j|i} = u_i W_ij its vote, b_ij the routing logits, c_ij the coupling
 coefficients, s_j the total input of capsule j and v_j its output.
 """
 
@@ -122,7 +122,10 @@ def routing_trace(
     bias: Float[Tensor, "out out_dim"] | None = None,
     leaky: bool = False,
 ) -> list[RoutingStep]:
-    """`dynamic_routing`, iteration by iteration: what figures, the explorer and tests look at."""
+    """`dynamic_routing`, iteration by iteration: what figures, the explorer and tests look at.
+
+    Raises ValueError when `iterations` is below 1.
+    """
     return list(routing_steps(u, weight, iterations, bias, partial(couplings, leaky=leaky)))
 
 
@@ -133,9 +136,9 @@ def margin_loss(
 ) -> Float[Tensor, ""]:
     """L_k = T_k max(0, m⁺ − ‖v_k‖)² + λ (1 − T_k) max(0, ‖v_k‖ − m⁻)²: [P] Eq. 4.
 
-    `targets` is multi-hot. 'text' sums over classes and takes the mean over the batch [P];
-    'released' takes the mean over batch and classes and halves it [C], which for 10 classes is
-    1/20 of 'text' beside the same reconstruction loss: two different models.
+    `targets` is multi-hot. 'text' sums over classes and averages over the batch [P]. 'released'
+    averages over batch and classes and halves [C]: for 10 classes 1/20 of 'text', so the
+    reconstruction loss weighs 20 times as much and the two are different models.
     """
     present = targets * relu(M_PLUS - lengths).square()
     absent = LAMBDA * (1 - targets) * relu(lengths - M_MINUS).square()

@@ -16,12 +16,12 @@ Route = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]  # as `dynamic_ro
 
 
 def full_precision(x: Tensor) -> torch.autocast:
-    """Compute nothing inside in bf16, whatever `precision` says: that is for convolutions."""
+    """Return a context without autocast: under bf16-mixed only convolutions compute in bf16."""
     return torch.autocast(x.device.type, enabled=False)
 
 
 class Linear(nn.Linear):
-    """PyTorch's, in full precision."""
+    """An `nn.Linear` that ignores autocast."""
 
     def forward(self, input: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
         """Apply `nn.Linear` in the type of its weights."""
@@ -40,7 +40,7 @@ def same_margins(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 class SameConv2d(nn.Conv2d):
-    """PyTorch's, with TensorFlow's SAME padding at any stride: see `same_margins`."""
+    """An `nn.Conv2d` with TensorFlow's SAME padding at any stride: see `same_margins`."""
 
     def forward(
         self, input: Float[Tensor, "batch in height width"]
@@ -55,13 +55,13 @@ CONVOLUTIONS: dict[Padding, type[nn.Conv2d]] = {"valid": nn.Conv2d, "same": Same
 
 
 class PrimaryCapsules(nn.Module):
-    """`types` convolutional capsules of `dim` dimensions: a convolution, cut up and squashed [P].
+    """`types` convolutional capsules of `dim` dimensions: a convolution, reshaped and squashed [P].
 
-    `nonlinearity` is the squash but in an ablation.
+    `nonlinearity` is the squash, except in an ablation.
 
-    With `coupled` it is what the released code makes of it: a routing of one iteration from one
-    input, whose softmax over the types multiplies the convolution by 1/types before the bias [C].
-    `leaky` routing has one more logit there too, so that it is 1/(types + 1) [C].
+    `coupled` adds the factor of the released code, which treats this layer as one routing iteration
+    from a single input capsule: its softmax over the types scales the convolution by 1/types before
+    the bias [C]; under `leaky` routing by 1/(types + 1) [C].
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class ClassCapsules(nn.Module):
     """`classes` capsules of `dim` dimensions, routed to from `in_capsules` below [P].
 
     `route` computes the routing, with the arguments of `functional.dynamic_routing`. `shared` is
-    over how many capsules next to each other a transformation is shared, 1 in the paper: a
+    the number of consecutive capsules below that share one transformation, 1 in the paper: a
     parameter [in_capsules / shared, classes, in_dim, dim].
 
     `weight` and `bias` start at 0, where the squash lets no gradient through: a network that owns

@@ -29,8 +29,8 @@ def confusion(
 
     A class that was found counts on the diagonal, one that was missed in the column of the class
     predicted instead. When both of two were missed, it is unknown which was taken for which: each
-    counts half in either column. So a row sums to how often its class was there, and the rest off
-    the diagonal to the classes missed, which for single labels are the errors [D].
+    counts half in either column. So a row sums to the number of examples of its class, and the
+    off-diagonal entries sum to the number of missed classes: for single labels, the errors [D].
     """
     there, answered = (
         scores.new_zeros(scores.shape).scatter(1, classes, 1)

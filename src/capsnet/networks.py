@@ -37,7 +37,7 @@ class CapsNet(nn.Module):
     `initialisation` are where the released code [C] and the text of the paper [P] differ.
     `sharing` is an ablation: over the positions of a type of primary capsules, or over all of
     them, one W_j in place of the paper's own W_ij for each [Gu & Tresp 2020].
-    `primary_dim` and `class_dim` count the numbers in a capsule. `padding` is that of both
+    `primary_dim` and `class_dim` count a capsule's dimensions. `padding` is that of both
     convolutions: valid, or TensorFlow's same, whose zeros follow Conv1's ReLU [C]. Raises
     ValueError for images below 17×17 under valid, which leave the second convolution no position.
     """
@@ -95,11 +95,11 @@ class CapsNet(nn.Module):
         return algorithm.route
 
     def forward(self, images: Images) -> Capsules:
-        """Compute class capsules of images in [0, 1]; their lengths are the answer."""
+        """Compute class capsules of images in [0, 1]; the longest are the prediction."""
         return self.class_capsules(self.primary_capsules(images))
 
     def primary_capsules(self, images: Images) -> Float[Tensor, "batch capsules dim"]:
-        """Compute the capsules that are routed from, of images in [0, 1]."""
+        """Compute the primary capsules of images in [0, 1]."""
         return self.primary(self.conv1(images).relu())
 
     def trace(
@@ -112,11 +112,14 @@ class CapsNet(nn.Module):
             return self.routing.trace(u, layer.transformations, count, layer.bias)
 
     def class_scores(self, images: Images) -> Scores:
-        """Return the lengths of the class capsules; the longest are the answer."""
+        """Return the lengths of the class capsules; the longest are the prediction."""
         return lengths(self(images))
 
     def reconstruct(self, capsules: Capsules, mask: Scores) -> Images:
-        """Draw the object of the class that `mask` marks with a 1; all other capsules are 0 [P]."""
+        """Draw the object of the class that `mask` marks with a 1; all other capsules are 0 [P].
+
+        Raises ValueError when the network has no decoder.
+        """
         if self.decoder is None:
             raise ValueError("this CapsNet was built without a decoder: it cannot reconstruct")
         return self.decoder.reconstruct(capsules, mask)
@@ -147,7 +150,7 @@ class Baseline(nn.Module):
     """
 
     def class_scores(self, images: Images) -> Scores:
-        """Return the logits; the highest are the answer."""
+        """Return the logits; the highest are the prediction."""
         return self(images)
 
 
@@ -177,7 +180,7 @@ class MnistBaseline(Baseline, nn.Sequential):
 
 
 class MnistBaselineWithDecoder(Baseline):
-    """An ablation: the MNIST baseline with the decoder of a CapsNet, to ask what that is worth.
+    """An ablation: the MNIST baseline with CapsNet's decoder, to measure what reconstruction adds.
 
     Its last layer gives every class `class_dim` features in place of a logit. The logit is their
     sum [?], and the decoder draws from the features of one class, as from a capsule: such baselines
@@ -318,8 +321,8 @@ def routing_changes(
 ) -> Float[Tensor, "iterations"]:
     """Return the mean |Δb_ij| of each routing iteration, over images, i and j: [P] figure A.1.
 
-    `iterations` are the network's own by default. The last iteration's change is that of the
-    logits which one more would begin with.
+    `iterations` are the network's own by default. The last change is the update after the last
+    iteration, with which one more would begin.
     """
     count = (iterations or network.class_capsules.iterations) + 1
     trace = network.trace(network.primary_capsules(images), count)
@@ -327,7 +330,7 @@ def routing_changes(
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Count the trainable numbers."""
+    """Count the trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 

@@ -6,7 +6,7 @@ URL = "https://arxiv.org/abs/1710.09829"
 STEPS = 300_000  # [C]: 640 epochs of 60,000; CIFAR-10 has its own
 BATCH = 128  # [C]
 TRIALS = 3  # [P] Table 1, of MNIST; that the others are means of as many is assumed [?]
-CLEAN = 0.775  # percent: between the clean errors at which the paper compares its two on affNIST
+CLEAN_ERROR_PERCENT = 0.775  # between those at which the paper compares its two on affNIST
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from capsnet.data.specification import DataSpec, View
 
 LISTED = (None, "mnist")  # sources whose tables the help lists; those of others are made alike
-PATIENCE = 60  # seconds without a byte before a mirror counts as unreachable
+TIMEOUT = 60  # seconds without a byte before a mirror counts as unreachable
 
 
 class Preparation(NamedTuple):
@@ -32,7 +32,7 @@ class Preparation(NamedTuple):
 
 def main() -> None:
     """Build the named data set; a failed build leaves nothing behind."""
-    socket.setdefaulttimeout(PATIENCE)
+    socket.setdefaulttimeout(TIMEOUT)
     with exit_on_user_error():
         found = preparations(*sys.argv[1:2])
         options = vars(_parser(found).parse_args())
@@ -81,7 +81,7 @@ def _parser(found: dict[str, Preparation]) -> argparse.ArgumentParser:
 def prepare(name: str, folder: Path, **options: Any) -> None:
     """Build data set `name` in `folder`; a set made of images finds them beside it.
 
-    Raises UserError when there is no such set, or its source cannot be had.
+    Raises UserError when there is no such set, or its source is not available.
     """
     from capsnet.data import storage
 

@@ -12,7 +12,7 @@ from capsnet.networks import Baseline, CapsNet
 from capsnet.records.weights import load_weights, read_info, read_weights
 from capsnet.training.build_network import anywhere, build_network
 
-LARGEST = 128  # pixels on a side
+MAX_SIDE = 128  # pixels on a side
 
 
 def load(folder: str | Path) -> CapsNet | Baseline:
@@ -46,7 +46,7 @@ def images_of(run: config.RunConfig, weights: dict[str, Tensor]) -> DatasetInfo:
         channels, classes = _ends(weights)
     except LookupError:
         raise UserError(wrong) from None
-    for side in range(1, LARGEST + 1):
+    for side in range(1, MAX_SIDE + 1):
         info = DatasetInfo("", channels, side, side, tuple(map(str, range(classes))))
         if _shapes(run, info) == shapes:
             return info
@@ -69,7 +69,7 @@ def _place(name: str) -> int:
 
 
 def _shapes(run: config.RunConfig, info: DatasetInfo) -> dict[str, torch.Size] | None:
-    """Give the shapes of the weights for such images; None where these are too small."""
+    """Return the shapes of the weights for such images; None where these are too small."""
     try:
         with torch.device("meta"):  # without memory or values
             return {name: one.shape for name, one in build_network(run, info).state_dict().items()}

@@ -37,7 +37,7 @@ def job(cfg: DictConfig) -> None:
     with failure_noted(hydra_cfg.job.num, overrides) if sweep else exit_on_user_error():
         run = config.validated(cfg)
         if sweep:
-            fit_for_a_sweep(run)
+            check_sweep(run)
         train(run, Path(hydra_cfg.runtime.output_dir), result_overrides(overrides))
 
 
@@ -48,12 +48,12 @@ def main() -> None:
         job()
 
 
-def fit_for_a_sweep(run: config.RunConfig) -> None:
-    """Raise UserError for what several jobs cannot share, or would start the sweep anew."""
+def check_sweep(run: config.RunConfig) -> None:
+    """Raise UserError for several processes, or one record path for all jobs, in a sweep."""
     if run.trainer.processes > 1:
         raise UserError(
             f"{run.trainer.processes_key} = {run.trainer.processes} does not go with a sweep: "
-            "every process would start the whole sweep again; use one device a job"
+            "every process would start the whole sweep again; use one device per job"
         )
     if run.record:
         raise UserError(
@@ -63,7 +63,7 @@ def fit_for_a_sweep(run: config.RunConfig) -> None:
 
 
 def result_overrides(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Select those of Hydra's overrides that decide numbers: the rest is in the files of conf/."""
+    """Keep the overrides that change results; runtime settings and paths are dropped."""
     deciding = ("data=", "data.", "model=", "model.", "recipe.", "schedule.")
     plain = [one.lstrip("+") for one in overrides if one.lstrip("+~").startswith(deciding)]
     last = {one.lstrip("~").partition("=")[0]: one for one in plain}  # ~key takes a value away
@@ -73,10 +73,9 @@ def result_overrides(overrides: Sequence[str]) -> tuple[str, ...]:
 def train(run: config.RunConfig, folder: Path, overrides: tuple[str, ...] = ()) -> "Record | None":
     """Train in `folder`, resuming what was begun there, evaluate, and write the record.
 
-    `overrides` are the values that were set by hand, for the record. None on every process of a
-    distributed run but the first. Raises UserError when the data are not prepared, the run is not
-    what was composed, a path cannot be written, or the folder is in use; Interrupted after a
-    signal.
+    `overrides` are kept in the record. Returns None on every process of a distributed run except
+    the first. Raises UserError when the data are not prepared, the run is not what was composed, a
+    path cannot be written, or the folder is in use; Interrupted after a signal.
     """
     check_writable("hydra.run.dir", folder / "record.json")
     check_writable("record", record_path(folder, run.record))

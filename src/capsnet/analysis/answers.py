@@ -77,7 +77,7 @@ def in_general(seeds: Sequence[Answers], noise: Noise | None) -> tuple[float, fl
         cells = sum((one - mean).sums().variance() for one in seeds)
         digits = max(0.0, digits - cells / (len(seeds) * (len(seeds) - 1)))
         total = between + digits
-        freedom = total**2 / (between**2 / noise.freedom + digits**2 / (mean.digits - 1))
+        freedom = total**2 / (between**2 / noise.degrees_of_freedom + digits**2 / (mean.digits - 1))
     half = float(t.ppf(0.975, freedom)) * total**0.5
     return 100 * (mean.sums().mean - half), 100 * (mean.sums().mean + half)
 
@@ -93,7 +93,7 @@ class McNemar(NamedTuple):
 def mcnemar(apart: Answers) -> McNemar:
     """Test, two-sided, the wrong answers of the second model less those of the first.
 
-    The exact test of examples that all show another digit, else `chi_square`.
+    Uses the exact test where each example shows a different digit, else `chi_square`.
     """
     only_first, only_second = int((apart.x > 0).sum()), int((apart.x < 0).sum())
     if not apart.distinct:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-REACH = 2.0  # the fit takes the points from 1/REACH to REACH times the step of the crossing
-FAR = 1.5  # a target farther from all clean errors than this factor gives no estimate
-LEAST = 3  # points altogether; fewer give no estimate
+FIT_FACTOR = 2.0  # the fit takes points from 1/FIT_FACTOR to FIT_FACTOR × the step of the crossing
+MAX_EXTRAPOLATION = 1.5  # a target farther from all clean errors than this factor gives no estimate
+MIN_POINTS = 3  # points altogether; fewer give no estimate
 
 Points = NDArray[np.float64]  # [n, 3]: step, clean error and affNIST error in percent, all above 0
 
@@ -26,7 +26,7 @@ class Estimate(NamedTuple):
 
 
 def points(arrays: dict[str, NDArray[Any]]) -> Points:
-    """Give the points in a record's arrays as `ErrorCurve.arrays` gives them, without zeros.
+    """Return the points in a record's arrays as `ErrorCurve.arrays` gives them, without zeros.
 
     None, [0, 3], where they were not counted on both test sets.
     """
@@ -41,14 +41,16 @@ def points(arrays: dict[str, NDArray[Any]]) -> Points:
 def at_clean_error(found: Points, target: float) -> Estimate | None:
     """Estimate the affNIST error where the clean error is `target` percent.
 
-    None with fewer than LEAST points, where the clean error does not fall, and for a target that is
-    FAR from all points.
+    None with fewer than MIN_POINTS points, where the clean error does not fall, and for a target
+    farther from all points than the factor MAX_EXTRAPOLATION.
     """
     clean = found[:, 1]
-    if not len(found) or not clean.min() / FAR <= target <= clean.max() * FAR:
+    if not len(found):
+        return None
+    if not clean.min() / MAX_EXTRAPOLATION <= target <= clean.max() * MAX_EXTRAPOLATION:
         return None
     near = nearest(found, target)
-    if len(near) < LEAST:
+    if len(near) < MIN_POINTS:
         return None
     step, falling, affine = (np.log(near) - (middle := np.log(near).mean(0))).T
     fall = step @ falling
@@ -68,4 +70,4 @@ def nearest(found: Points, target: float) -> Points:
     crossed = int((found[:, 1] > target).sum())
     steps = found[:, 0]
     apart = steps / steps[min(crossed, len(steps) - 1)]
-    return found[(apart >= 1 / REACH) & (apart <= REACH)]
+    return found[(apart >= 1 / FIT_FACTOR) & (apart <= FIT_FACTOR)]

@@ -21,12 +21,12 @@ def at_the_end(runs: Sequence[Run], test: str) -> list[float]:
 
 
 def at_equal_error(runs: Sequence[Run], test: str) -> list[float] | None:
-    """Estimate each run's affNIST error where its clean test error was `paper.CLEAN` percent.
+    """Estimate each run's affNIST error where its clean error was `paper.CLEAN_ERROR_PERCENT`.
 
     None for other tests, and unless every run has counted its errors on both sides of that.
     """
     if test != "affnist":
         return None
-    every = [at_clean_error(points(run.arrays), paper.CLEAN) for run in runs]
+    every = [at_clean_error(points(run.arrays), paper.CLEAN_ERROR_PERCENT) for run in runs]
     between = [one.percent for one in every if one is not None and not one.extrapolated]
     return between if len(between) == len(every) else None

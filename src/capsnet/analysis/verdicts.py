@@ -18,7 +18,7 @@ SEEDS = (0, 1, 2, 3, 4)
 LOOKS = (3, 5)  # numbers of seeds after which there is a verdict
 ALPHA = 0.0275  # two-sided, at each look: 5 % over both
 FLOOR = 0.01 / 12**0.5  # of the sd of seeds: one of 10,000 digits, rounded
-LEAST = 0.5  # share of the paper's difference that a claim's size needs
+MIN_CLAIM_SHARE = 0.5  # share of the paper's difference that a claim's size needs
 PRIMARY = "released"
 REPRODUCED, HIGHER, LOWER, OPEN = "reproduced", "higher", "lower", "open"
 DIRECTION, REFUTED = "direction only", "not reproduced"
@@ -28,7 +28,7 @@ class Noise(NamedTuple):
     """The standard deviation between seeds, and its degrees of freedom."""
 
     sd: float | NDArray[np.float64]
-    freedom: int
+    degrees_of_freedom: int
 
 
 def pooled(rows: Iterable[ArrayLike]) -> Noise | None:
@@ -37,11 +37,11 @@ def pooled(rows: Iterable[ArrayLike]) -> Noise | None:
     None where no row has two seeds.
     """
     values = [row for row in map(np.asarray, rows) if row.shape[-1] > 1]
-    freedom = sum(row.shape[-1] - 1 for row in values)
-    if not freedom:
+    degrees_of_freedom = sum(row.shape[-1] - 1 for row in values)
+    if not degrees_of_freedom:
         return None
     squares = sum((row.shape[-1] - 1) * row.var(-1, ddof=1) for row in values)
-    return Noise(np.maximum(np.sqrt(squares / freedom), FLOOR), freedom)
+    return Noise(np.maximum(np.sqrt(squares / degrees_of_freedom), FLOOR), degrees_of_freedom)
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,21 @@ class Difference:
     """An estimated difference with its standard error, and the latter's degrees of freedom."""
 
     value: float | NDArray[np.float64]
-    error: float | NDArray[np.float64]
-    freedom: float
+    standard_error: float | NDArray[np.float64]
+    degrees_of_freedom: float
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return Student's interval."""
-        half = t.ppf((1 + level) / 2, self.freedom) * self.error
+        half = t.ppf((1 + level) / 2, self.degrees_of_freedom) * self.standard_error
         return float(self.value - half), float(self.value + half)
 
-    def above(self, bound: float) -> NDArray[np.float64]:
+    def p_above(self, bound: float) -> NDArray[np.float64]:
         """Return the one-sided p of 'at most `bound`': a small one says that it is more."""
-        return t.sf((self.value - bound) / self.error, self.freedom)
+        return t.sf((self.value - bound) / self.standard_error, self.degrees_of_freedom)
 
-    def below(self, bound: float) -> NDArray[np.float64]:
+    def p_below(self, bound: float) -> NDArray[np.float64]:
         """Return the one-sided p of 'at least `bound`'."""
-        return t.cdf((self.value - bound) / self.error, self.freedom)
+        return t.cdf((self.value - bound) / self.standard_error, self.degrees_of_freedom)
 
 
 def from_paper(
@@ -72,7 +72,7 @@ def from_paper(
     """Subtract the paper's number, the mean of its `trials`, from ours [..., seeds]."""
     values = np.asarray(ours)
     error = noise.sd * (1 / values.shape[-1] + 1 / trials) ** 0.5
-    return Difference(values.mean(-1) - published, error, noise.freedom)
+    return Difference(values.mean(-1) - published, error, noise.degrees_of_freedom)
 
 
 def row_verdict(ours: Difference, margin: float, alpha: float = ALPHA) -> NDArray[np.str_]:
@@ -80,11 +80,11 @@ def row_verdict(ours: Difference, margin: float, alpha: float = ALPHA) -> NDArra
 
     Else higher or lower where a two-sided test tells it from 0, else open.
     """
-    outside = np.maximum(ours.above(-margin), ours.below(margin))
+    outside = np.maximum(ours.p_above(-margin), ours.p_below(margin))
     words = [
         (outside <= alpha, REPRODUCED),
-        (ours.above(0) <= alpha / 2, HIGHER),
-        (ours.below(0) <= alpha / 2, LOWER),
+        (ours.p_above(0) <= alpha / 2, HIGHER),
+        (ours.p_below(0) <= alpha / 2, LOWER),
     ]
     return np.select([where for where, _ in words], [word for _, word in words], OPEN)
 
@@ -93,7 +93,7 @@ def between(better: ArrayLike, worse: ArrayLike, noise: Noise) -> Difference:
     """Subtract the errors of the better model from those of the worse, both [..., seeds]."""
     one, other = np.asarray(better), np.asarray(worse)
     error = noise.sd * (1 / one.shape[-1] + 1 / other.shape[-1]) ** 0.5
-    return Difference(other.mean(-1) - one.mean(-1), error, noise.freedom)
+    return Difference(other.mean(-1) - one.mean(-1), error, noise.degrees_of_freedom)
 
 
 def claim_verdicts(
@@ -101,22 +101,22 @@ def claim_verdicts(
 ) -> NDArray[np.str_]:
     """Return a word for each claim, [claims, ...]; None has not been run and stays open.
 
-    Reproduced when the difference is above LEAST of the paper's, direction only when it is above 0,
-    not reproduced when it is below LEAST of the paper's: each one-sided, at alpha / 2, by Holm's
-    procedure over all claims.
+    Reproduced when the difference is above MIN_CLAIM_SHARE of the paper's, direction only when it
+    is above 0, not reproduced when it is below MIN_CLAIM_SHARE of the paper's: each one-sided, at
+    alpha / 2, by Holm's procedure over all claims.
     """
-    least = [LEAST * difference for difference in published]
-    size = holm([_above(*one) for one in zip(found, least, strict=True)], alpha / 2)
-    direction = holm([_above(one, 0) for one in found], alpha / 2)
+    least = [MIN_CLAIM_SHARE * difference for difference in published]
+    size = holm([_p_above(*one) for one in zip(found, least, strict=True)], alpha / 2)
+    direction = holm([_p_above(one, 0) for one in found], alpha / 2)
     small = [
-        1.0 if one is None else one.below(bound) for one, bound in zip(found, least, strict=True)
+        1.0 if one is None else one.p_below(bound) for one, bound in zip(found, least, strict=True)
     ]
     refuted = holm(small, alpha / 2)
     return np.select([size, refuted, direction], [REPRODUCED, REFUTED, DIRECTION], OPEN)
 
 
-def _above(one: Difference | None, bound: float) -> ArrayLike:
-    return 1.0 if one is None else one.above(bound)
+def _p_above(one: Difference | None, bound: float) -> ArrayLike:
+    return 1.0 if one is None else one.p_above(bound)
 
 
 def holm(p: Sequence[ArrayLike], alpha: float) -> NDArray[np.bool_]:

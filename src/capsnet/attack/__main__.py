@@ -52,8 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--attack", action="append", choices=(FGSM, BIM), help=about)
     about = f"above 0, at most 1; 0 is always counted ({' '.join(map(str, EPS))})"
     parser.add_argument("--eps", type=_share, nargs="+", default=EPS, metavar="EPS", help=about)
-    parser.add_argument("--steps", type=whole_number(1), default=10, help="of BIM (10)")
-    about = "of a step of BIM, as a share of eps (1 / steps)"
+    parser.add_argument("--steps", type=whole_number(1), default=10, help="BIM steps (10)")
+    about = "BIM step size, as a share of eps (1 / steps)"
     parser.add_argument("--step-size", type=_share, metavar="SHARE", help=about)
     about = "the first N test examples (all)"
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help=about)

@@ -65,15 +65,24 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m capsnet.benchmark", description=__doc__)
     parser.add_argument("what", nargs="*", help=f"{', '.join(MEASURE)}, key=value")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--batch", type=int, default=128, help="of paths")
-    parser.add_argument("--rounds", type=int, default=9, help="of paths and rows, at least 2")
-    parser.add_argument("--warmup", type=int, default=2, help="rounds before these")
+    parser.add_argument("--batch", type=int, default=128, help="batch of `paths`")
+    parser.add_argument(
+        "--rounds", type=int, default=9, help="rounds of `paths` and `rows`, at least 2"
+    )
+    parser.add_argument(
+        "--warmup",
+        type=int,
+        default=2,
+        help="rounds before those of `paths` and `rows`, not counted",
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--output", type=Path, help="every round, as JSON")
     some = {"action": "append", "choices": names("experiment"), "metavar": "NAME"}
-    parser.add_argument("--experiment", **some, help="of rows, in place of all; may be repeated")
+    parser.add_argument("--experiment", **some, help="only this experiment in `rows`; repeatable")
     parser.add_argument("--trace", type=Path, help="a folder for a profiler's trace; no table")
-    parser.add_argument("--path", default="fast", help='of the trace, as "fused bf16 compiled"')
+    parser.add_argument(
+        "--path", default="fast", help='implementation to trace, such as "fused bf16 compiled"'
+    )
     options = parser.parse_args()
     options.overrides = [word for word in options.what if "=" in word]
     options.what = [word for word in options.what if "=" not in word]

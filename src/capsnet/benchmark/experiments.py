@@ -28,7 +28,7 @@ ENDLESS = 10**9  # steps
 
 
 class Experiment:
-    """An experiment of the paper at its full width, as training takes it or by the textbook."""
+    """An experiment at its full width, with the training kernels or the textbook implementation."""
 
     def __init__(
         self,
@@ -93,6 +93,9 @@ def noise(run: config.RunConfig) -> Split:
 def candidates(
     experiment: str, device: str = "cpu", overrides: Sequence[str] = ()
 ) -> dict[str, Candidate]:
-    """Give the experiment as training takes it, and by the textbook: baselines by torch layers."""
+    """Return the experiment with the training kernels and with the textbook's routing.
+
+    In the latter, baselines use torch layers.
+    """
     make = partial(Experiment, experiment, device, tuple(overrides))
     return {"training": Candidate(make), "textbook": Candidate(partial(make, textbook=True))}

@@ -22,6 +22,6 @@ def points() -> Iterator[tuple[str, int]]:
 
 
 def candidates(varied: str, value: int, device: str = "cpu") -> dict[str, Candidate]:
-    """Give both implementations at one point, without the decoder, which is the same for both."""
+    """Return both implementations at one point, without the decoder, which is the same for both."""
     options: Any = {"decoder": False, "device": device, varied: value}
     return {path: Candidate(partial(Implementation, path, **options)) for path in PATHS}

@@ -67,7 +67,7 @@ class Implementation:
 
 
 def candidates(batch: int, device: str = "cpu") -> dict[str, Candidate]:
-    """Give each implementation on MNIST: on a CPU with and without kept memory, else `on_gpu`."""
+    """Return each implementation on MNIST: on a CPU with and without kept memory, else `on_gpu`."""
     if device != "cpu":
         return on_gpu(batch, device)
     made = {path: partial(Implementation, path, batch=batch) for path in NETWORKS}

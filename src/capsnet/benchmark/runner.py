@@ -1,4 +1,4 @@
-"""Work done in turn by processes of their own, so that what disturbs one disturbs all.
+"""Time the candidates alternately, each in its own process, so load affects all of them equally.
 
 The allocator's setting and the peak of memory are a process's, hence the processes; ratios are
 taken within a round.
@@ -22,8 +22,9 @@ from rich.progress import Progress
 
 from capsnet.kernels.allocator import keep_memory
 
-LEAD = 20  # steps before the one that counts, on a GPU: the first find it idle
-MOST, NEEDED = 8, 5 * 2**30  # processes on a GPU at a time, and bytes of its memory for each
+GPU_WARMUP = 20  # steps before the one that counts, on a GPU: the first find it idle
+MAX_PROCESSES = 8  # on a GPU at a time
+BYTES_PER_PROCESS = 5 * 2**30  # of a GPU's memory
 SGEMM = 2048  # rows and columns of the matrices whose product is the roofline
 
 
@@ -39,7 +40,7 @@ class Timing:
 
 
 class Stopwatch:
-    """Seconds between marks: on a CPU of the program, on a GPU of what it has been asked for."""
+    """Measure the seconds between marks: wall-clock time on a CPU, CUDA events on a GPU."""
 
     def __init__(self, device: str) -> None:
         self.device, self.marks = device, list[Any]()
@@ -76,19 +77,19 @@ Work = Callable[[Any], Any]  # takes the bench in its process; a worker sends ba
 def timing(bench: Bench) -> Timing:
     """Time one round: on a GPU the last of some steps that follow each other, as in training."""
     watch = bench.step()
-    for _ in range(lead(watch.device)):
+    for _ in range(warmup_steps(watch.device)):
         watch = bench.step()
     return Timing(*watch.seconds())
 
 
-def lead(device: str) -> int:
+def warmup_steps(device: str) -> int:
     """Return how many repetitions come before the one that counts: none on a CPU."""
-    return 0 if device == "cpu" else LEAD
+    return 0 if device == "cpu" else GPU_WARMUP
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe for a bench in its process, and whether freed memory is kept there."""
+    """The factory of a bench, called in the worker's process, and whether heap trimming is off."""
 
     make: Callable[[], Any]  # a Bench, or whatever the worker's tasks take
     keep: bool = True
@@ -96,7 +97,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """All rounds of one candidate, and its process's peak of memory, on a GPU of the GPU's.
+    """All rounds of one candidate, and the peak memory of its process (of the GPU, if it uses one).
 
     No rounds and no peak where the process died, which is what too little memory does to it.
     """
@@ -185,8 +186,9 @@ def groups(candidates: Mapping[str, Candidate], device: str) -> Iterator[dict[st
 
 
 def at_once(device: str) -> int:
-    """Return how many processes a GPU's memory is sure to hold, at most MOST."""
-    return max(1, min(MOST, torch.cuda.get_device_properties(device).total_memory // NEEDED))
+    """Return how many processes a GPU's memory is sure to hold, at most MAX_PROCESSES."""
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return max(1, min(MAX_PROCESSES, memory // BYTES_PER_PROCESS))
 
 
 def measure_all(
@@ -243,7 +245,7 @@ def peak_mib(_: Any = None) -> float:
 def sgemm_rate(device: str) -> float:
     """Return floating-point operations per second in the product of two square matrices, fp32."""
     a = torch.rand(SGEMM, SGEMM, device=device)
-    for _ in range(lead(device)):
+    for _ in range(warmup_steps(device)):
         torch.mm(a, a)
     watch = Stopwatch(device)
     torch.mm(a, a)

@@ -19,7 +19,10 @@ def dynamic_routing(
     bias: Float[Tensor, "out out_dim"] | None = None,
     leaky: bool = False,
 ) -> Float[Tensor, "batch out out_dim"]:
-    """Compute `functional.dynamic_routing` from û [batch, in, out, out_dim] in memory."""
+    """Compute `functional.dynamic_routing` from û [batch, in, out, out_dim] in memory.
+
+    Raises ValueError when `iterations` is below 1.
+    """
     votes = torch.matmul(u[:, :, None, None], weight).squeeze(3)
     b = votes.new_zeros(votes.shape[:3])
     for iteration in range(iterations):

@@ -47,7 +47,7 @@ UNIT = 1 << BITS
 def random_transforms(
     images: UInt8[np.ndarray, "n height width"], copy: int, seed: int, first: int = 0
 ) -> Float32[np.ndarray, "n 6"]:
-    """Copy number `copy` of the maps of digits `first`, `first` + 1 …; columns as in COLUMNS.
+    """Draw the transforms of copy `copy` for digits `first`, `first` + 1 …; columns as in COLUMNS.
 
     The shift is uniform among those that keep all ink in the frame, or cut off least where none
     does: ink fills the whole image. A function of (seed, digit, copy) and of the digit's ink.
@@ -98,7 +98,7 @@ def _centred(height: int, width: int) -> Float64[np.ndarray, "2 height width"]:
 def sampling(
     transforms: Float32[np.ndarray, "n 6"], height: int = 28, width: int = 28
 ) -> Int32[np.ndarray, "n 2 3"]:
-    """Give the source of each map's pixels: (row, column) = M · (down, right, 1), in 2⁻²⁰ pixels.
+    """Return the source of each map's pixels: (row, column) = M · (down, right, 1), in 2⁻²⁰ pixels.
 
     Whole numbers, so that the rendered images are the same to the byte on every device.
     """
@@ -129,7 +129,7 @@ def render(
 
 
 def _neighbours(place: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Give the two pixels around a place between −2 and `size`, in the rimmed digit, weighted.
+    """Yield the two pixels around a place between −2 and `size`, in the rimmed digit, weighted.
 
     A place farther out is as empty as the rim is.
     """
@@ -155,7 +155,7 @@ class AffnistImages(OnDevice):
         return len(self.maps)
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Give copies `indices`; `step` changes nothing."""
+        """Return copies `indices`; `step` is ignored."""
         which = indices % len(self.labels)
         rendered = render(self.images[which, 0], self.maps[indices])
         return single_label(rendered[:, None], self.labels[which])
@@ -207,7 +207,7 @@ def _grey_digits(images: LabelledImages) -> UInt8[np.ndarray, "n 28 28"]:
 
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
-    """Give expanded digits, tested on affine copies of the test digits as well."""
+    """Return expanded digits, tested on affine copies of the test digits as well."""
     folder = SPEC.folder(data)
     count, groups = len(images.test_labels), images.test_groups
     test = TestSet(read(folder, images), "affnist-generated", count, groups)

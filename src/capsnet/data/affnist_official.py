@@ -142,7 +142,7 @@ def _require_first_seen(folder: Path, digest: str) -> None:
 
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
-    """Give expanded digits, tested on the official affNIST as well.
+    """Return expanded digits, tested on the official affNIST as well.
 
     Raises UserError for images that are not MNIST's, of which affNIST is made.
     """

@@ -18,6 +18,6 @@ def random_factors(seed: int, step: int, indices: Int[Tensor, "batch"]) -> Float
 def contrasted(
     images: Float[Tensor, "batch channels height width"], factors: Float[Tensor, "batch"]
 ) -> Float[Tensor, "batch channels height width"]:
-    """Give (x − m) f + m, with m the mean of the channel. Nothing is clipped."""
+    """Return (x − m) f + m, with m the mean of the channel. Nothing is clipped."""
     means = images.mean((2, 3), keepdim=True)
     return (images - means) * factors[:, None, None, None] + means

@@ -24,7 +24,7 @@ def _mix(x: Any) -> Any:
 
 
 def hash32(*keys: Any) -> Any:
-    """Give 32 random bits for each tuple of keys (keys of different shapes broadcast)."""
+    """Return 32 random bits for each tuple of keys (keys of different shapes broadcast)."""
     h: Any = 0x9E3779B9
     for key in keys:
         h = _mix(h ^ key)
@@ -32,12 +32,12 @@ def hash32(*keys: Any) -> Any:
 
 
 def integers(low: int, high: int, *keys: Any) -> Any:
-    """Uniform integers in [low, high), to within (high − low) / 2³²."""
+    """Draw uniform integers in [low, high), to within (high − low) / 2³²."""
     return low + (hash32(*keys) * (high - low) >> 32)
 
 
 def uniform(low: float, high: float, *keys: Any) -> Any:
-    """Uniform floating-point numbers in (low, high), 2³² of them (not for tensors: too coarse)."""
+    """Draw uniform floats in (low, high), 2³² different ones (not for tensors: too coarse)."""
     return low + (high - low) * ((hash32(*keys) + 0.5) / 2**32)
 
 

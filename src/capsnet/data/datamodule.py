@@ -32,7 +32,7 @@ def batch_indices(size: int, batch: int, seed: int, step: int) -> Tensor:
 
 
 class TrainingSteps(IterableDataset[tuple[int, Tensor]]):
-    """(step, this process's indices) for every step from `first()` to the last."""
+    """Yield (step, indices of this process) for every step from `first()` to the last."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class TrainingSteps(IterableDataset[tuple[int, Tensor]]):
 
 
 class EvaluationBatches(IterableDataset[tuple[None, Tensor]]):
-    """Every example exactly once over all processes, none twice to fill up a batch."""
+    """Yield every example exactly once over all processes, without padding the last batch."""
 
     def __init__(self, size: int, batch: int, rank: int, world: int) -> None:
         self.batches = torch.arange(rank, size, world).split(batch)

@@ -31,7 +31,7 @@ def prepare(folder: Path) -> None:
 
 
 def splits(side: int) -> list[tuple[Images, Labels]]:
-    """Give training and test digits, enlarged to uint8 [n, side, side], and labels int64 [n].
+    """Return training and test digits, enlarged to uint8 [n, side, side], and labels int64 [n].
 
     Ink is 255. The split is the same for every size: no digit is in both.
     """

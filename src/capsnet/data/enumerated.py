@@ -31,7 +31,7 @@ class EnumeratedShifts(OnDevice):
         return len(self.labels) * (2 * self.max_shift + 1) ** 2
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Give examples `indices`; `step` changes nothing."""
+        """Return examples `indices`; `step` is ignored."""
         side = 2 * self.max_shift + 1
         which, places = indices // side**2, indices % side**2
         offsets = torch.stack([places // side, places % side], 1) - self.max_shift
@@ -40,7 +40,7 @@ class EnumeratedShifts(OnDevice):
 
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
-    """Give a run's splits; `seed` changes nothing."""
+    """Return a run's splits; `seed` is ignored."""
     return with_tests(images, held, partial(EnumeratedShifts, max_shift=data.shift))
 
 

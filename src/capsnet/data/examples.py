@@ -23,7 +23,10 @@ class Examples(NamedTuple):
 
     @property
     def pictures(self) -> Tensor:
-        """Return what to look at, in [0, 1]: the object as the decoder draws it, or all of them."""
+        """Return the images to display, in [0, 1].
+
+        The decoder's target for a single object, else the whole image.
+        """
         return self.parts[:, 0] if self.labels.shape[1] == 1 else self.images
 
 
@@ -77,5 +80,5 @@ class UnshiftedImages(OnDevice):
         return len(self.labels)
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Give images `indices`; `step` changes nothing."""
+        """Return images `indices`; `step` is ignored."""
         return single_label(self.images[indices], self.labels[indices])

@@ -50,7 +50,7 @@ class ExpandedImages(OnDevice):
         return len(self.labels)
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Give images `indices` as step `step` of training places them; None: at fixed places."""
+        """Return images `indices` as step `step` of training places them; None: at fixed places."""
         if step is None:
             offsets = self.shifts[indices].long()
         else:
@@ -80,9 +80,10 @@ def prepare(folder: Path, images: LabelledImages, seed: int = 0) -> None:
 def read(
     folder: Path, images: LabelledImages, seed: int = 0, holdout: int = 0
 ) -> dict[str, ExpandedImages]:
-    """Read the splits by name; the first `holdout` training images validate, `seed` moves the rest.
+    """Read the splits by name; `seed` moves the training images.
 
-    Raises UserError when `folder` holds no tables, or tables made from other images.
+    The first `holdout` training images are held out for validation. Raises UserError when
+    `folder` holds no tables, or tables made from other images.
     """
     _, arrays = storage.read_made_from(images, folder)
     train = images.train_images, images.train_labels, arrays["train_shift"]
@@ -100,7 +101,7 @@ def read(
 
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
-    """Give a run's splits. Raises UserError as `read` does."""
+    """Return a run's splits. Raises UserError as `read` does."""
     folder = SPEC.folder(data)
     return with_tables(folder, images, read(folder, images, seed, held))
 

@@ -1,4 +1,4 @@
-"""Images that come in groups, such as photographs of one toy, and how many of them validate."""
+"""Images that come in groups, such as photographs of one toy, and how many of them are held out."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class Groups(NamedTuple):
-    """Give the group of each image, int64 [n], and the word for one group: 'toy'.
+    """Groups of images: `of` int64 [n] is each image's group, `name` a word for one, such as 'toy'.
 
     Images of one group resemble one another, so that a network's errors on them go together.
     """
@@ -17,7 +17,7 @@ class Groups(NamedTuple):
 
 
 def num_held_out(count: int, share: float, groups: Groups | None) -> int:
-    """Count the first of `count` training images that validate: `share` of them.
+    """Count the first of `count` training images that are held out for validation: `share` of them.
 
     Images of one group stay together. A share that would divide a group is rounded up to the next
     number of first images that divides none.
@@ -29,7 +29,7 @@ def num_held_out(count: int, share: float, groups: Groups | None) -> int:
 
 
 def whole(groups: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell for each image whether the images up to it are all those of their groups."""
+    """Return, for each i, whether images 0 … i contain complete groups only."""
     _, last, inverse = np.unique(groups[::-1], return_index=True, return_inverse=True)
     reach = (len(groups) - 1 - last)[inverse[::-1]]
     return np.maximum.accumulate(reach) == np.arange(len(groups))

@@ -19,9 +19,9 @@ def load_view(name: str) -> View:
 def load_dataset(run: config.RunConfig) -> DataSet:
     """Read and check a run's data.
 
-    The first `data.holdout` of the training images validate, as in the released code [C]; whole
-    groups of them, see `num_held_out`. Raises UserError when the data are not prepared, or not as
-    the run says.
+    The first `data.holdout` of the training images are held out for validation, as in the released
+    code [C]; whole groups of them, see `num_held_out`. Raises UserError when the data are not
+    prepared, or not as the run says.
     """
     data, view = run.data, load_view(run.data.name)
     images = storage.read_images(Path(data.root) / data.source)

@@ -53,7 +53,7 @@ def pairs(
     seed: int = 0,
     progress: str | None = None,
 ) -> Pairs:
-    """`count` partners of every digit of a split: of another class, and none twice for one base.
+    """Draw `count` partners for every digit of a split, of other classes, none twice for one base.
 
     What base i and its partner k are is a function of (seed, i, k) and the labels, whatever the
     count. `progress` names a progress bar. Raises UserError when a class leaves too few partners.
@@ -72,7 +72,7 @@ def pairs(
 
 
 def partners(labels: Int[np.ndarray, "n"], k: int, seed: int) -> Int[np.ndarray, "n"]:
-    """Partner number `k` of every base: element k of a shuffle of all digits of other classes.
+    """Return partner `k` of every base: element k of a shuffle of all digits of other classes.
 
     Sorted by class, and the end joined to the beginning, those are the digits that follow the last
     one of the base's class, so that shuffling them is a bijection of range(their number).
@@ -102,7 +102,7 @@ def render(
     partner: Integer[np.ndarray, "batch"],
     partner_shift: Integer[np.ndarray, "batch 2"],
 ) -> UInt8[np.ndarray, "batch height+8 width+8"]:
-    """Base and partner, each shifted by its own (down, right), added and clipped at 255 [P]."""
+    """Add base and partner, each shifted by its own (down, right), and clip at 255 [P]."""
     total = _placed(images[base], base_shift) + _placed(images[partner], partner_shift)
     return np.minimum(total, 255).astype(np.uint8)
 
@@ -135,7 +135,7 @@ class MultiMnist(OnDevice):
         return self.partner.numel()
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Give pairs `indices`, base before partner; `step` changes nothing."""
+        """Return pairs `indices`, base before partner; `step` is ignored."""
         both, shifts = self.pair(indices)
         parts = self.placed(both, shifts)
         images = parts.sum(1).clamp(max=255).float() / 255
@@ -144,7 +144,7 @@ class MultiMnist(OnDevice):
     def pair(
         self, indices: Int[Tensor, "batch"]
     ) -> tuple[Int[Tensor, "batch 2"], Int[Tensor, "batch 2 2"]]:
-        """Give base and partner of each example, and their shifts."""
+        """Return base and partner of each example, and their shifts."""
         k, base = indices // len(self.labels), indices % len(self.labels)
         # Not every device of torch can index uint16: the same bits, with a sign that is masked off.
         partner = self.partner.view(torch.int16)[k, base].long() & 0xFFFF
@@ -168,10 +168,10 @@ def prepare(
     seed: int = 0,
     holdout: int = 0,
 ) -> None:
-    """Write the tables of every split of `images`; the first `holdout` training ones validate.
+    """Write the tables of every split of `images`.
 
-    A held-out image is never a training image's partner. Raises UserError as `pairs` does, and when
-    nothing is left to train on.
+    The first `holdout` training images are held out for validation, and are never a training
+    image's partner. Raises UserError as `pairs` does, and when nothing is left to train on.
     """
     about = {
         "name": "multimnist",
@@ -240,7 +240,7 @@ def _singles(images: LabelledImages, holdout: int) -> dict[str, _Singles]:
 
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
-    """Give a run's splits. Raises UserError as `read` does."""
+    """Return a run's splits. Raises UserError as `read` does."""
     folder = SPEC.folder(data)
     return with_tables(folder, images, read(folder, images, held))
 

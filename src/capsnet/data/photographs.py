@@ -26,7 +26,7 @@ FLOOR = 64.0  # the least `contrast` of a digit; in stereo, the faintest would h
 
 
 def parts() -> list[UInt8[np.ndarray, "photographs 3 height width"]]:
-    """Give the parts of the photographs for training and for testing; they share no pixel."""
+    """Return the parts of the photographs for training and for testing; they share no pixel."""
     from sklearn.datasets import load_sample_images
 
     photographs = np.stack(load_sample_images().images).transpose(0, 3, 1, 2)

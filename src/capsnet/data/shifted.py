@@ -51,7 +51,7 @@ class ShiftedImages(OnDevice):
         return len(self.labels)
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Give images `indices`, shifted as training step `step` shifts them; None: unshifted."""
+        """Return images `indices`, shifted as training step `step` shifts them; None: unshifted."""
         images = self.images[indices]
         if step is not None and self.max_shift:
             offsets = random_offsets(self.seed, step, indices, self.max_shift)
@@ -60,7 +60,7 @@ class ShiftedImages(OnDevice):
 
 
 def load(data: Data, images: LabelledImages, seed: int, held: int) -> DataSet:
-    """Give a run's splits; `seed` moves the training images."""
+    """Return a run's splits; `seed` moves the training images."""
     show = partial(ShiftedImages, max_shift=data.shift, seed=seed)
     return with_tests(images, held, show)
 

@@ -107,15 +107,15 @@ class View:
     """Specify what a network is shown of labelled images: shifted, in pairs, in a larger frame.
 
     `name` is `data.name` in a configuration. `load` gives the splits of a run from its `Data`, the
-    images, which `info` has not refused, the run's seed and how many training images validate.
-    `title` names the data in tables and figures where that is not what the images are called;
-    `margin` are the pixels that it adds on each side, or `crop` is the side of the squares that it
-    cuts out. `normalise` turns pictures in [0, 1] into what a network gets of them, where that is
-    something else. `folders` are the prepared ones that it reads beside the images, '{source}' in a
-    name standing for theirs; `prepare` makes the last one, from its path and, if its name has
-    '{source}', the images, with the options that `add_options` declares. `noise` makes a training
-    split of images and labels for the benchmark, which prepares nothing; without it the benchmark
-    leaves out what the view does to them.
+    images, which `info` has not refused, the run's seed and how many training images are held out
+    for validation. `title` names the data in tables and figures where that is not what the images
+    are called; `margin` are the pixels that it adds on each side, or `crop` is the side of the
+    squares that it cuts out. `normalise` turns pictures in [0, 1] into what a network gets of them,
+    where that is something else. `folders` are the prepared ones that it reads beside the images,
+    '{source}' in a name standing for theirs; `prepare` makes the last one, from its path and, if
+    its name has '{source}', the images, with the options that `add_options` declares. `noise` makes
+    a training split of images and labels for the benchmark, which prepares nothing; without it the
+    benchmark leaves out what the view does to them.
     """
 
     name: str

@@ -20,7 +20,10 @@ class Tensors(NamedTuple):
 
 
 def parts(images: LabelledImages, held: int) -> tuple[Tensors, Tensors, Tensors]:
-    """Split into training, validation and test images; the first `held` training ones validate."""
+    """Split into training, validation and test images.
+
+    The first `held` training images are held out for validation.
+    """
     train = torch.from_numpy(images.train_images), torch.from_numpy(images.train_labels)
     test = torch.from_numpy(images.test_images), torch.from_numpy(images.test_labels)
     return (
@@ -36,7 +39,7 @@ def with_tests(
     train: Callable[[torch.Tensor, torch.Tensor], Split],
     evaluation: Callable[[torch.Tensor, torch.Tensor], Split] = UnshiftedImages,
 ) -> DataSet:
-    """Give a data set whose splits `train` and `evaluation` make of images and labels.
+    """Return a data set whose splits `train` and `evaluation` make of images and labels.
 
     By default it is validated and tested on the images as they are.
     """
@@ -49,7 +52,7 @@ def with_tests(
 
 
 def with_tables(folder: Path, images: LabelledImages, splits: Mapping[str, Split]) -> DataSet:
-    """Give a data set whose splits are made by the tables in `folder`."""
+    """Return a data set whose splits are made by the tables in `folder`."""
     count, groups = len(images.test_labels), images.test_groups
     tests = {"test": TestSet(splits["test"], images.source, count, groups)}
     digest = storage.digest(folder)

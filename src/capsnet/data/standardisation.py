@@ -11,7 +11,7 @@ from torch import Tensor
 def standardised(
     images: Float[Tensor, "batch channels height width"],
 ) -> Float[Tensor, "batch channels height width"]:
-    """Give (x − mean) / max(sd, 1/√n) of pixels in 0 … 255, as per_image_standardization does [C].
+    """Return (x − mean) / max(sd, 1/√n) of pixels in 0 … 255, like per_image_standardization [C].
 
     Mean and sd (of the population) are those of all n numbers of an image, channels together.
     """

@@ -47,7 +47,7 @@ class StandardisedCrops(OnDevice, ABC):
         return (min(self.images.shape[2:]) - self.side) // 2
 
     def examples(self, indices: Int[Tensor, "batch"], step: int | None) -> Examples:
-        """Give crops of images `indices` as training step `step` sees them; None: central ones."""
+        """Return crops of images `indices` as at training step `step`; None: central ones."""
         images, labels = self.images[indices], self.labels[indices]
         if step is None:
             crops = central(images, self.side)

@@ -28,7 +28,7 @@ OWN_ARRAYS = {  # of labelled images; all others are annotations
 
 @contextmanager
 def building(folder: Path) -> Iterator[Path]:
-    """Give a scratch folder that becomes `folder` at the end, or leaves no trace.
+    """Yield a scratch folder that becomes `folder` at the end, or leaves no trace.
 
     A second process that builds the same folder waits. What `folder` held before is replaced; if it
     is a link, what it leads to. Raises UserError when it holds files that were not built here, and
@@ -124,7 +124,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 
 def _array(folder: Path, name: str) -> NDArray[Any]:
-    """Map an array copy on write: torch takes none that it could not write to; none is changed."""
+    """Memory-map an array copy-on-write, as torch warns about read-only ones; none is changed."""
     path = folder / f"{name}.npy"
     try:
         return np.load(path, mmap_mode="c")
@@ -149,7 +149,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def repair(folder: Path, options: str = "") -> str:
-    """Say which command prepares `folder`, with `options`; data of others by their owner."""
+    """Return the advice that ends an error message: the command that prepares `folder`.
+
+    The command has these `options`; for an unknown folder, the advice names the known sources.
+    """
     sources = registry.names("capsnet.sources")
     if folder.name.startswith(f"{PICTURES}-"):
         return (
@@ -235,7 +238,7 @@ def read_images(folder: Path) -> LabelledImages:
 def _groups(
     folder: Path, manifest: dict[str, Any], arrays: dict[str, Labels], counts: tuple[int, int]
 ) -> tuple[Groups | None, Groups | None]:
-    """Give the groups of training and test images, None where the images have none."""
+    """Return the groups of training and test images, None where the images have none."""
     if not {"train_groups", "test_groups"} & arrays.keys():
         return None, None
     train, test = arrays["train_groups"], arrays["test_groups"]
@@ -245,7 +248,7 @@ def _groups(
 
 
 def _4d(images: Images) -> Images:
-    """Give grey images the axis of their one channel."""
+    """Add the axis of their one channel to grey images."""
     return images[:, None] if images.ndim == 3 else images
 
 
@@ -303,7 +306,7 @@ def require_groups(folder: Path, groups: Sequence[Labels], counts: Sequence[int]
 
 
 def digest(folder: Path) -> str:
-    """Digest the manifest but its title, and so all that was prepared in `folder`.
+    """Digest the manifest without its title, and so everything that was prepared in `folder`.
 
     Raises UserError as `read` does.
     """

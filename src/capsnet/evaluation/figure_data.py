@@ -97,7 +97,7 @@ def reconstruct(network: CapsNet, split: Split, indices: Int[Tensor, "n"]) -> Re
 def reconstruction_targets(
     scores: Float[Tensor, "n classes"], labels: Int[Tensor, "n labels"]
 ) -> Int[Tensor, "n 3 labels"]:
-    """Give the true classes, the predicted ones, and the true ones with an absent one as the last.
+    """Return the true classes, the predicted ones, and the true ones with an absent one last.
 
     The absent one has the longest capsule of those that are neither true nor predicted; where there
     is none, as of two classes, of those that are not true.

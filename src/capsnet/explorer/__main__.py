@@ -40,7 +40,7 @@ def explore(checkpoint: Path | None, host: str, port: int) -> None:
     if checkpoint is None and not DEMO.is_dir():
         trained = "".join(f", or {name}, which is in {KEPT}/" for name in kept_names())
         raise UserError(
-            f"{DEMO} is not here: run `make demo`, or name the folder of a finished run{trained}"
+            f"{DEMO} does not exist: run `make demo`, or name the folder of a finished run{trained}"
         )
     # What may be missing comes before torch, whose import takes seconds.
     data = located(trained_run(checkpoint or DEMO).data)
@@ -66,7 +66,7 @@ def require_free(host: str, port: int) -> None:
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
             raise UserError(
-                f"port {port} of {host} cannot be had ({why}): name another one with --port"
+                f"port {port} of {host} is not available ({why}): name another one with --port"
             ) from error
 
 

@@ -41,7 +41,7 @@ class ExploredRun(NamedTuple):
 
     @property
     def dim(self) -> int:
-        """Count the numbers of a class capsule."""
+        """Return the dimension of a class capsule."""
         return self.network.class_capsules.weight.shape[-1]
 
     @property

@@ -102,7 +102,7 @@ def reconstruct(
     which: int,
     offsets: Float[np.ndarray, "dim"] | float = 0.0,
 ) -> Pixels:
-    """Draw class `which` by the decoder, `offsets` added to the numbers of its capsule."""
+    """Draw class `which` by the decoder, `offsets` added to the dimensions of its capsule."""
     changed = capsules.clone()
     changed[which] += torch.as_tensor(offsets).to(capsules)
     return to_uint8(draw(network, changed[None], torch.tensor([which])))[0].numpy()
@@ -112,7 +112,7 @@ def reconstruct(
 def reconstruct_ends(
     network: CapsNet, capsules: Float[Tensor, "classes dim"], which: int
 ) -> UInt8[np.ndarray, "dim 2 height width *colour"]:
-    """Draw class `which` with each number of its capsule moved by −0.25 and by +0.25 [P]."""
+    """Draw class `which` with each dimension of its capsule moved by −0.25 and by +0.25 [P]."""
     return perturb(network, capsules[None].clone(), which)[:, [0, -1]].numpy()
 
 

@@ -27,7 +27,7 @@ class Query:
     """A picture with its labels (none: a drawing), how it is moved, and which capsule is examined.
 
     `axis` is the slider of the sweep; `chosen` None examines the longest capsule; `offsets`, one
-    for each number or one for all, are added to the capsule's numbers.
+    for each dimension or one for all, are added to the capsule.
     """
 
     picture: Picture
@@ -42,7 +42,7 @@ class Result(NamedTuple):
     """Everything that is shown of a query.
 
     `classes` are reconstructed, and the capsule of class `selected` is examined: `ends` are its
-    reconstructions with each number moved by −0.25 and by +0.25.
+    reconstructions with each dimension moved by −0.25 and by +0.25.
     """
 
     query: Query
@@ -140,7 +140,7 @@ class Session:
     async def show_picture(
         self, pixels: UInt8[np.ndarray, "channels height width"], labels: list[int]
     ) -> None:
-        """Ask for another picture, with no capsule chosen and no number changed."""
+        """Ask for another picture, with no capsule chosen and no dimension changed."""
         picture = inference.from_uint8(pixels)
         unchanged = {"chosen": None, "offsets": 0.0}
         await self.ask(Recompute.PICTURE, picture=picture, labels=labels, **unchanged)

@@ -82,7 +82,7 @@ def signed(number: float, form: str) -> str:
 
 
 def colours(classes: list[int]) -> dict[int, str]:
-    """Give the first of two classes red, the second green; one alone the page's own colour."""
+    """Return colours by class: red and green for two, the page's own for one alone."""
     if len(classes) > 1:
         return dict(zip(classes, COLOURS, strict=True))
     return {classes[0]: "selected"}

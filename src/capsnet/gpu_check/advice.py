@@ -111,13 +111,13 @@ def jobs(rates: Mapping[str, float]) -> int:
     return int(chosen)
 
 
-def stands_for(experiment: str) -> str:
+def representative(experiment: str) -> str:
     """Return the experiment whose setting another one takes."""
     capsnet = isinstance(paper_run(experiment).model, config.CapsNet)
     return CAPSNET if capsnet else BASELINE
 
 
-def of_the_pipeline() -> list[str]:
+def pipeline_experiments() -> list[str]:
     """Name the experiments of `dvc repro`: all but the ablations on MNIST."""
     ablations = {one.experiment for one in paper.MNIST_ABLATIONS}
     return [name for name in names("experiment") if name not in ablations]
@@ -129,7 +129,7 @@ def hours(rows: Report) -> dict[str, float]:
     All of the profile's steps, and every test example of the paper once. Validation and checkpoints
     are left out; affNIST's experiments stop earlier.
     """
-    timed = [name for name in of_the_pipeline() if name in rows and rows[name]["loop"]]
+    timed = [name for name in pipeline_experiments() if name in rows and rows[name]["loop"]]
     return {name: paper.seeds(name) * _hours(name, rows[name]) for name in timed}
 
 

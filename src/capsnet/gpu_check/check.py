@@ -1,4 +1,4 @@
-"""The parts of a check, in the order of what they are worth if there is no time for all."""
+"""The parts of a check, the most valuable first, in case time runs out."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from capsnet.benchmark.environment import environment
-from capsnet.benchmark.runner import MOST
+from capsnet.benchmark.runner import MAX_PROCESSES
 from capsnet.benchmark.settings import Setting, settings
 from capsnet.compose import names
 from capsnet.errors import UserError
 from capsnet.gpu_check import tables
-from capsnet.gpu_check.advice import BASELINE, CAPSNET, recommended, seconds, stands_for
+from capsnet.gpu_check.advice import BASELINE, CAPSNET, recommended, representative, seconds
 from capsnet.gpu_check.exactness import errors, ready
 from capsnet.gpu_check.machine import facts
-from capsnet.gpu_check.measure import Deadline, Plan, Trained, measured, side_by_side
+from capsnet.gpu_check.measure import Deadline, Plan, Workload, measured, side_by_side
 from capsnet.gpu_check.waits import EVERY, waits
 from capsnet.kernels.requirements import check_compiler, check_fused
 from capsnet.records.files import write_json
@@ -31,7 +31,7 @@ def check(output: Path, minutes: float) -> None:
 
     Raises UserError at the end when a kernel is wrong, or a step waits for the GPU.
     """
-    share = max(1, (os.cpu_count() or 1) // MOST)  # so many processes compile at a time
+    share = max(1, (os.cpu_count() or 1) // MAX_PROCESSES)  # so many processes compile at a time
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(share))
     plan = Plan(Deadline(minutes), tuple(possible()))
     carry_out(plan, output)
@@ -71,7 +71,7 @@ def carry_out(plan: Plan, output: Path) -> None:
 
 
 def machine(report: Report, plan: Plan) -> Iterator[Tables]:
-    """See what there is."""
+    """Report the machine."""
     able = {"fused kernels": lacking(check_fused), "trainer.compile": lacking(check_compiler)}
     report["machine"] = facts() | {name: lacks or "possible" for name, lacks in able.items()}
     yield [tables.facts_table(report["machine"])]
@@ -86,8 +86,8 @@ def exactness(report: Report, plan: Plan) -> Iterator[Tables]:
 
 def waiting(report: Report, plan: Plan) -> Iterator[Tables]:
     """Count what makes a step of the plainest setting wait."""
-    trained = Trained(CAPSNET, plan.settings[0])
-    worker = ready(trained.candidate(plan, f"trainer.log_every={EVERY}"), plan.deadline.left())
+    plainest = Workload(CAPSNET, plan.settings[0])
+    worker = ready(plainest.candidate(plan, f"trainer.log_every={EVERY}"), plan.deadline.left())
     found = worker.does(waits, plan.deadline.left())
     worker.end()
     report["waits"] = found and found._asdict()
@@ -101,7 +101,7 @@ def timing(report: Report, plan: Plan) -> Iterator[Tables]:
     """
     found = report["settings"] = {CAPSNET: {}, BASELINE: {}}
     wanted = {
-        f"{experiment} {one.name}": Trained(experiment, one)
+        f"{experiment} {one.name}": Workload(experiment, one)
         for one in plan.settings
         for experiment in found
         if experiment == CAPSNET or one.kernels == "fast"
@@ -121,9 +121,9 @@ def experiments(report: Report, plan: Plan) -> Iterator[Tables]:
         for experiment, one in chosen.items()
     }
     wanted = {
-        name: Trained(name, chosen[stands_for(name)])
+        name: Workload(name, chosen[representative(name)])
         for name in names("experiment")
-        if name not in rows and stands_for(name) in chosen
+        if name not in rows and representative(name) in chosen
     }
     for group in measured(wanted, plan):
         rows |= {name: row(one) for name, one in group.items()}
@@ -140,7 +140,7 @@ def row(one: Report) -> Report:
 def jobs(report: Report, plan: Plan) -> Iterator[Tables]:
     """Time several runs at the same time."""
     if (setting := recommended(seconds(report)).get(CAPSNET)) and not plan.deadline.near():
-        report["jobs"] = side_by_side(Trained(CAPSNET, setting), plan)
+        report["jobs"] = side_by_side(Workload(CAPSNET, setting), plan)
         yield [tables.jobs_table(report["jobs"])]
 
 

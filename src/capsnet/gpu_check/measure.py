@@ -65,7 +65,7 @@ class Plan:
     sizes: Sizes = field(default_factory=Sizes)  # of what is compared with float64
 
 
-class Trained(NamedTuple):
+class Workload(NamedTuple):
     """An experiment under a setting."""
 
     experiment: str
@@ -77,7 +77,7 @@ class Trained(NamedTuple):
         return Candidate(partial(Experiment, self.experiment, plan.device, overrides))
 
 
-def measured(wanted: Mapping[str, Trained], plan: Plan) -> Iterator[dict[str, Report]]:
+def measured(wanted: Mapping[str, Workload], plan: Plan) -> Iterator[dict[str, Report]]:
     """Measure what is wanted, group by group; what there is no time for is left out.
 
     Of each by name: the name and the overrides of its setting, its timings and peak as the
@@ -139,8 +139,8 @@ def in_loop(timings: list[dict[str, float]], plan: Plan) -> Work:
     return partial(loop.shares, steps=max(fewest, min(most, wanted)))
 
 
-def side_by_side(one: Trained, plan: Plan) -> dict[str, float]:
-    """Return the steps a second of all runs together, by how many run at the same time."""
+def side_by_side(one: Workload, plan: Plan) -> dict[str, float]:
+    """Return the steps per second of all runs together, by how many run at the same time."""
     fitting = at_once(plan.device) if plan.device == "cuda" else max(plan.jobs)
     counts = [count for count in plan.jobs if count <= fitting]
     workers = ready({str(k): one.candidate(plan) for k in range(max(counts))}, plan)
@@ -155,6 +155,6 @@ def side_by_side(one: Trained, plan: Plan) -> dict[str, float]:
 
 
 def rate(found: list[Shares | None]) -> float | None:
-    """Return the steps a second of all, None where one has none."""
+    """Return the steps per second of all, None where one has none."""
     alive = [shares for shares in found if shares is not None]
     return sum(one.steps / one.seconds for one in alive) if len(alive) == len(found) else None

@@ -10,10 +10,10 @@ from capsnet.gpu_check.advice import (
     LIMIT,
     hours,
     jobs,
-    of_the_pipeline,
+    pipeline_experiments,
     recommended,
+    representative,
     seconds,
-    stands_for,
     times,
     wrong,
 )
@@ -31,10 +31,9 @@ Report = Mapping[str, Any]  # of JSON
 
 
 def facts_table(facts: Mapping[str, str]) -> Table[Any]:
-    """List what there is."""
-    return text_table(
-        "What is here", [{"what": what, "here": here} for what, here in facts.items()]
-    )
+    """List the facts about the machine."""
+    rows = [{"item": item, "value": value} for item, value in facts.items()]
+    return text_table("This machine", rows)
 
 
 def errors_table(errors: Mapping[str, float | None]) -> Table[Any]:
@@ -55,16 +54,16 @@ def waits_table(waits: Report | None) -> Table[Any]:
     """List how often a step waits; `waits` is None when the process died."""
     found = waits or {"between": "died", "logged": "died", "places": []}
     rows = [
-        ("between those that are logged", f"{found['between']}"),
-        ("those that are logged", f"{found['logged']}"),
-        *(("where", place) for place in found["places"]),
+        ("not logged", f"{found['between']}"),
+        ("logged", f"{found['logged']}"),
+        *(("source line", place) for place in found["places"]),
     ]
-    named = [{"steps": steps, "waits in a step, at most": count} for steps, count in rows]
+    named = [{"steps": steps, "waits per step, at most": count} for steps, count in rows]
     return text_table("Waits for the GPU in Lightning's loop", named)
 
 
 def jobs_table(rates: Mapping[str, float]) -> Table[Any]:
-    """List how many images a second several runs train on together."""
+    """List how many images per second several runs train on together."""
     alone = rates.get("1")
     rows = [
         {
@@ -152,14 +151,14 @@ def paper_hours(report: Report) -> list[str]:
     if "1" in rates and (count := jobs(rates)) > 1:
         gained = sum(found.values()) - saved(found, rates[str(count)] / rates["1"])
         lines.append(f"  {gained:.1f} with {count} CapsNets at a time")
-    if missing := [name for name in of_the_pipeline() if name not in found]:
+    if missing := [name for name in pipeline_experiments() if name not in found]:
         lines.append(f"  not timed, so not counted: {', '.join(missing)}")
     return lines
 
 
 def saved(found: Mapping[str, float], gain: float) -> float:
     """Return the hours that runs side by side save; baselines fill a GPU, and are not counted."""
-    capsnets = sum(one for name, one in found.items() if stands_for(name) == CAPSNET)
+    capsnets = sum(one for name, one in found.items() if representative(name) == CAPSNET)
     return capsnets * (1 - 1 / gain)
 
 

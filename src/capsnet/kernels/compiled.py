@@ -1,4 +1,4 @@
-"""Functions by torch.compile, as training and evaluation take them."""
+"""torch.compile with the settings of training and evaluation."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -13,8 +13,8 @@ Result = TypeVar("Result")
 def compiled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Compile `function`, on a GPU into CUDA graphs; each batch size once, as shapes are static.
 
-    Gradients stay in the type of what they are of: PyTorch would compute all of a graph's in bf16
-    wherever one bf16 convolution is in it. Dropout draws from PyTorch's own generator, so that its
+    Each gradient keeps its tensor's dtype; by default, one bf16 convolution makes PyTorch compute
+    every gradient of the graph in bf16. Dropout draws from PyTorch's own generator, so that its
     masks are those of an eager step.
     """
     torch._functorch.config.backward_pass_autocast = "off"

@@ -34,7 +34,7 @@ def pays(
     x: Float[Tensor, "batch in height width"],
     weight: Float[Tensor, "out in kernel_height kernel_width"],
 ) -> bool:
-    """Tell whether that costs less than the direct sum: not for images of one channel."""
+    """Return whether `same_convolution` costs less than the direct sum: not for one channel."""
     sizes = Sizes.of(x, weight)
     direct = sizes.batch * x[0, 0].numel(), weight[0].numel(), sizes.channels_out
     return tiling.cost(_products(sizes, best_tile(sizes))) < tiling.cost([direct])
@@ -51,7 +51,7 @@ class Sizes(NamedTuple):
 
     @classmethod
     def of(cls, x: Tensor, weight: Tensor) -> "Sizes":
-        """Plan that convolution."""
+        """Read the sizes of a convolution."""
         taps, outputs = ((t.shape[2], t.shape[3]) for t in (weight, x))
         return cls(len(x), x.shape[1], len(weight), taps, outputs)
 

@@ -5,11 +5,12 @@ inputs of a tile,
 
     conv(x) = C ((A x) ∘ (B w)),
 
-with constant matrices A, B, C and ∘ a matrix product over channels at every point. A complex point
-is three real ones (Gauss). Frequencies along the height are odd multiples of half of the lowest:
-these come in conjugate pairs, none is real, and half of them say all. What wraps around then comes
-back negated, where no output is kept (overlap-save), and the whole is as accurate in fp32 as the
-direct sum. A large matrix is one along the height and one along the width, in turn.
+with constant matrices A, B, C and ∘ a matrix product over channels at every point. A complex
+multiplication takes three real ones (Gauss). Frequencies along the height are odd multiples of half
+the lowest: they come in conjugate pairs, none is real, and half of them suffice. Wrapped-around
+values come back negated, but only in outputs that are discarded (overlap-save); the result is as
+accurate in fp32 as the direct sum. A large matrix is applied as two, along the height and along the
+width.
 """
 
 from functools import cache
@@ -52,7 +53,7 @@ class AtOnce(NamedTuple):
 
 
 class InTurn(NamedTuple):
-    """The same by a matrix along the height [2 · rows, height] and one along the width."""
+    """The same map as two products: along the height [2 · rows, height], then along the width."""
 
     rows: Tensor
     columns: Tensor  # [points of a row, 2 · width]
@@ -93,7 +94,7 @@ OF_OUTPUT = np.array([[1.0, 1], [0, 1], [-1, 0]])  # transposed: (first − thir
 def transform(tile: Tile, dtype: torch.dtype, device: torch.device) -> Transform:
     """Compute the constant matrices in float64."""
     back = OF_OUTPUT / (tile.rows * tile.sides[1])
-    with torch.inference_mode(False):  # else a first call in evaluation would spoil training
+    with torch.inference_mode(False):  # else inference_mode caches tensors that autograd refuses
         maps = (
             _map(tile, tile.sides, -1, OF_INPUT),
             _map(tile, tile.taps, 1, OF_KERNEL),  # at the conjugate frequencies: a correlation
@@ -103,7 +104,7 @@ def transform(tile: Tile, dtype: torch.dtype, device: torch.device) -> Transform
 
 
 def _map(tile: Tile, grid: tuple[int, int], sign: int, gauss: Real) -> AtOnce | InTurn:
-    """Choose the way that costs less."""
+    """Build the map as one matrix or as two, whichever costs less."""
     rows, width = tile.rows, tile.sides[1]
     along_height = _parts(_waves(sign * np.arange(0.5, rows) / (2 * rows), grid[0]))
     waves = _as_real(_waves(sign * np.arange(width) / width, grid[1]))
@@ -120,7 +121,7 @@ def _waves(frequencies: Real, places: int) -> Complex:
 
 
 def _parts(waves: Complex) -> Real:
-    """Give the real and the imaginary part of each wave: [2 · frequencies, places]."""
+    """Return the real and the imaginary part of each wave: [2 · frequencies, places]."""
     return np.stack([waves.real, waves.imag], 1).reshape(-1, waves.shape[1])
 
 

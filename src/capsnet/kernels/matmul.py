@@ -1,10 +1,10 @@
-"""Matrix products in fp32 on the CPU by oneDNN, but on Intel's processors.
+"""CPU fp32 matrix products through oneDNN, except on Intel processors.
 
 PyTorch gives fp32 matrix products to MKL, which leaves AVX-512 unused on AMD's processors; oneDNN,
-in PyTorch for its convolutions, uses it everywhere and was measured at twice the rate there. The
-way to it is the operator that torch.compile puts in the place of a linear layer. On Intel's, where
-MKL was measured at 1.2 to 4 times the rate of that operator, where it is missing, and for other
-types and devices, these are PyTorch's own products.
+in PyTorch for its convolutions, uses it everywhere and was measured at twice the rate there. It is
+reached through the operator that torch.compile substitutes for a linear layer. PyTorch's own
+products are used on Intel processors (MKL was measured at 1.2 to 4 times that operator's rate),
+where the operator is missing, and for other types and devices.
 """
 
 from typing import Any

@@ -35,7 +35,10 @@ def dynamic_routing(
     bias: Float[Tensor, "out out_dim"] | None = None,
     leaky: bool = False,
 ) -> Float[Tensor, "batch out out_dim"]:
-    """Compute values and gradients of `functional.dynamic_routing`, to rounding [D]."""
+    """Compute values and gradients of `functional.dynamic_routing`, to rounding [D].
+
+    Raises ValueError when `iterations` is below 1.
+    """
     if iterations < 1:
         raise ValueError(f"routing needs at least 1 iteration, got {iterations}")
     u, weight = _in_slabs(u, weight)
@@ -90,9 +93,9 @@ class _Agreed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """Differentiate s = Σ c u W and b = u W V: what grad s is to the one, V is to the other.
+        """Differentiate s = Σ c u W and b = u W V, in which grad s and V play the same part.
 
-        No gradient comes from a leak's coupling, so that the softmax's is the same with it.
+        The leak's coupling feeds no output, so the softmax's gradient has the same form with it.
         """
         refuse_second_gradients()
         (grad,) = grads

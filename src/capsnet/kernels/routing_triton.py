@@ -35,7 +35,7 @@ EXAMPLES = 32  # of a tile
 WARPS = 8  # of a program: with these no register spills on a Hopper GPU
 ROUTE, VOTES = 1, 2  # programs of a kernel whose registers fit into one multiprocessor
 INTERPRETED = 4  # multiprocessors that are assumed where there is no GPU
-WAVES = 8  # more of them than the fewest possible are not considered
+WAVES = 8  # how many wave counts are tried, from the fewest possible
 
 
 def dynamic_routing(
@@ -47,7 +47,7 @@ def dynamic_routing(
 ) -> Float[Tensor, "batch out out_dim"]:
     """Compute values and gradients of `functional.dynamic_routing`, to rounding [D].
 
-    On a GPU, or anywhere under TRITON_INTERPRET=1.
+    On a GPU, or anywhere under TRITON_INTERPRET=1. Raises ValueError when `iterations` is below 1.
     """
     if iterations < 1:
         raise ValueError(f"routing needs at least 1 iteration, got {iterations}")
@@ -74,9 +74,9 @@ class _Agreed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """Differentiate s = Σ c û and b = û · V: what grad s is to the one, V is to the other.
+        """Differentiate s = Σ c û and b = û · V, in which grad s and V play the same part.
 
-        No gradient comes from a leak's coupling, so that the softmax's is the same with it.
+        The leak's coupling feeds no output, so the softmax's gradient has the same form with it.
         """
         refuse_second_gradients()
         total, u, weight = ctx.saved_tensors

@@ -63,7 +63,10 @@ def products(tile: Tile, tiles: int, channels_in: int, channels_out: int) -> Ite
 
 
 def of_map(tile: Tile, grid: tuple[int, int]) -> list[Product]:
-    """Transform one number at each place: at once, or in turn and joined, whichever costs less."""
+    """List the matrix products of one transform, in the way that costs less.
+
+    A single product, or one along each axis and a join.
+    """
     height, width = grid
     at_once = [(tile.points, height * width, 1)]
     along_height = 2 * tile.rows, height, width

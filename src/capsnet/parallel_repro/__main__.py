@@ -21,7 +21,7 @@ from capsnet.parallel_repro import mps
 from capsnet.parallel_repro.display import show_progress
 from capsnet.parallel_repro.jobs import TICK, Pipeline, cores
 from capsnet.parallel_repro.schedule import State
-from capsnet.parallel_repro.stages import collected
+from capsnet.parallel_repro.stages import load_stages
 
 NO_GPU = "-1"  # as in CUDA_VISIBLE_DEVICES: the stages run on the CPU
 
@@ -38,12 +38,12 @@ def main() -> None:
         "--jobs-per-device", type=int, default=1, metavar="N", help="stages at a time on each (1)"
     )
     asked = parser.parse_args()
-    signals = watched()
+    signals = collect_signals()
     with exit_on_user_error():
-        devices = listed(visible() if asked.devices is None else asked.devices)
-        stages, needs, root = collected(asked.file)
+        devices = parse_devices(visible_devices() if asked.devices is None else asked.devices)
+        stages, needs, root = load_stages(asked.file)
         with exclusive(root):
-            slots = shared(devices, asked.jobs_per_device)
+            slots = slots_of(devices, asked.jobs_per_device)
             warn_without_gpu(len(slots))
             raise SystemExit(run(Pipeline(stages, needs, root, slots), signals))
 
@@ -81,7 +81,7 @@ def raise_for_failures(pipeline: Pipeline) -> None:
         raise UserError(f"failed: {', '.join(failed)}{because}; the same command carries on")
 
 
-def watched() -> list[int]:
+def collect_signals() -> list[int]:
     """Return a list that grows by every Ctrl-C or SIGTERM from now on."""
     signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -89,7 +89,7 @@ def watched() -> list[int]:
     return signals
 
 
-def visible() -> str:
+def visible_devices() -> str:
     """List the devices that CUDA shows to a program started here; without a GPU, one per core."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return os.environ["CUDA_VISIBLE_DEVICES"] or NO_GPU
@@ -111,7 +111,7 @@ def gpus() -> int:
     return sum(line.startswith("GPU ") for line in listing.splitlines())
 
 
-def listed(devices: str) -> list[str]:
+def parse_devices(devices: str) -> list[str]:
     """Name each device.
 
     Raises UserError when there is none, or one twice, or a number that no GPU of the machine has:
@@ -129,7 +129,7 @@ def listed(devices: str) -> list[str]:
     return names
 
 
-def shared(devices: list[str], jobs: int) -> list[str]:
+def slots_of(devices: list[str], jobs: int) -> list[str]:
     """Return each device once for every stage that may run on it, and say how GPUs are shared.
 
     Raises UserError when `jobs`, the number of stages at a time on each device, is below 1.

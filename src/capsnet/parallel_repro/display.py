@@ -17,7 +17,7 @@ COLOURS = {State.RUNNING: "cyan", State.DONE: "green", State.WAITING: "dim"}
 
 @contextmanager
 def show_progress(stages: list[Stage]) -> Iterator[Callable[[], None]]:
-    """Give a function that shows the present states of the stages."""
+    """Yield a function that shows the present states of the stages."""
     console = Console()
     if console.is_interactive:
         with Live(console=console, auto_refresh=False) as live:

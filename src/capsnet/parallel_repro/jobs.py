@@ -61,7 +61,7 @@ class Pipeline:
 
     def __init__(self, stages: list[Stage], needs: Needs, root: Path, slots: list[str]):
         self.stages = {stage.name: stage for stage in stages}
-        self.needs, self.root, self.places = needs, root, len(slots)
+        self.needs, self.root, self.num_slots = needs, root, len(slots)
         self.free = list(slots)
         self.jobs: dict[str, Job] = {}
 
@@ -80,7 +80,7 @@ class Pipeline:
             self.stages[name].state = State.NOT_RUN
         now = time.monotonic()
         held = {name for name, stage in self.stages.items() if stage.not_before > now}
-        for name in startable(self.needs, self._states(), self.places, held):
+        for name in startable(self.needs, self._states(), self.num_slots, held):
             self.start(self.stages[name])
 
     def settle(self) -> None:
@@ -88,7 +88,7 @@ class Pipeline:
         for name, job in list(self.jobs.items()):
             stage, code = self.stages[name], job.ended()
             if code is None:
-                stage.look()
+                stage.refresh()
             else:
                 del self.jobs[name]
                 stage.end(code)
@@ -99,7 +99,7 @@ class Pipeline:
         stage.device, stage.began = max(self.free, key=self.free.count), time.monotonic()
         self.free.remove(stage.device)
         stage.state, stage.line = State.RUNNING, ""
-        self.jobs[stage.name] = Job(stage, self.root, environment(stage.device, self.places))
+        self.jobs[stage.name] = Job(stage, self.root, environment(stage.device, self.num_slots))
 
     def stop(self, impatient: Callable[[], bool], show: Callable[[], None]) -> None:
         """Ask what runs to end; kill what is still there after a while."""
@@ -124,11 +124,11 @@ class Pipeline:
         return {name: stage.state for name, stage in self.stages.items()}
 
 
-def environment(device: str, places: int) -> dict[str, str]:
-    """Build the environment of a stage on `device`, one of `places` that share the cores."""
+def environment(device: str, num_slots: int) -> dict[str, str]:
+    """Build the environment of a stage on `device`, one of `num_slots` that share the cores."""
     mine = dict(os.environ)
-    if places > 1:
-        mine.setdefault("OMP_NUM_THREADS", str(max(1, cores() // places)))
+    if num_slots > 1:
+        mine.setdefault("OMP_NUM_THREADS", str(max(1, cores() // num_slots)))
     # The stages say `python`: this one, also where its environment is not activated.
     mine["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{mine.get('PATH', os.defpath)}"
     return mine | {"CUDA_VISIBLE_DEVICES": device, "PYTHONUNBUFFERED": "1"}

@@ -19,10 +19,12 @@ Needs = Mapping[str, Set[str]]  # stage -> all that it depends on, near and far
 States = Mapping[str, State]
 
 
-def startable(needs: Needs, states: States, places: int, held: Set[str] = frozenset()) -> list[str]:
+def startable(
+    needs: Needs, states: States, num_slots: int, held: Set[str] = frozenset()
+) -> list[str]:
     """Return the waiting stages to start now: those whose needs are done, in order, no `held` ones.
 
-    As many as leave at most `places` running.
+    As many as leave at most `num_slots` running.
     """
     ready = [
         stage
@@ -31,7 +33,7 @@ def startable(needs: Needs, states: States, places: int, held: Set[str] = frozen
         and stage not in held
         and all(states[need] == State.DONE for need in before)
     ]
-    return ready[: max(0, places - list(states.values()).count(State.RUNNING))]
+    return ready[: max(0, num_slots - list(states.values()).count(State.RUNNING))]
 
 
 def cut_off(needs: Needs, states: States) -> list[str]:

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 # A stage that fails with one of these has met another process and is tried again: DVC's locks on
 # paths, which `--wait-for-lock` does not wait for, and the one of `checkpoints.exclusive`.
-PASSING = (
+TRANSIENT = (
     "Unable to acquire lock",
     "is busy, it is being blocked by",
     "another process is training in",
 )
-LONGEST = 10  # tries that each wait longer than the one before: the last 29 s
+MAX_BACKOFF_TRIES = 10  # tries that each wait longer than the one before: the last 29 s
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 @dataclass
 class Stage:
-    """A row of the table."""
+    """A DVC stage: its state, device, time and last line of output."""
 
     name: str  # as DVC calls it in the project's folder
     log: Path
@@ -37,23 +37,23 @@ class Stage:
     tries: int = 0
     not_before: float = 0.0
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Bring time and last line up to date."""
         self.seconds = time.monotonic() - self.began
         self.line = last_line(self._log(4096))
 
     def end(self, code: int) -> None:
         """Set the final state, from its exit code and its log."""
-        self.look()
+        self.refresh()
         lines = self._log().splitlines()
-        passing = [line for line in lines if any(reason in line for reason in PASSING)]
+        transient = [line for line in lines if any(reason in line for reason in TRANSIENT)]
         if code == 0:
             ran = any(line.startswith("Running stage '") for line in lines)
             self.state, self.line = State.DONE, "" if ran else "was up to date"
-        elif passing:
-            self.state, self.line = State.WAITING, printable(passing[-1])
+        elif transient:
+            self.state, self.line = State.WAITING, printable(transient[-1])
             self.not_before = time.monotonic() + 0.5 * 1.5**self.tries
-            self.tries = min(self.tries + 1, LONGEST)
+            self.tries = min(self.tries + 1, MAX_BACKOFF_TRIES)
         else:
             self.state = State.FAILED
 
@@ -77,7 +77,7 @@ def printable(line: str) -> str:
     return "".join(filter(str.isprintable, ESCAPES.sub("", line))).strip()
 
 
-def collected(file: Path) -> tuple[list[Stage], dict[str, set[str]], Path]:
+def load_stages(file: Path) -> tuple[list[Stage], dict[str, set[str]], Path]:
     """Return the stages of `file` and of its needs, all needs of each, and the project's folder.
 
     Raises UserError when DVC finds something wrong with the file, or is not installed.

@@ -56,7 +56,7 @@ class Attacks:
 
     @property
     def recipe(self) -> str:
-        """Name the recipe, without the values that were set by hand."""
+        """Name the recipe, without the overrides."""
         return self.variant.split(", ")[0]
 
     @property
@@ -93,7 +93,7 @@ def write_attacks(attacks: Attacks, path: Path) -> None:
 
 
 def read_attacks(path: Path) -> Attacks:
-    """Read the attacks at `path`. Raises UserError when it is none, or of another version."""
+    """Read the attacks at `path`. Raises UserError for another file, or another version."""
     with as_written(path, "holds no attacks of this version; run `python -m capsnet.attack` again"):
         values = read_json(path, SCHEMA)
         clean, attacked = values.pop("clean"), values.pop("attacked")

@@ -74,7 +74,7 @@ def sums(
     """Sum x [n]; `partners` [2, digits] holds Σ x by partner and examples by partner.
 
     Example i shows digit i mod `digits`, or is of group `groups`[i] of range(digits). Raises
-    ValueError when n is no multiple of `digits`, or `groups` has another length.
+    ValueError when n is not a multiple of `digits`, or `groups` has another length.
     """
     squares = float(np.square(x, dtype=np.float64).sum())
     if groups is not None:

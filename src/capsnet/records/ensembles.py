@@ -40,7 +40,7 @@ class Ensemble:
     schema: int = SCHEMA
 
     @property
-    def size(self) -> str:
+    def size_in_words(self) -> str:
         """Write how many models it has, and the paper's number where that is another."""
         return f"of {self.n}" + f", the paper's {self.paper_n}" * (self.paper_n not in (1, self.n))
 
@@ -57,8 +57,9 @@ def write_ensemble(ensemble: Ensemble, path: Path) -> None:
 
 
 def read_ensemble(path: Path) -> Ensemble:
-    """Read the ensemble at `path`. Raises UserError when it is none, or of another version."""
-    with as_written(path, "is no ensemble of this version; run `python -m capsnet.ensemble` again"):
+    """Read the ensemble at `path`. Raises UserError for another file, or another version."""
+    again = "run `python -m capsnet.ensemble` again"
+    with as_written(path, f"is not an ensemble file of this version; {again}"):
         values = read_json(path, SCHEMA)
         test, members = values.pop("test"), values.pop("members")
         return Ensemble(

@@ -42,7 +42,7 @@ def read_json(path: Path, schema: int) -> dict[str, Any]:
 
 
 def write_json(value: Any, path: Path) -> None:
-    """Store `value` as text that people can read and git can compare, whole or not at all."""
+    """Write `value` atomically, as indented JSON that git can diff."""
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
 
 

@@ -16,7 +16,7 @@ DATASETS = {  # of schema 1, which did not name it, by the first word of the exp
 def current(values: dict[str, Any]) -> dict[str, Any]:
     """Return a record's JSON as the present schema has it.
 
-    Raises ValueError for a newer schema than SCHEMA, KeyError or TypeError where it is no record.
+    Raises ValueError for a newer schema than SCHEMA, KeyError or TypeError for other than a record.
     """
     schema = values.get("schema", 1)
     if schema == SCHEMA:

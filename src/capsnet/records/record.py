@@ -23,7 +23,7 @@ from capsnet.records.provenance import Provenance, versions
 from capsnet.records.statistics import clustered, wilson
 
 ENSEMBLE, ROUTING, ATTACKS = "ensemble.json", ".routing.json", ".attacks.json"
-OTHERS = {  # ends of the names of files that are no records, and what such files are
+OTHERS = {  # ends of the names of files that are not records, and what such files are
     ENSEMBLE: "files of ensembles",
     ROUTING: "reports on routing",
     ATTACKS: "files of attacks",
@@ -64,7 +64,7 @@ class Outcome:
 
 
 def outcome(source: str, errors: int, total: int) -> Outcome:
-    """Count errors of examples that all show another digit: with Wilson's interval."""
+    """Build the outcome of examples that each show a different image, with Wilson's interval."""
     return Outcome(source, errors, total, wilson(errors, total))
 
 
@@ -75,10 +75,11 @@ def outcome_of(
     partners: Counts | None = None,
     groups: Groups | None = None,
 ) -> Outcome:
-    """Count wrong [n], example i showing image i mod `num_distinct`: if n is more, `clustered`.
+    """Count the errors marked in `wrong` [n], where example i shows image i mod `num_distinct`.
 
-    Where each example shows a second image, `partners` is what `partner_counts` counts of it.
-    Where examples come in `groups` [n], numbered from 0, these are what is clustered.
+    The interval is `clustered` where images repeat. Where each example shows a second image,
+    `partners` is what `partner_counts` counts of it. Where examples come in `groups` [n], numbered
+    from 0, these are what is clustered.
     """
     one = outcome(source, int(wrong.sum()), len(wrong))
     if groups is not None:
@@ -94,7 +95,7 @@ def outcome_of(
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """State how a training went, in what a record says of it."""
+    """Summarise a finished training for its record."""
 
     steps: int
     stopped: int | None  # the step at which validation ended it
@@ -211,7 +212,7 @@ class Record:
 
 
 def record_path(folder: Path, record: str | None) -> Path:
-    """Give the place of a run's record: `record`, or record.json in the run's folder.
+    """Return the place of a run's record: `record`, or record.json in the run's folder.
 
     Raises UserError for a name that does not end in .json, and for that of an ensemble, a routing
     report or attacks: no reader of records would find them.
@@ -232,7 +233,7 @@ def write_record(record: Record, path: Path) -> None:
 def read_record(path: Path) -> Record:
     """Read the record at `path`, of this schema or an older one.
 
-    Raises UserError when it is none, or of a newer version.
+    Raises UserError when it is not a record, or of a newer version.
     """
     with as_written(path, "was written by another version; train the run again"):
         values = older.current(json.loads(path.read_text()))
@@ -256,7 +257,7 @@ def read_outcome(interval_percent: Sequence[float], interval_kind: str, **values
 
 
 def record_paths(folder: Path, pattern: str = "*/*.json") -> list[Path]:
-    """List the files of records in the order of their paths: those of OTHERS are none."""
+    """List the files of records in the order of their paths, without those of OTHERS."""
     found = (path for path in folder.glob(pattern) if not path.name.endswith(tuple(OTHERS)))
     return sorted(found)
 
@@ -286,8 +287,9 @@ def read_arrays(record: Path) -> dict[str, NDArray[Any]]:
 def keep_origin(record: Record, path: Path) -> Record:
     """Keep what the record at `path` says of the training, if it is of the same weights.
 
-    Re-evaluating a finished run changes nothing of it. A record of another training, in another
-    folder, is not kept: the same identity and steps may come from other hardware or changed code.
+    Re-evaluating a finished run keeps its original device, commit and versions. A record of another
+    training, in another folder, is not kept: the same identity and steps may come from other
+    hardware or changed code.
     """
     try:
         before = read_record(path)

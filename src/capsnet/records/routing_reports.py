@@ -93,9 +93,9 @@ def write_report(report: RoutingReport, path: Path) -> None:
 
 
 def read_report(path: Path) -> RoutingReport:
-    """Read the report at `path`. Raises UserError when it is none, or of another version."""
+    """Read the report at `path`. Raises UserError for another file, or another version."""
     again = "run `python -m capsnet.report routing` again"
-    with as_written(path, f"is no report of this version; {again}"):
+    with as_written(path, f"is not a report of this version; {again}"):
         values = read_json(path, SCHEMA)
         tests = {name: _test(**test) for name, test in values.pop("tests").items()}
         network = values.pop("network")

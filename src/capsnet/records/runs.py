@@ -13,7 +13,7 @@ from capsnet.records.record import Record, read_arrays, read_record, record_path
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A training that is over: its record, and the path of that. It is equal to itself alone."""
+    """A finished run: its record and the record's path, compared by identity."""
 
     record: Record
     path: Path

@@ -22,10 +22,11 @@ def clustered(
 ) -> tuple[float, float]:
     """Compute Student's 95 % interval, in percent, of the error over other digits like these.
 
-    Of wrong [n]; example i shows digit i mod `digits`. Pictures of one digit err together, so that
-    they are worth fewer independent examples than they are. With `partners`, as `partner_counts`
-    gives them, so do those that have a digit as base and those that have it as partner; without
-    them, an interval of MultiMNIST's counts the base alone and is too narrow.
+    `wrong` [n] marks the errors; example i shows digit i mod `digits`. Errors on copies of one
+    digit are correlated, so the copies count as fewer independent examples. With `partners`, as
+    `partner_counts` gives them, so are errors on examples that have a digit as base and on those
+    that have it as partner; without them, an interval of MultiMNIST's counts the base alone and is
+    too narrow.
 
     With `groups` [n] of range(digits), such as smallNORB's 25 toys, the groups take the place of
     the digits, and may differ in size. The variance of the mean is G / (G − 1) · Σ (a group's
@@ -34,9 +35,9 @@ def clustered(
     the normal law: 2.06 deviations for 25 toys instead of 1.96. The groups count as drawn from all
     classes together; that a test set has as many toys of each class makes this cautious. It is
     still somewhat narrow where few hard toys make most of the errors: in simulations with 25 toys
-    and 6 % errors it held the truth in 91 %, Wilson's in 60 %. Where all or no answers are wrong
-    the digits or groups do not differ, and the interval is Wilson's of one answer each; of a single
-    one nothing is known.
+    and 6 % errors it covered the true value in 91 % of them, Wilson's in 60 %. Where all or no
+    answers are wrong the digits or groups do not differ, and the interval is Wilson's of one answer
+    each; of a single one nothing is known.
     """
     from scipy.stats import t
 

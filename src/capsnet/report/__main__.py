@@ -42,13 +42,14 @@ def _parser() -> argparse.ArgumentParser:
     add("figures", "the paper's figures, of our runs", lambda it: figures(_folder(it)), profile)
     about = "all of it in one file for a browser"
     web = add("page", about, lambda it: page(_folder(it), it.sweep), profile)
-    web.add_argument("--sweep", type=Path, help="above the folders of a sweep's runs, to show too")
+    about = "folder that holds the runs of a sweep, shown as well"
+    web.add_argument("--sweep", type=Path, help=about)
     sheets = add("data", "contact sheets of the data", data, profile)
     sheets.add_argument("--source", default="mnist", help="of the images: mnist, digits …")
     views = registry.names("capsnet.views")
-    named = "draw it in SOURCE-VIEW.png; may be given again; else all that crop nothing"
+    named = "view to draw, as SOURCE-VIEW.png; repeatable (default: every prepared view that fits)"
     sheets.add_argument("--view", action="append", choices=views, help=named)
-    sheets.add_argument("--root", type=Path, default=Path("data"), help="where the data lie")
+    sheets.add_argument("--root", type=Path, default=Path("data"), help="folder of prepared data")
     add("simulate", "how often the rules for verdicts are right", lambda _: simulate())
     about = "bring README.md, docs/ and results/records.csv up to date"
     add("readme", about, lambda _: readme(Path(), RESULTS))
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("all", about, lambda _: everything(RESULTS))
     grown = add("growth", "how a step grows, from a benchmark", lambda it: growth(it.file))
     grown.add_argument("file", type=Path, help="its JSON; the figure is drawn beside it")
-    routed = add("routing", "test a CapsNet by 1 to 10 routing iterations", routing)
+    routed = add("routing", "test a CapsNet with 1 to 10 routing iterations", routing)
     routed.add_argument("run", type=Path, help="the folder of a finished run, or its weights")
     about = "data=SET and data.key=value, as for training; by default its own"
     routed.add_argument("data", nargs="*", default=[], help=about)
@@ -64,11 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     routed.add_argument("--output", type=Path, metavar="FILE", help="default: beside the record")
     about = "accuracy over eps, of `capsnet.attack`"
     attacked = add("attacks", about, lambda it: attacks(it.folder, it.loss))
-    about = "above files of attacks; written to as well (results)"
+    about = "folder to search for attack files; figures are written there (results)"
     attacked.add_argument("folder", type=Path, nargs="?", default=RESULTS, help=about)
     attacked.add_argument("--loss", help="draw only the attacks that maximised this one")
     swept = add("sweep", "a sweep, over any value", lambda it: sweep(it.folder))
-    swept.add_argument("folder", type=Path, help="above the runs' folders; written to as well")
+    about = "folder that holds the runs of a sweep; written to as well"
+    swept.add_argument("folder", type=Path, help=about)
     return parser
 
 
@@ -177,7 +179,7 @@ def growth(file: Path) -> None:
 
 
 def routing(arguments: argparse.Namespace) -> None:
-    """Test a run by 1 to 10 routing iterations; print the tables, write and draw the numbers."""
+    """Test a run with 1 to 10 routing iterations; print the tables, write and draw the numbers."""
     from capsnet.kernels.allocator import keep_memory
     from capsnet.report.routing import describe_routing
     from capsnet.report.tables.routing import routing_tables

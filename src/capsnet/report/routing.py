@@ -1,4 +1,4 @@
-"""`python -m capsnet.report routing RUN`: test a CapsNet by other numbers of routing iterations.
+"""`python -m capsnet.report routing RUN`: test a CapsNet with other numbers of routing iterations.
 
 `capsnet.routing_statistics` computes; here is which files are read and written.
 """
@@ -31,10 +31,10 @@ from capsnet.training.fingerprint import training_code
 def describe_routing(
     checkpoint: Path, overrides: list[str], device: str | None = None, asked: Path | None = None
 ) -> Path:
-    """Test the run at `checkpoint` by 1 to 10 iterations; write a report and its arrays beside it.
+    """Test the run at `checkpoint` with 1 to 10 iterations; write a report and its arrays.
 
-    Returns the path of the report, which is `output`. Raises UserError as `load_run` and `output`
-    do, and for a network that does not route.
+    Returns the path of the report, which is `output`; the arrays are beside it. Raises UserError as
+    `load_run` and `output` do, and for a network that does not route.
     """
     run = with_data(trained_run(checkpoint), overrides)
     if not isinstance(run.model, config.CapsNet):
@@ -61,7 +61,7 @@ def describe_routing(
 def statistics(loaded: LoadedRun) -> tuple[dict[str, RoutedTest], dict[str, NDArray[Any]]]:
     """Compute the numbers of each test set, and the arrays of all.
 
-    By 10 iterations, or as many as the network was trained with where these are more.
+    With 10 iterations, or as many as the network was trained with where these are more.
     """
     from capsnet import routing_statistics as of
     from capsnet.kernels.precision import fp32_arithmetic

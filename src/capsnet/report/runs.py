@@ -1,4 +1,4 @@
-"""Runs as figures and pages need them: their colour, what to call them and what to say of them."""
+"""Presentation of runs: colours, names, captions and caveats."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,8 +46,8 @@ def no_results(folder: Path) -> UserError:
     )
 
 
-def of_the_papers_kinds(runs: Iterable[Run]) -> list[Run]:
-    """Leave out ablations that are other networks: figures would name them like the paper's own."""
+def exclude_mnist_ablations(runs: Iterable[Run]) -> list[Run]:
+    """Leave out MNIST's ablations: other networks that figures would name like the paper's own."""
     others = {one.experiment for one in paper.MNIST_ABLATIONS}
     return [run for run in runs if run.record.experiment not in others]
 
@@ -84,7 +84,7 @@ def overrides(records: Sequence[Record]) -> Iterator[str]:
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
-    """Name each run by its kind, and by what was set by hand for it but not for all of `runs`."""
+    """Name each run by its kind, and by the overrides that not all of `runs` have."""
     common = set[str].intersection(*({*run.record.overrides} for run in runs))
     said = {*common, *(one for run in runs for one in run.record.overrides if one.startswith(KIND))}
     return [

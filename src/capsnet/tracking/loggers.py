@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 AXIS = "images_seen"  # what everything is drawn over
-LONGEST = 128  # characters of a name
-WAIT, UPLOAD = 30, 600  # seconds that W&B's server has to answer, and for the last uploads
+MAX_NAME = 128  # characters
+INIT_TIMEOUT, FINISH_TIMEOUT = 30, 600  # seconds: for the server's answer, for the last uploads
 
 
 def is_first_process() -> bool:
@@ -55,9 +55,9 @@ def start_wandb(
 ) -> "wandb.Run":
     """Start a W&B run in `folder` about `run`, whose `job` is 'train' or 'evaluate'.
 
-    `about` is its config; its `sources`, whose digits they are, become tags, and what was
-    `overrides` are added to the name. Never a prompt and never a hang: offline unless there
-    is a key, or where the server gives no answer or refuses it.
+    `about` is its config: `sources` become tags and `overrides` are appended to the name. It never
+    prompts or hangs: the run is offline without an API key, and when the server refuses the run or
+    does not answer.
     """
     import wandb
 
@@ -68,7 +68,7 @@ def start_wandb(
         wandb.init,
         project=run.logger.project,
         group=run.name,
-        name=name[:LONGEST],
+        name=name[:MAX_NAME],
         job_type=job,
         tags=[*about["sources"].values(), run.data.name, run.recipe.name, run.schedule.name],
         id=page_id,
@@ -77,8 +77,8 @@ def start_wandb(
         config=about,
         settings=wandb.Settings(
             console="off",
-            init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", WAIT)),
-            finish_timeout=UPLOAD,
+            init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_TIMEOUT)),
+            finish_timeout=FINISH_TIMEOUT,
         ),
     )
     try:
@@ -103,7 +103,7 @@ def run_id(folder: Path) -> str:
 
 @contextmanager
 def wandb_finished() -> Iterator[None]:
-    """Around what may open a W&B page: it is closed as finished, or as failed by an error."""
+    """Finish any W&B run started inside; an exception marks it as failed."""
     failed = True
     try:
         yield

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Tracker:
     """The loggers of a run in `folder`: CSV files always, W&B where it is installed and wanted.
 
-    `config` is what W&B shows as the run's configuration. On all processes of a distributed run
-    but the first there are no loggers.
+    `config` is what W&B shows as the run's configuration. Every process of a distributed run except
+    the first has no loggers.
     """
 
     def __init__(self, run: RunConfig, folder: Path, config: dict[str, Any]) -> None:

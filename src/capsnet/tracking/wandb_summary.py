@@ -84,10 +84,10 @@ def alias(made: "wandb.Artifact") -> str:
 
 
 def uses(page: "Page", made: "wandb.Artifact") -> None:
-    """Name `made` as what the run was made from.
+    """Log `made` as an input artifact of the run.
 
     W&B's `use_artifact` logs one that the server may not have and then uses it, but raises without
-    a connection. What it calls writes the same down for `wandb sync`.
+    a connection. The private call below records the same for `wandb sync`.
     """
     aliases = ["latest", alias(made)]
     if page.offline:

@@ -162,7 +162,7 @@ class ProgressBar(TQDMProgressBar):
     SHOWN: ClassVar = {"train/loss": "loss", "validation/error": "validation error"}
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """Give the numbers beside the bar by name."""
+        """Return the numbers beside the bar by name."""
         logged = trainer.logged_metrics
         return {name: float(logged[key]) for key, name in self.SHOWN.items() if key in logged}
 
@@ -193,7 +193,7 @@ class RoutingChange(Callback):
 
 
 class Throughput(Callback):
-    """Logs the images a second of the steps since it last did; what validating takes is left out.
+    """Logs the images per second since the last logged step, without the time of validation.
 
     It does not wait for the device; at the same steps the loss is read, which does.
     """

@@ -28,7 +28,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
-        """Write `checkpoint` to `path`: after a kill -9 it is there whole, or the one before is."""
+        """Write `checkpoint` to `path` atomically: a crash leaves the new one or the previous."""
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         write_atomically(Path(path), buffer.getvalue())
@@ -64,7 +64,7 @@ MADE = (  # by a run, in its folder
 
 
 def claim(folder: Path, identity: dict[str, str], record: Path) -> None:
-    """Make `folder` that of the run with this `folder_identity`, to begin or to go on with.
+    """Reserve `folder` for the run with this `folder_identity`, new or resumed.
 
     What another run left there, a copy of its `record` too, moves to `superseded-1` (2, …) inside.
     Raises UserError when what is there is no run's.

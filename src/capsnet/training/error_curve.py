@@ -1,4 +1,4 @@
-"""Errors on test sets while training goes on: counted, kept, and read by nothing that trains."""
+"""Test errors during training: counted and stored, never used by training."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -29,10 +29,10 @@ class ErrorCurve(Callback):
 
     `points` has, for 'validation' and for each of `tests` by name, one Point a validation. It is
     kept in checkpoints and in the arrays beside the record. Nothing is logged, so that no test
-    error can reach what decides: StopAt reads the validation error alone. Training goes on in the
-    same bits as without: no random number is drawn and no gradient made (`on_validation_start`
-    has dropped those of the step before). Of several processes each counts its share of the
-    examples, and every one has the sums.
+    error can reach what decides: StopAt reads the validation error alone. Training stays
+    bit-identical: no random number is drawn and no gradient made (`on_validation_start` has dropped
+    those of the step before). Of several processes each counts its share of the examples, and every
+    one has the sums.
     """
 
     def __init__(self, tests: Mapping[str, FirstExamples], below: float) -> None:
@@ -60,7 +60,7 @@ class ErrorCurve(Callback):
         self.points = {name: list(points) for name, points in state_dict["points"].items()}
 
     def arrays(self) -> dict[str, NDArray[np.int64]]:
-        """Give `along.<name>` int64 [points, 3]: step, errors and examples."""
+        """Return `along.<name>` int64 [points, 3]: step, errors and examples."""
         return {
             f"along.{name}": np.array(points, np.int64).reshape(-1, 3)
             for name, points in self.points.items()

@@ -37,7 +37,7 @@ def _build_module(
 
 
 def adam_settings(schedule: config.Schedule) -> Optimisation:
-    """Give Adam's settings: the learning rate falls by decay_rate, or to decay_to at the end."""
+    """Return Adam's settings: the learning rate falls by decay_rate, or to decay_to at the end."""
     rate, every = schedule.decay_rate, schedule.decay_steps * schedule.decay_stretch
     if schedule.decay_to is not None:
         rate, every = schedule.decay_to, schedule.steps
@@ -62,7 +62,7 @@ def check_training(run: config.RunConfig, data: DataSet) -> None:
 
 
 def build_datamodule(run: config.RunConfig, data: DataSet) -> ImageDataModule:
-    """Make what the trainer trains and validates on."""
+    """Build the data module of a run."""
     return ImageDataModule(
         data.train, data.validation, run.schedule.batch, run.schedule.steps, run.seed
     )

@@ -64,7 +64,7 @@ def _plain(node: Any) -> Any:
 def config_digest(run: RunConfig, steps: bool = True) -> str:
     """Digest the values that decide a run's numbers, without the seed; the steps count if asked.
 
-    They stay where what happens at a step depends on them: `schedule.decay_to`, and a validation at
+    The steps always count where they change earlier steps: `schedule.decay_to`, and a validation at
     the last step of a run that is too short for another.
     """
     values = asdict(run)
@@ -82,7 +82,7 @@ def config_digest(run: RunConfig, steps: bool = True) -> str:
 
 
 def composition(run: RunConfig) -> str:
-    """Digest values and code: what a composed configuration was made from."""
+    """Return the fingerprint of a composed configuration: values, training and evaluation code."""
     return _digest(config_digest(run) + training_code(run) + code_digest(EVALUATION))
 
 
@@ -109,9 +109,9 @@ def _installed_code(group: registry.Group, name: str) -> str:
 
 
 def run_identity(run: RunConfig, data_digest: str) -> dict[str, str]:
-    """Digest what makes two runs come out the same, step by step.
+    """Return a run's fingerprint: its seed and digests of configuration, data and training code.
 
-    How they are judged is no part of it: other figures need no other training.
+    Evaluation code is left out, as new figures need no new training.
     """
     return {
         "seed": str(run.seed),
@@ -122,7 +122,7 @@ def run_identity(run: RunConfig, data_digest: str) -> dict[str, str]:
 
 
 def folder_identity(run: RunConfig, data_digest: str) -> dict[str, str]:
-    """Give the run's identity with its steps and a digest of all other values, for its folder.
+    """Return the run's identity with its steps and a digest of all other values, for its folder.
 
     Without `schedule.decay_to`, step k does not depend on how many come after it: a run that
     differs in its steps alone can be prolonged.

@@ -52,7 +52,7 @@ class ClassifierModule(pl.LightningModule, Generic[Network]):
         raise NotImplementedError
 
     def scores(self, images: Tensor) -> Tensor:
-        """Return the network's class scores [batch, classes]; the highest are the answer."""
+        """Return the network's class scores [batch, classes]; the highest are the prediction."""
         return self.network.class_scores(images)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -95,7 +95,8 @@ class ClassifierModule(pl.LightningModule, Generic[Network]):
         """Adam with TensorFlow's betas 0.9 and 0.999 and its eps, 1e-8 [C].
 
         TensorFlow adds eps before it corrects the second moment's bias, PyTorch after: at step t
-        its own would be 1e-8 / √(1 − 0.999ᵗ) here, 3e-7 at first, 1e-8 after some thousand [D].
+        TensorFlow's eps corresponds to 1e-8 / √(1 − 0.999ᵗ) here, 3e-7 at first, 1e-8 after some
+        thousand [D].
         """
         adam = torch.optim.Adam(
             self.network.parameters(), lr=self.optimisation.learning_rate, fused=True
@@ -114,7 +115,10 @@ class CapsNetModule(ClassifierModule[CapsNet]):
         self.balance: Balance = balance
 
     def losses(self, examples: Examples) -> dict[str, Tensor]:
-        """Margin; and each digit reconstructed by itself from the true capsule [P]."""
+        """Compute the margin loss and, with a decoder, the reconstruction loss of each object.
+
+        Each object is drawn from its true capsule alone [P].
+        """
         capsules = self.network(examples.images)
         targets = one_hot(examples.labels, capsules.shape[1])
         losses = {"margin": margin_loss(lengths(capsules), targets, self.balance)}

@@ -34,13 +34,13 @@ def summarise(run: config.RunConfig, data: DataSet, trainer: pl.Trainer) -> Trai
 
 
 def settings(run: config.RunConfig, info: DatasetInfo) -> dict[str, Any]:
-    """Give the runtime settings that a record keeps: they change speed, and results by rounding."""
+    """Return the runtime settings for a record: they change speed, and results by rounding."""
     chosen = {name: getattr(run.trainer, name) for name in SETTINGS}
     return {"kernels": choose_kernels(run, info)} | chosen
 
 
 def errors_along_training(trainer: pl.Trainer) -> dict[str, NDArray[Any]]:
-    """Give the errors counted along the training, as `ErrorCurve.arrays`, if any were."""
+    """Return the errors counted along the training, as `ErrorCurve.arrays`, if any were."""
     counted = (one.arrays() for one in _callbacks(trainer) if isinstance(one, ErrorCurve))
     return next(counted, {})
 

@@ -1,4 +1,4 @@
-"""Jobs of a sweep that fail: each ends no other, and all are named at the end."""
+"""Failed sweep jobs: a failure stops no other job, and all are listed at the end."""
 
 import json
 import os

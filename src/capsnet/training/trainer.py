@@ -26,7 +26,7 @@ from capsnet.training.checkpoints import AtomicCheckpoints, last_checkpoint
 from capsnet.training.error_curve import ErrorCurve, FirstExamples
 from capsnet.training.interruption import Interruption
 
-EXPECTED_WARNINGS = (  # what Lightning warns of and this project has seen to
+EXPECTED_WARNINGS = (  # Lightning's warnings that do not apply here
     "does not have many workers",  # the loader hands out indices, nothing worth a worker
     "Your `IterableDataset` has `__len__` defined",  # likewise
     "You're resuming from a checkpoint that ended before the epoch ended",  # data follow the step
@@ -41,11 +41,11 @@ def silence_lightning() -> None:
         warnings.filterwarnings("ignore", f".*{message}")
 
 
-COPIES = 2  # of each test digit, at most, are asked while training goes on
+COPIES = 2  # of each test digit, at most, are classified during training
 
 
 def _error_curve(run: config.RunConfig, tests: Mapping[str, TestSet]) -> list[Callback]:
-    """Make what counts test errors along the training, if the run asks for it."""
+    """Build the callback that counts test errors during training, if the run asks for it."""
     below = run.schedule.evaluate_below
     if below is None or not tests:
         return []
@@ -63,7 +63,7 @@ def build_callbacks(
     interruption: Interruption,
     tests: Mapping[str, TestSet],
 ) -> list[Callback]:
-    """Make what measures, checks and may stop the training; what shows it comes last.
+    """Build what measures, checks and may stop the training; the progress bar comes last.
 
     Lightning calls the one that writes checkpoints after all others.
     """

@@ -1,4 +1,4 @@
-"""Panel: the picture moved by sliders, and the capsule's numbers along the way."""
+"""Panel: the picture moved by sliders, and the capsule's dimensions along the way."""
 
 import numpy as np
 from jaxtyping import Float
@@ -14,12 +14,12 @@ MOST = 4  # curves that stand out
 
 
 class Equivariance:
-    """The picture moved by sliders, and the capsule's numbers along the way."""
+    """The picture moved by sliders, and the capsule's dimensions along the way."""
 
     def __init__(self, session: Session, loaded: ExploredRun) -> None:
         self.session, self.loaded = session, loaded
         line = (
-            "<b>Move the picture</b>: the capsule should stay long while its numbers follow the "
+            "<b>Move the picture</b>: the capsule should stay long while its dimensions follow the "
             "movement smoothly, and with them the reconstruction. That is equivariance."
         )
         with panel("equivariance", "How the capsule follows the picture", line), box("halves"):
@@ -47,7 +47,7 @@ class Equivariance:
             self.band = box("band")
             self.length = html(classes="length")
             self.range = ui.label().classes("unit")
-            self.numbers = html(classes="lines")
+            self.dimensions = html(classes="lines")
             self.inputs = Image("the picture along the slider", ink=ink)
             self.outputs = Image("its reconstruction along the slider", ink=ink)
             self.marker = box("marker")
@@ -79,9 +79,9 @@ class Equivariance:
         limit = float(np.abs(capsules).max().clip(0.1))
         length = np.linalg.norm(capsules, axis=1, keepdims=True)
         self.length.content = pictures.lines(length, 0, 1, [])
-        self.numbers.content = pictures.lines(capsules, -limit, limit, most)
-        self.range.text = f"its {capsules.shape[1]} numbers, −{limit:.2f} to {limit:.2f}"
-        self.key.content = "These numbers change most: " + " ".join(
+        self.dimensions.content = pictures.lines(capsules, -limit, limit, most)
+        self.range.text = f"its {capsules.shape[1]} dimensions, −{limit:.2f} to {limit:.2f}"
+        self.key.content = "These dimensions change most: " + " ".join(
             f'<span><i class="m{rank}"></i>{number + 1}</span>' for rank, number in enumerate(most)
         )
 

@@ -1,4 +1,4 @@
-"""Panel: the numbers of a capsule as sliders, and what the decoder draws from them."""
+"""Panel: the dimensions of a capsule as sliders, and what the decoder draws from them."""
 
 from typing import Any
 
@@ -19,15 +19,15 @@ FURTHEST = round(float(OFFSETS[-1]), 2)  # [P] figure 4: 0.25
 
 
 class Pose:
-    """The numbers of a capsule as sliders, and what the decoder draws from them."""
+    """The dimensions of a capsule as sliders, and what the decoder draws from them."""
 
     def __init__(self, session: Session, loaded: ExploredRun) -> None:
         self.session, self.loaded = session, loaded
         line = (
-            f"The decoder draws from these {loaded.dim} numbers alone. A slider <b>changes</b> its "
-            f"number by up to ±{FURTHEST}, and the reconstruction follows; right of it, the number "
-            "as the decoder gets it and how much of that is the change. The two small pictures are "
-            "drawn with that number alone changed by "
+            f"The decoder draws from these {loaded.dim} dimensions alone. A slider <b>changes</b> "
+            f"its dimension by up to ±{FURTHEST}, and the reconstruction follows; right of it, the "
+            "value as the decoder gets it and how much of that is the change. The two small "
+            "pictures are drawn with that dimension alone changed by "
             f"−{FURTHEST} and by +{FURTHEST}, the ends of the paper's figure 4."
         )
         with panel("pose", "What the capsule says", line), box("halves"):
@@ -52,16 +52,16 @@ class Pose:
         await self.session.ask(Recompute.RECONSTRUCTION, offsets=offsets)
 
     async def reset(self) -> None:
-        """Take every number as the network gives it."""
+        """Take every dimension as the network gives it."""
         await self.session.ask(Recompute.RECONSTRUCTION, offsets=0.0)
 
     def show(self, result: Result, recompute: Recompute) -> None:
-        """Show pictures and numbers; the sliders follow where something else has reset them."""
+        """Show pictures and dimensions; the sliders follow where something else has reset them."""
         self._draw(result)
         capsule = result.activations.capsules[result.selected].numpy()
         offsets = np.broadcast_to(result.query.offsets, capsule.shape)
-        for row, number, offset in zip(self.rows, capsule, offsets, strict=True):
-            row.value.text = signed(number + offset, ".2f")
+        for row, value, offset in zip(self.rows, capsule, offsets, strict=True):
+            row.value.text = signed(value + offset, ".2f")
             row.change.text = f"({signed(offset, '.2f')})" if offset else ""
         self.undo.set_enabled(bool(offsets.any()))
         if not np.any(self.session.query.offsets):
@@ -106,10 +106,10 @@ def captioned_pictures(result: Result, loaded: ExploredRun) -> list[tuple[str, P
 
 
 class CapsuleRow:
-    """One number of a capsule: its slider between the pictures of its ends."""
+    """One dimension of a capsule: its slider between the pictures of its ends."""
 
     def __init__(self, place: int, moved: Any, ink: bool) -> None:
-        name = f"number {place + 1}"
+        name = f"dimension {place + 1}"
         with box("pose-number"):
             ui.label(str(place + 1)).classes("place")
             self.low = Image(f"{name} changed by −{FURTHEST}", ink=ink)

@@ -22,11 +22,11 @@ class Routing:
         self.names = loaded.info.class_names
         rows, columns = loaded.network.grid
         line = (
-            f"A tile is a type of primary capsule on its {rows}×{columns} grid over the picture, a "
-            "square a coupling c<sub>ij</sub>: which share of its vote goes to the capsule looked "
-            "at, or to either of two. Left, the lengths of all class capsules after the iteration. "
-            "A mean near the equal share does not say that nothing was routed: some capsules give "
-            "more, others less, as their range tells."
+            f"Each tile is one type of primary capsule on its {rows}×{columns} grid over the "
+            "picture; each square is a coupling c<sub>ij</sub>, the share of the vote that goes to "
+            "the selected capsule, or to each of two. Left, the lengths of all class capsules "
+            "after the iteration. A mean near the equal share does not say that nothing was "
+            "routed: some capsules give more, others less, as their range tells."
         )
         with panel("routing", "Routing by agreement", line):
             self.legend = html(classes="legend")
@@ -62,7 +62,7 @@ class Routing:
 
 
 def describe_shares(name: str, shares: Float[np.ndarray, "types rows columns"]) -> str:
-    """Give the mean and the range of the couplings to one class, as HTML."""
+    """Return the mean and the range of the couplings to one class, as HTML."""
     mean, low, high = shares.mean(), shares.min(), shares.max()
     return f"to {escape(name)}: mean <b>{mean:.3f}</b>, {low:.3f} to {high:.3f}"
 

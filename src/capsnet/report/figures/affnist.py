@@ -15,7 +15,8 @@ from capsnet.report.runs import caption, caveats, labels
 
 REMARK = (
     "Both errors on test digits, counted at validations; affNIST on two copies of each digit. "
-    f"Rings: {paper.CLEAN} % clean error, by a local fit. Diamonds: the paper's two networks."
+    f"Rings: {paper.CLEAN_ERROR_PERCENT} % clean error, by a local fit. Diamonds: the paper's two "
+    "networks."
 )
 PUBLISHED = {  # the paper's networks, by experiment
     "affnist_baseline": ("paper, CNN", BLACK),
@@ -56,16 +57,16 @@ def figure_affnist(runs: Sequence[Run]) -> Chart | None:
 
 
 def _rings(named: Sequence[tuple[Run, str]]) -> Iterator[dict[str, Any]]:
-    """Give each run's estimate at the paper's clean error, where its points enclose that."""
+    """Yield each run's estimate at the paper's clean error, where its points enclose that."""
     for run, label in named:
-        estimate = at_clean_error(points(run.arrays), paper.CLEAN)
+        estimate = at_clean_error(points(run.arrays), paper.CLEAN_ERROR_PERCENT)
         if estimate is not None and not estimate.extrapolated:
-            errors = {"clean": paper.CLEAN, "affine": estimate.percent}
+            errors = {"clean": paper.CLEAN_ERROR_PERCENT, "affine": estimate.percent}
             yield {"network": label, "shape": "ring", **errors}
 
 
 def _published() -> Iterator[dict[str, Any]]:
-    """Give the clean and the affNIST error of each of the paper's networks."""
+    """Yield the clean and the affNIST error of each of the paper's networks."""
     percents = {(row.experiment, row.test): row.error_percent for row in paper.AFFNIST}
     for experiment, (name, _) in PUBLISHED.items():
         clean, affine = percents[experiment, "test"], percents[experiment, "affnist"]

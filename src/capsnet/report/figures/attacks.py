@@ -58,7 +58,7 @@ def _percent(field: str) -> alt.Y:
 
 
 def _values(one: Attacks, method: str) -> Iterator[dict[str, Any]]:
-    """Give a point for each eps, where the run was attacked so."""
+    """Yield a point for each eps, where the run was attacked so."""
     for eps, test in one.along(method).items() if method in one.methods else ():
         percent, low, high = accuracy(test)
         point = {"eps": eps, "accuracy": percent, "low": low, "high": high}

@@ -104,7 +104,7 @@ def save_chart(stem: Path, chart: Chart) -> tuple[Path, Path]:
 
 
 def _side_by_side(chart: Chart) -> dict[str, Any]:
-    """Give the Vega-Lite of all panels."""
+    """Return the Vega-Lite of all panels."""
     width = WIDTH if max(map(len, chart.rows)) > 1 else ALONE
     how = "independent" if chart.own_legends else "shared"
     rows = [

@@ -12,7 +12,7 @@ from capsnet.report.tables.paper_tables import PaperRow
 from capsnet.report.tables.table import Table
 
 TITLE = "◇ the paper's number, ● ours with its 95 % interval, as in the table"
-LEAST = 0.01  # percent: where the logarithmic scale begins
+AXIS_MIN = 0.01  # percent: where the logarithmic scale begins
 ROW = 26  # pixels
 
 
@@ -33,7 +33,7 @@ def _value(row: PaperRow, value: dict[str, Any]) -> dict[str, Any]:
         if row.ensemble is not None:
             ours, interval = row.ensemble.test.error_percent, row.ensemble.test.interval_percent
         low, high = interval or (ours, ours)
-        value |= {"ours": max(ours, LEAST), "low": max(low, LEAST), "high": high}
+        value |= {"ours": max(ours, AXIS_MIN), "low": max(low, AXIS_MIN), "high": high}
     return value
 
 

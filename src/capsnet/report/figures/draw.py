@@ -21,11 +21,11 @@ from capsnet.report.figures.routing_statistics import figure_routing
 from capsnet.report.figures.style import files
 from capsnet.report.figures.sweep import figure_sweep
 from capsnet.report.figures.training_curves import all_curves, figure_a2, figure_recipes
-from capsnet.report.runs import by_dataset, of_the_papers_kinds, runs_below
+from capsnet.report.runs import by_dataset, exclude_mnist_ablations, runs_below
 from capsnet.report.tables.attacks import read_all_attacks
 from capsnet.report.tables.sweep import sweep_of, write_numbers
 
-PICTURES = {  # what draws each, the array that it takes, and the labels of each image
+RECONSTRUCTION_FIGURES = {  # what draws each, the array that it takes, and the labels of each image
     "figure_3": (reconstruction_figures.figure_3, "images", 1),
     "figure_4": (reconstruction_figures.figure_4, "perturbed", 1),
     "figure_5": (reconstruction_figures.figure_5, "images", 2),
@@ -47,22 +47,22 @@ def draw(folder: Path, target: Path) -> Iterator[Path]:
     kept = [run for run in runs_below(folder) if run.arrays]
     if not kept:
         raise UserError(f"no record in {folder} has its arrays (.npz) beside it: train again")
-    runs = of_the_papers_kinds(kept)
-    for stem, shown in pictures(runs).items():
-        PICTURES[stem.partition("-")[0]][0](target / stem, shown)
+    runs = exclude_mnist_ablations(kept)
+    for stem, shown in reconstruction_runs(runs).items():
+        RECONSTRUCTION_FIGURES[stem.partition("-")[0]][0](target / stem, shown)
         yield from files(target / stem)
     for stem, chart in charts(runs).items():
         yield from save_chart(target / stem, chart)
 
 
-def pictures(runs: Sequence[Run]) -> dict[str, Run]:
-    """Choose the run that each figure of PICTURES shows, for each data set that it can show.
+def reconstruction_runs(runs: Sequence[Run]) -> dict[str, Run]:
+    """Choose the run that each of RECONSTRUCTION_FIGURES shows, for each data set that it can show.
 
     That of the lowest seed; of three iterations if there is one, as in the paper. The data set of
     most runs needs no name in the figure's.
     """
     found = dict[str, Run]()
-    for name, (_, array, labels) in PICTURES.items():
+    for name, (_, array, labels) in RECONSTRUCTION_FIGURES.items():
         able = [
             run
             for run in _most(runs, lambda run: run.record.variant)
@@ -86,7 +86,7 @@ def charts(runs: Sequence[Run]) -> dict[str, Chart]:
     """Make each of CHARTS that the runs have arrays for.
 
     It shows one recipe, as recipes are different models: that of most runs. Only the training
-    curves show runs that differ in a value set by hand, and `recipes` compares two recipes.
+    curves show runs that differ in an override, and `recipes` compares two recipes.
     """
     alike = _most(runs, lambda run: run.record.variant)
     same_recipe = _most(runs, lambda run: replace(run.record, overrides=()).variant)
@@ -118,7 +118,7 @@ def draw_sweep(folder: Path) -> Iterator[Path]:
 def draw_routing(path: Path) -> Iterator[Path]:
     """Draw the routing report at `path`, a figure for each test set, beside it.
 
-    Raises UserError when it is no report.
+    Raises UserError when it is not a report.
     """
     report = read_report(path)
     for name in report.tests:
@@ -131,7 +131,7 @@ def draw_growth(file: Path) -> Sequence[Path]:
     try:
         benchmark = json.loads(file.read_text())
     except ValueError as error:
-        raise UserError(f"{file} is no JSON file of a benchmark: {error}") from error
+        raise UserError(f"{file} is not a benchmark's JSON file: {error}") from error
     if "growth" not in benchmark:
         raise UserError(f"{file} holds no growth: run `python -m capsnet.benchmark growth` for it")
     return save_chart(file.with_name(f"{file.stem}-growth"), figure_growth(benchmark))

@@ -32,7 +32,7 @@ def figure_growth(benchmark: Mapping[str, Any]) -> Chart:
 
 
 def _values(point: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give seconds and GiB of each implementation that fitted into memory."""
+    """Yield seconds and GiB of each implementation that fitted into memory."""
     for path in PATHS:
         measured = point["measured"][path]
         if measured["peak_mib"] is not None:

@@ -17,8 +17,8 @@ from capsnet.records.runs import Run
 from capsnet.report.figures.style import GREY, framed, save_figure
 from capsnet.report.runs import caption, caveats
 
-TRUE, PREDICTED, FORCED = range(3)  # the second axis of targets and reconstructions
-RIGHTS, FORCEDS, WRONGS = 4, 2, 2  # examples of each kind in a figure
+TRUE, PREDICTED, ABSENT = range(3)  # the second axis of targets and reconstructions
+NUM_RIGHT, NUM_ABSENT, NUM_WRONG = 4, 2, 2  # examples of each kind in a figure
 OFFSETS = ("−0.25", "0", "+0.25")
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 LETTERS = 8  # of a class name above a picture
@@ -37,9 +37,9 @@ def figure_3(stem: Path, run: Run) -> None:
     """Draw inputs of one label and their reconstructions: (label, prediction, reconstructed)."""
     right, wrong = found(run.arrays["targets"])
     groups = {
-        "right": [_single(run, one, PREDICTED) for one in right[:RIGHTS]],
+        "right": [_single(run, one, PREDICTED) for one in right[:NUM_RIGHT]],
         "wrong, reconstructed from the label's capsule and from the predicted one": [
-            _single(run, one, which) for one in wrong[:WRONGS] for which in (TRUE, PREDICTED)
+            _single(run, one, which) for one in wrong[:NUM_WRONG] for which in (TRUE, PREDICTED)
         ],
     }
     remark = "(l, p, r): label, prediction, reconstructed class." + _absent(right, wrong)
@@ -50,10 +50,10 @@ def figure_5(stem: Path, run: Run) -> None:
     """Draw two classes at once and each alone, in red and green: R reconstructed, L labels."""
     right, wrong = found(run.arrays["targets"])
     groups = {
-        "right": [_pair(run, one, PREDICTED) for one in right[:RIGHTS]],
-        "* is not in the picture": [_pair(run, one, FORCED) for one in right[:FORCEDS]],
+        "right": [_pair(run, one, PREDICTED) for one in right[:NUM_RIGHT]],
+        "* is not in the picture": [_pair(run, one, ABSENT) for one in right[:NUM_ABSENT]],
         "wrong: R the prediction, then the labels": [
-            _pair(run, one, which) for one in wrong[:WRONGS] for which in (PREDICTED, TRUE)
+            _pair(run, one, which) for one in wrong[:NUM_WRONG] for which in (PREDICTED, TRUE)
         ],
     }
     remark = (
@@ -92,14 +92,14 @@ def _pair(run: Run, one: int, which: int) -> Column:
     alone = arrays["reconstructions"][one, which]
     if which == PREDICTED and set(labels) == set(drawn):
         drawn, alone = labels, arrays["reconstructions"][one, TRUE]
-    star = "*" if which == FORCED else ""
+    star = "*" if which == ABSENT else ""
     reconstructed = f"R:({names[drawn[0]]}, {names[drawn[1]]}{star})"
     above = f"{reconstructed}\nL:({names[labels[0]]}, {names[labels[1]]})"
     return Column(above, (arrays["images"][one], overlay(*alone), beside(*alone)))
 
 
 def short_names(run: Run) -> list[str]:
-    """Give the class names, cut where they are too long to stand above a picture."""
+    """Return the class names, cut where they are too long to stand above a picture."""
     return [
         name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
         for name in run.record.dataset.class_names

@@ -47,7 +47,7 @@ LEFT = 0.012  # where titles begin, as a share of the width
 def save_figure(
     stem: Path, size: tuple[float, float], title: str, caption: str, caveats: Sequence[str] = ()
 ) -> Iterator[Figure]:
-    """Give a figure of `size` inches to draw on, and store it as stem.png and stem.svg at the end.
+    """Yield a figure of `size` inches to draw on, and store it as stem.png and stem.svg at the end.
 
     `caveats` are printed at the top right. Title, caption and caveats are also in the files'
     metadata, for readers who cannot see.

@@ -171,7 +171,7 @@ def _values(dataset: str, runs: Sequence[Run], only: str | None = None) -> list[
 
 
 def series(runs: Sequence[Run]) -> dict[str, str]:
-    """Give the label of each kind of run its colour, baselines first.
+    """Return the colour of each kind of run by its label, baselines first.
 
     That is the colour of the network's kind, or the first that no other label has.
     """

@@ -10,13 +10,13 @@ from capsnet.report.tables.rows import Runs
 from capsnet.report.tables.runs_table import steps
 from capsnet.report.tables.table import Column, Table, mean_sd
 
-TARGETS = (2.0, 1.5, 1.0, paper.CLEAN)  # percent
+TARGETS = (2.0, 1.5, 1.0, paper.CLEAN_ERROR_PERCENT)  # percent
 
 Seeds = Sequence[Run]  # a row: one run, or the seeds of an experiment, whose means it shows
 
 
 def equal_error_table(runs: Runs) -> Table[Seeds]:
-    """Give a row to each run whose test errors were counted along training, and to their means."""
+    """Tabulate each run whose test errors were counted along training, and the means of seeds."""
     return Table("affNIST at equal clean test error", EQUAL_ERROR_COLUMNS, [*_rows(runs)])
 
 
@@ -48,7 +48,7 @@ def _error_at(target: float) -> Callable[[Seeds], str | None]:
 
 
 def in_words(estimate: Estimate | None) -> str | None:
-    """Give '23.4', with 'extrapolated' where no point lies beyond."""
+    """Return '23.4', with 'extrapolated' where no point lies beyond."""
     return estimate and f"{estimate.percent:.1f}" + " extrapolated" * estimate.extrapolated
 
 

@@ -25,7 +25,7 @@ def read_all_attacks(results: Path) -> list[Attacks]:
 
 
 def attacks_table(every: Iterable[Attacks]) -> Table[AttackRow]:
-    """Give a row to each attack on each run on the paper's data, one loss at a time."""
+    """Tabulate each attack on each run on the paper's data, one loss at a time."""
     rows = [AttackRow(one, attack) for one in every if not one.demo for attack in one.methods]
     eps = sorted({at for row in rows for at in row.attacks.along(row.attack)})
     columns = [*ATTACK_COLUMNS, *map(_accuracy_column, eps)]

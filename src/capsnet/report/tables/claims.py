@@ -19,7 +19,7 @@ from capsnet.analysis.verdicts import Difference, between, claim_verdicts
 from capsnet.paper import Claim, Comparison
 from capsnet.records.record import Record
 from capsnet.records.runs import Run
-from capsnet.report.tables.pairs import PairsRow, apart, comparing
+from capsnet.report.tables.pairs import PairsRow, comparing, split_pairs
 from capsnet.report.tables.paper_tables import STEPS, if_run, qualified, verdict_limits
 from capsnet.report.tables.rows import Runs
 from capsnet.report.tables.table import Column, Table
@@ -43,7 +43,7 @@ class ClaimRow(PairsRow):
     @cached_property
     def seen(self) -> Runs:
         """Return the pairs of the seeds that the plan looks at, one after another."""
-        pairs = [*zip(*apart(self.runs), strict=True)]
+        pairs = [*zip(*split_pairs(self.runs), strict=True)]
         seeds = looked(better for better, worse in pairs if reached(worse.record))
         return [run for pair in pairs if pair[0] in seeds for run in pair]
 
@@ -62,7 +62,7 @@ class ClaimRow(PairsRow):
         """Return the seeds' difference at the plan's look; None before it or without a verdict."""
         if not self.seen or self.excluded is not None or self.noise is None:
             return None
-        return between(*apart(self.errors), self.noise)
+        return between(*split_pairs(self.errors), self.noise)
 
 
 def claims_table(runs: Runs, claims: Sequence[Claim]) -> Table[ClaimRow]:
@@ -114,7 +114,7 @@ def shared(row: ClaimRow) -> str:
 
 
 def verdict(row: ClaimRow, *quotes: str) -> str:
-    """Give the verdict of a row's pairs on its claim, by the rules of the analysis plan.
+    """Return the verdict of a row's pairs on its claim, by the rules of the analysis plan.
 
     `quotes` follow its limits.
     """

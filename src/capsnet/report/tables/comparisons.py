@@ -57,7 +57,7 @@ def trained(row: ComparisonRow) -> str:
 
 
 COLUMNS: list[Column[ComparisonRow]] = [
-    Column("first, not second", lambda row: row.comparison.words, "text"),
+    Column("first vs. second", lambda row: row.comparison.words, "text"),
     Column("first %", _mean(0)),
     Column("second %", _mean(1)),
     *comparing(

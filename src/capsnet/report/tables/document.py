@@ -68,8 +68,8 @@ def generated(
     README.md gets the state of every row of the paper, docs/results.md the tables of the longest
     of `runs` of each experiment, of claims, recipes, sweeps and costs, docs/speed.md the tables of
     the JSON files `benchmarks`, docs/routing.md answers to questions and those of the reports
-    `routed`, but of the demo, and docs/robustness.md that of `attacks`. Runs of `others` are shown
-    as sweeps alone, never as rows of the paper's tables; their hours are counted.
+    `routed`, except the demo's, and docs/robustness.md that of `attacks`. Runs of `others` are
+    shown as sweeps alone, never as rows of the paper's tables; their hours are counted.
     """
     known = [
         status_table(exclude_demo(runs)),

@@ -63,8 +63,10 @@ def welch(ours: Sequence[float], public: PublicResult) -> Difference:
     """Subtract their mean from ours, with Welch's standard error and degrees of freedom."""
     theirs = public.sd**2 / public.trials
     own = stdev(ours) ** 2 / len(ours)
-    freedom = (own + theirs) ** 2 / (own**2 / (len(ours) - 1) + theirs**2 / (public.trials - 1))
-    return Difference(mean(ours) - public.error_percent, (own + theirs) ** 0.5, freedom)
+    degrees_of_freedom = (own + theirs) ** 2 / (
+        own**2 / (len(ours) - 1) + theirs**2 / (public.trials - 1)
+    )
+    return Difference(mean(ours) - public.error_percent, (own + theirs) ** 0.5, degrees_of_freedom)
 
 
 OURS: Column[EqualEpochs] = Column("ours %", ours)

@@ -18,17 +18,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class PairsRow(RunsRow):
-    """Pairs of runs one after another, in each the one first that should err less; maybe none."""
+    """Pairs of runs as a flat list, which may be empty.
+
+    In each pair, the run that should have the lower error comes first.
+    """
 
     @property
     def pairs(self) -> list[Pair]:
         """Return the runs that means are over in pairs."""
-        return list(zip(*apart(self.averaged), strict=True))
+        return list(zip(*split_pairs(self.averaged), strict=True))
 
     @property
     def own_noise(self) -> Noise | None:
         """Return how noisy the errors of both models are between seeds."""
-        return pooled(apart(self.errors))
+        return pooled(split_pairs(self.errors))
 
     @cached_property
     def compared(self) -> tuple[str | None, str | None]:
@@ -40,21 +43,21 @@ class PairsRow(RunsRow):
         if found is None:
             return None, None
         spread = self.noise
-        both = None if spread is None else Noise(2**0.5 * spread.sd, spread.freedom)
+        both = None if spread is None else Noise(2**0.5 * spread.sd, spread.degrees_of_freedom)
         interval = " to ".join(map(with_sign, in_general(found.differences, both)))
         each = ", ".join(f"{test.only_first:,} / {test.only_second:,}" for test in found.pairs)
         alone = f"{each} ({f'{found.p:.2g}' if found.p else '< 1e-300'})"
         return (None, f"{alone} at the stop") if self.at_equal_error else (interval, alone)
 
 
-def apart(values: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
-    """Part what is of the first of each pair from what is of the second."""
+def split_pairs(values: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
+    """Split a flat list of pairs into first and second elements."""
     return values[::2], values[1::2]
 
 
 def gain(row: PairsRow) -> str | None:
     """Return the mean difference in percentage points, and of several seeds its interval."""
-    better, worse = apart(row.errors)
+    better, worse = split_pairs(row.errors)
     if row.noise is None or len(better) < 2:
         return with_sign(mean(worse) - mean(better))
     return signed(between(better, worse, row.noise))

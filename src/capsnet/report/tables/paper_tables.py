@@ -87,7 +87,8 @@ class PaperRow(ExperimentRow):
             return None
         if self.ensemble is None:
             return "no ensemble"
-        return None if self.ensemble.n == self.result.ensemble else f"ensemble {self.ensemble.size}"
+        one = self.ensemble
+        return None if one.n == self.result.ensemble else f"ensemble {one.size_in_words}"
 
     @cached_property
     def against(self) -> Difference | None:
@@ -134,22 +135,23 @@ def ours(row: ExperimentRow) -> str:
     absent = f", without seed {gaps}" if gaps else ""
     never = [one.seed for one in row.records if not is_short(one) and not reached(one)]
     absent += "".join(f", seed {seed} did not reach its accuracy" for seed in never)
-    where = f" at {paper.CLEAN} % clean error" if row.at_equal_error else ""
+    where = f" at {paper.CLEAN_ERROR_PERCENT} % clean error" if row.at_equal_error else ""
     return f"{mean_sd(row.errors, '.2f', '.3f')}{number}{absent}{where}"
 
 
 def together(row: PaperRow) -> str | None:
     """Return the error of the ensemble of the runs, its interval, and how many they are."""
     one = row.ensemble
-    return one and f"{error_and_interval(one.test)}, {one.size}"
+    return one and f"{error_and_interval(one.test)}, {one.size_in_words}"
 
 
 def so_far(row: PaperRow) -> str | None:
     """Return what `ours` does, and the error of the ensemble where there is one."""
     if not row.runs:
         return None
-    one = row.ensemble
-    return ours(row) + (f"; ensemble {one.size}: {one.test.error_percent:.2f}" if one else "")
+    if (one := row.ensemble) is None:
+        return ours(row)
+    return f"{ours(row)}; ensemble {one.size_in_words}: {one.test.error_percent:.2f}"
 
 
 def counts(row: RunsRow) -> str:
@@ -174,7 +176,7 @@ def tested_on(row: ExperimentRow) -> str:
 
 
 def verdict(row: PaperRow, *quotes: str) -> str:
-    """Give the verdict of the runs of a row on the paper's number, by the analysis plan.
+    """Return the verdict of the runs of a row on the paper's number, by the analysis plan.
 
     `quotes` follow its limits.
 

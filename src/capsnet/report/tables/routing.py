@@ -42,7 +42,7 @@ def routing_tables(reports: Iterable[RoutingReport]) -> list[Table[RoutedRow]]:
 
 
 def called(report: RoutingReport) -> str:
-    """Name a network: its experiment, variant but for the released recipe, schedule and seed."""
+    """Name a network: its experiment, variant (without `released`), schedule and seed."""
     one = report.network
     variant = one.variant.removeprefix("released").removeprefix(", ")
     words = (one.experiment, variant, one.schedule, f"seed {one.seed}", *one.caveats)

@@ -15,7 +15,7 @@ Runs = Sequence[Run]
 
 @dataclass(frozen=True, eq=False)
 class RunsRow:
-    """Some of our `runs` on `test`; `every` run there is tells how noisy seeds are."""
+    """Some of our `runs` on `test`; the noise between seeds is estimated from `every` run."""
 
     every: Runs
     runs: Runs

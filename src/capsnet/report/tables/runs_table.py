@@ -39,7 +39,7 @@ def commit(record: Record) -> str | None:
 
 
 def _of_run(value: Callable[[Record], str | None]) -> Callable[[RunsRow], str | None]:
-    """Give what a record says to a row of one run."""
+    """Return what the record of a row of one run says."""
     return lambda row: value(row.records[0])
 
 

@@ -37,7 +37,7 @@ def machine(benchmark: Mapping[str, Any]) -> str:
 def paths_table(benchmark: Mapping[str, Any]) -> Table[Any]:
     """Tabulate implementations; ratios are medians of those within a round, with quartiles.
 
-    *× sgemm* is nominal operations a second, of the direct algorithm, over those of sgemm.
+    *× sgemm* is nominal operations per second, of the direct algorithm, over those of sgemm.
     """
     rows = [_path(name, benchmark) for name in benchmark["measured"]]
     return text_table("MNIST CapsNet with decoder, training step", rows)
@@ -63,7 +63,7 @@ def _path(name: str, benchmark: Mapping[str, Any]) -> Cells:
 
 
 def rows_table(
-    benchmark: Mapping[str, Any], title: str = "Every experiment, as training takes it"
+    benchmark: Mapping[str, Any], title: str = "Training step of every experiment"
 ) -> Table[Any]:
     """Tabulate each experiment at the paper's batch."""
     return text_table(title, [_row(name, paths) for name, paths in benchmark.items()])
@@ -95,7 +95,7 @@ def settings_table(experiment: str, benchmark: Mapping[str, Any]) -> Table[Any]:
     """List the settings of an experiment that a GPU was timed with, the plainest first."""
     first = next((loop_seconds(one["loop"]) for one in benchmark.values() if one["loop"]), 0.0)
     rows = [_setting(name, one, first) for name, one in benchmark.items()]
-    return text_table(f"{experiment} by every setting", rows)
+    return text_table(f"{experiment} under every setting", rows)
 
 
 def _setting(name: str, one: Mapping[str, Any], first: float) -> Cells:

@@ -46,7 +46,7 @@ def needed(runs: Runs, row: Statement) -> str:
 
 
 def _claims(runs: Runs) -> Iterator[Statement]:
-    """Give each claim, with its verdict under the primary recipe."""
+    """Yield each claim, with its verdict under the primary recipe."""
     rows = claims.claims_table(runs, paper.CLAIMS).rows
     for claim in paper.CLAIMS:
         row = max((row for row in rows if row.claim is claim), key=_claim_rank)
@@ -65,7 +65,7 @@ def _sized(claim: Claim) -> str:
 
 
 def _numbers(runs: Runs) -> Iterator[Statement]:
-    """Give each number of the paper, with its verdict; not those that training is stopped at."""
+    """Yield each number of the paper, with its verdict; not those that training is stopped at."""
     every = [row for table in paper.TABLES for row in paper_rows(runs, table)]
     for result in dict.fromkeys(row.result for row in every if not row.result.condition):
         row = max((row for row in every if row.result == result), key=_rank)

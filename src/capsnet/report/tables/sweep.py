@@ -78,7 +78,7 @@ def sweep_of(runs: Sequence[Run]) -> Sweep:
     counts = {key: len({one[key] for one in every if key in one}) for key in keys}
     key = max(counts, key=lambda key: counts[key])
     if counts[key] < 2:
-        raise UserError("these runs differ in no value that was set by hand: there is no sweep")
+        raise UserError("these runs differ in no override: there is no sweep")
     return Sweep(key, [run for run in runs if key in settings(run)])
 
 

@@ -41,7 +41,7 @@ def embedded(name: str, chart: Chart) -> list[Embedded]:
 
 
 def spec(chart: alt.LayerChart) -> dict[str, Any]:
-    """Give Vega-Lite as wide as its place on the page.
+    """Return Vega-Lite as wide as its place on the page.
 
     `var(--blue)` is what the page's style makes of BLUE, so light and dark need no second chart.
     """
@@ -75,7 +75,7 @@ def curves(runs: Sequence[Run]) -> list[Embedded]:
 
 
 def networks(runs: Sequence[Run]) -> dict[str, str]:
-    """Give the networks that have curves the names of their colours, baselines first."""
+    """Return the page's name for the colour of each network that has curves, baselines first."""
     names = {colour: f"var(--{name})" for name, colour in NAMED.items()}
     able = [run for run in runs if logged(run)]
     return {label: names[colour] for label, colour in series(able).items()}

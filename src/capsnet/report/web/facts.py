@@ -17,7 +17,7 @@ FACTS: dict[str, Callable[[Record, Outcome], str]] = {
     "steps": lambda record, _: steps([record]),
     "schedule": lambda record, _: record.schedule,
     "recipe": lambda record, _: record.variant,
-    "set by hand": lambda record, _: overrides(record),
+    "overrides": lambda record, _: overrides(record),
     "batch": lambda record, _: f"{record.batch}",
     "trained on": lambda record, _: f"{record.source}, {record.training_examples:,} examples",
     "tested on": lambda _, test: test.source,

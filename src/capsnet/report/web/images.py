@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from capsnet.records.runs import Run
-from capsnet.report.figures.draw import PICTURES
+from capsnet.report.figures.draw import RECONSTRUCTION_FIGURES
 from capsnet.report.figures.reconstruction_figures import (
     PREDICTED,
     TRUE,
@@ -58,7 +58,7 @@ class Picture(NamedTuple):
 
 def figures(folder: Path) -> list[Picture]:
     """Show the pictures of reconstructions that were drawn into `folder`, in the paper's order."""
-    paths = sorted(path for name in PICTURES for path in folder.glob(f"{name}*.png"))
+    paths = sorted(path for name in RECONSTRUCTION_FIGURES for path in folder.glob(f"{name}*.png"))
     return [_file(path, FIGURE_WORDS, LOSSY) for path in paths]
 
 

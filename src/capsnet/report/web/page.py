@@ -17,8 +17,8 @@ from capsnet.report.figures.training_curves import SMOOTHED, metrics
 from capsnet.report.runs import (
     caveats,
     counted,
+    exclude_mnist_ablations,
     no_results,
-    of_the_papers_kinds,
     runs_below,
 )
 from capsnet.report.tables.claims import claims_table
@@ -38,7 +38,7 @@ from capsnet.report.web.render import rendered
 
 CITATION = Path(__file__).with_name("CITATION.bib")
 SECTIONS = {
-    "worth": "What these numbers are worth",
+    "caveats": "Caveats",
     "status": "Decided and open",
     "results": "Results",
     "claims": "Claims",
@@ -121,7 +121,7 @@ def compared(table: Table[PaperRow]) -> Embedded | None:
 
 def training(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the parts made from arrays: curves, figures and failures."""
-    drawn = of_the_papers_kinds(runs)
+    drawn = exclude_mnist_ablations(runs)
     return {
         "curves": curves(drawn),
         "metrics": metrics(drawn),

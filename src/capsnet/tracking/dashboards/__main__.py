@@ -61,7 +61,7 @@ def write(entity: str | None, project: str, schedule: str, path: Path) -> None:
 
 
 def upload(entity: str | None, project: str, schedule: str) -> None:
-    """New ones each time: what people have changed on an older one stays theirs.
+    """Upload a new workspace and report each time, so that edits to older ones are kept.
 
     Raises UserError when the server refuses or does not answer.
     """
@@ -69,16 +69,16 @@ def upload(entity: str | None, project: str, schedule: str) -> None:
 
     from capsnet.tracking.dashboards.definition import Place, report, workspace
 
-    with refusals_told():
+    with server_errors_as_user_errors():
         api = wandb.Api()
         place = Place(entity or api.default_entity or "", project, schedule)
         print(report(place).save().url)  # makes the project, where there is none yet
         print(workspace(place).save().url)
-    draw(api, place)
+    register_chart(api, place)
 
 
-def draw(api: "wandb.Api", place: "Place") -> None:
-    """Make the bars' chart known to the account, which can be done once."""
+def register_chart(api: "wandb.Api", place: "Place") -> None:
+    """Register the custom chart with the account; a chart's name can be registered only once."""
     from capsnet.tracking.dashboards import bars
 
     try:
@@ -90,13 +90,13 @@ def draw(api: "wandb.Api", place: "Place") -> None:
             access="private",
             spec=bars.spec(),
         )
-    except Exception as error:  # see refusals_told
+    except Exception as error:  # see server_errors_as_user_errors
         print(f"{host()} made no new chart {place.chart}, perhaps as it is there: {error}")
 
 
 @contextmanager
-def refusals_told() -> Iterator[None]:
-    """Turn refusals into UserError. The clients' errors have only Exception in common."""
+def server_errors_as_user_errors() -> Iterator[None]:
+    """Raise UserError for any error of the W&B clients, which have only Exception in common."""
     try:
         yield
     except Exception as error:

@@ -8,7 +8,7 @@ from capsnet.paper import TABLES, PaperTable
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 LEGEND = {"title": "bars: ours, mean over seeds", "orient": "bottom", "columns": 1, "labelLimit": 0}
-FIELDS = ("table", "row", "run", "error_percent")  # columns of `page.ROWS`
+FIELDS = ("table", "row", "run", "error_percent")  # columns of `wandb_summary.ROWS`
 
 
 def title(table: PaperTable) -> str:
@@ -33,8 +33,8 @@ def published() -> list[dict[str, Any]]:
 def spec() -> dict[str, Any]:
     """Build a Vega-Lite chart of the table that W&B is to fill in for `${string:table}`.
 
-    A bar is the mean over the seeds of one kind of run, as W&B hands over their `page.TABLE`; a
-    line, one of the `published` numbers.
+    A bar is the mean over the seeds of one kind of run, as W&B hands over their
+    `wandb_summary.TABLE`; a line, one of the `published` numbers.
     """
     order = list(dict.fromkeys(number["row"] for number in published()))
     row = {"type": "nominal", "title": None, "sort": order, "axis": {"labelLimit": 0}}

@@ -1,4 +1,4 @@
-"""The workspace and the report: what is shown, without a word to the server."""
+"""Define the workspace and the report, without contacting the server."""
 
 from dataclasses import dataclass
 from typing import Any
