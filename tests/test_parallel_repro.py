@@ -512,7 +512,7 @@ def test_a_stage_waits_at_most_half_a_minute_however_often(
     for _ in range(2000):
         stage.end(1)
     assert stage.state is State.WAITING
-    assert stage.not_before == 100 + pytest.approx(0.5 * 1.5**10)  # 29 s
+    assert stage.not_before == pytest.approx(100 + 0.5 * 1.5**10)  # 29 s
 
 
 def test_a_log_that_was_deleted_ends_nothing(tmp_path: Path) -> None:
