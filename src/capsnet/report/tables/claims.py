@@ -9,7 +9,6 @@ from capsnet.analysis import plan
 from capsnet.analysis.selection import (
     Pair,
     code,
-    exclusion_reason,
     looked,
     matched_pairs,
     pair_groups,
@@ -51,11 +50,6 @@ class ClaimRow(PairsRow):
     def averaged(self) -> Runs:
         """Return the pairs that the plan looks at, else all."""
         return self.seen or self.runs
-
-    @cached_property
-    def excluded(self) -> str | None:
-        """Say why these pairs get no verdict; None when they may."""
-        return exclusion_reason([run.record for run in self.averaged])
 
     @cached_property
     def difference(self) -> Difference | None:

@@ -10,7 +10,6 @@ from capsnet.analysis import plan
 from capsnet.analysis.answers import answers, in_general
 from capsnet.analysis.numbers import at_equal_error, numbers
 from capsnet.analysis.selection import (
-    exclusion_reason,
     groups,
     is_primary,
     is_short,
@@ -69,11 +68,6 @@ class PaperRow(ExperimentRow):
     def averaged(self) -> Runs:
         """Return the runs that the plan looks at, else all, and all of an ensemble."""
         return self.runs if self.result.ensemble > 1 else self.seen or self.runs
-
-    @cached_property
-    def excluded(self) -> str | None:
-        """Say why these runs get no verdict; None when they may."""
-        return exclusion_reason([run.record for run in self.averaged])
 
     @cached_property
     def ensemble(self) -> Ensemble | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from capsnet.analysis.numbers import at_equal_error, at_the_end, numbers
-from capsnet.analysis.selection import noise
+from capsnet.analysis.selection import exclusion_reason, noise
 from capsnet.analysis.verdicts import Noise, pooled
 from capsnet.records.record import Outcome, Record
 from capsnet.records.runs import Run
@@ -35,6 +35,11 @@ class RunsRow:
     def averaged(self) -> Runs:
         """Return the runs that means are over."""
         return self.runs
+
+    @cached_property
+    def excluded(self) -> str | None:
+        """Say why these runs get no verdict; None when they may."""
+        return exclusion_reason([run.record for run in self.averaged])
 
     @cached_property
     def errors(self) -> list[float]:
