@@ -46,6 +46,17 @@ def test_other_errors_keep_their_traceback() -> None:
         raise ImportError("our own mistake", name="capsnet.nothing")
 
 
+def test_ctrl_c_is_silent_about_coroutines_that_had_not_begun() -> None:
+    script = (
+        "import asyncio\n"
+        "from capsnet.errors import exit_on_user_error\n"
+        "waiting = asyncio.sleep(1)\n"
+        "with exit_on_user_error(): raise KeyboardInterrupt\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "stopped by Ctrl-C\n")
+
+
 @pytest.mark.parametrize("few", [True, False])
 def test_a_reader_that_is_gone_ends_it_silently(few: bool) -> None:
     """A few lines wait in a buffer until the program ends; many are written at once."""

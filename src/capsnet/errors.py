@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,8 @@ def exit_on_user_error() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except KeyboardInterrupt:
+        # Python would warn at its end of the coroutines, W&B's for one, that had not begun yet.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         print("stopped by Ctrl-C", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
