@@ -30,7 +30,7 @@ from helpers.explored import (
     serving,
     untrained,
 )
-from helpers.running import tiny
+from helpers.running import DEADLINE, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -310,7 +310,7 @@ def test_control_c_ends_it_without_a_word(
     page = chromium.new_page()
     page.goto(f"http://127.0.0.1:{port}")
     server.send_signal(signal.SIGINT)
-    printed, _ = server.communicate(timeout=60)
+    printed, _ = server.communicate(timeout=DEADLINE)
     assert (server.returncode, printed) == (0, "")
     page.close()
     assert sorted(path.name for path in place.iterdir()) == ["runs"]  # it leaves nothing behind

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import time
 import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
@@ -26,7 +25,7 @@ from capsnet.report.__main__ import figures, table
 from capsnet.report.figures import contact_sheets
 from helpers.explored import free_port, serving
 from helpers.offline_wandb import read_runs
-from helpers.running import command, output
+from helpers.running import command, output, wait_for
 
 PROJECT = Path(__file__).parents[1]
 PAGE = PROJECT / "docs/extending.md"
@@ -108,8 +107,7 @@ def run(signs: Path) -> Path:
     here = signs / "runs/interrupted"
     arguments = (*TRAIN, f"hydra.run.dir={here}", f"record={RECORD}")
     process = command("train", *arguments, cwd=signs, **environment(signs))
-    while not (here / "checkpoints/last.ckpt").exists() and process.poll() is None:
-        time.sleep(0.02)
+    wait_for((here / "checkpoints/last.ckpt").exists, process)
     process.send_signal(signal.SIGTERM)
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 143, printed

@@ -3,7 +3,6 @@
 import os
 import pickle
 import signal
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +16,7 @@ from capsnet.train import train
 from capsnet.training.callbacks import TimedCheckpoint
 from capsnet.training.interruption import Interrupted, Interruption
 from capsnet.training.module import CapsNetModule
-from helpers.running import TINY, command, output, tiny
+from helpers.running import TINY, command, output, tiny, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -62,9 +61,7 @@ def test_a_signal_saves_the_run_and_the_same_command_carries_on(
         f"hydra.run.dir={tmp_path / 'run'}",
     )
     process = command("train", *arguments, cwd=tmp_path)
-    while not first_rows_logged(tmp_path / "run"):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.05)
+    wait_for(lambda: first_rows_logged(tmp_path / "run"), process)
     process.send_signal(number)
     printed, _ = process.communicate(timeout=120)
     assert process.returncode == code, printed

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,11 @@ from capsnet.parallel_repro.jobs import Pipeline, environment
 from capsnet.parallel_repro.schedule import Needs, State, cut_off, startable
 from capsnet.parallel_repro.stages import Stage, last_line, load_stages
 from helpers.copies import tiny_copy
-from helpers.running import command, output
+from helpers.running import DEADLINE, command, output, wait_for
 
 # DVC itself reads a deprecated property of the trie that it keeps outputs in.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
 
-DEADLINE = 60  # seconds that nothing here comes near unless it hangs
 # source -> left, right; left -> after; after, right -> table. `left` and `right` wait for each
 # other, so that they can only finish side by side.
 PIPELINE = """\
@@ -126,14 +124,6 @@ def runs(project: Path) -> list[str]:
 def steer(project: Path, what: str, stage: str) -> Path:
     (project / what / stage).touch()
     return project / what / stage
-
-
-def wait_for(there: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not there():
-        assert time.monotonic() < deadline
-        assert process is None or process.poll() is None, process.communicate()[0]
-        time.sleep(0.05)
 
 
 def ps(column: str, pid: int) -> str:

@@ -22,7 +22,7 @@ from capsnet.data.mnist import MIRROR
 from capsnet.data.storage import LabelledImages, read_images
 from capsnet.errors import UserError
 from capsnet.prepare import prepare
-from helpers.running import command, output, shell_code
+from helpers.running import DEADLINE, command, output, shell_code
 
 FILES = (
     "train-images-idx3-ubyte.gz",
@@ -180,11 +180,12 @@ def mirror() -> Iterator[str]:
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:  # which never answers
+        server.settimeout(DEADLINE)
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         process = command("prepare", "mnist", cwd=tmp_path, **{MIRROR: url})
         connection, _ = server.accept()
         process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=DEADLINE)
         connection.close()
     assert shell_code(process) == 130, printed
     assert "stopped by Ctrl-C\n" in printed

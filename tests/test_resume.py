@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from helpers.running import TINY, command, output
+from helpers.running import TINY, command, output, wait_for
 
 KILLS = int(os.environ.get("CAPSNET_TEST_KILLS", "2"))
 EXPERIMENTS = (
@@ -30,13 +30,15 @@ def checkpoint(folder: Path) -> Path:
     return folder / "checkpoints" / "last.ckpt"
 
 
+def written_at(folder: Path) -> int:
+    return checkpoint(folder).stat().st_mtime_ns if checkpoint(folder).exists() else 0
+
+
 def kill_after_progress(folder: Path, arguments: tuple[str, ...], moment: float) -> None:
     """Start, wait for a checkpoint of this very process, and kill `moment` seconds later."""
-    before = checkpoint(folder).stat().st_mtime_ns if checkpoint(folder).exists() else 0
+    before = written_at(folder)
     process = command("train", *arguments, f"hydra.run.dir={folder}", cwd=folder.parent)
-    while not checkpoint(folder).exists() or checkpoint(folder).stat().st_mtime_ns == before:
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.01)
+    wait_for(lambda: written_at(folder) > before, process)
     time.sleep(moment)
     process.send_signal(signal.SIGKILL)
     process.communicate()

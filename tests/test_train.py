@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -36,7 +35,7 @@ from capsnet.training.fingerprint import folder_identity
 from capsnet.training.module import Optimisation
 from capsnet.training.sweep_jobs import failed_jobs_named, failure_noted
 from helpers.offline_wandb import read_runs
-from helpers.running import TINY, output, shell_code, tiny
+from helpers.running import DEADLINE, TINY, output, shell_code, tiny, wait_for
 
 SHORT = (
     "schedule.steps=60",
@@ -471,10 +470,9 @@ def test_ctrl_c_ends_a_sweep_in_a_line(data_root: Path, tmp_path: Path) -> None:
         text=True,
         start_new_session=True,
     )
-    while process.poll() is None and not any(tmp_path.glob("runs/*/logs/*/metrics.csv")):
-        time.sleep(0.1)
+    wait_for(lambda: any(tmp_path.glob("runs/*/logs/*/metrics.csv")), process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to every process
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=DEADLINE)
     assert shell_code(process) == 130, printed
     assert "stopped by Ctrl-C\n" in printed
     assert "Traceback" not in printed

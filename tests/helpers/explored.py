@@ -13,7 +13,7 @@ from capsnet.data.loading import load_dataset
 from capsnet.data.storage import write_images
 from capsnet.records.weights import save_weights
 from capsnet.training.build_network import build_network
-from helpers.running import command, tiny
+from helpers.running import command, tiny, wait_for
 
 CLASSES, HEIGHT, WIDTH = 43, 32, 36
 NAMES = ["<speed & limit>", *(f"sign {number}" for number in range(1, CLASSES))]
@@ -59,8 +59,7 @@ def serving(
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line == f"Capsule explorer: http://127.0.0.1:{port} (Ctrl-C ends it)\n"
-        while not answers(port):
-            assert process.poll() is None
+        wait_for(lambda: answers(port), process)
         yield process
     finally:
         process.kill()

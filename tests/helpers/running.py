@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +22,8 @@ TINY = (
     *("profile=demo", "model.width=0.03"),
     *("trainer.progress=false", "trainer.accelerator=cpu"),
 )
+
+DEADLINE = 120  # seconds that nothing here comes near unless it hangs
 
 
 def tiny(
@@ -39,6 +43,15 @@ def command(module: str, *arguments: str, cwd: Path, **environment: str) -> subp
     )
 
 
+def wait_for(there: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    """Fail where the process ends before, or the deadline passes."""
+    deadline = time.monotonic() + DEADLINE
+    while not there():
+        assert time.monotonic() < deadline
+        assert process is None or process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+
+
 def interrupted_reading(
     path: Path, module: str, *arguments: str, cwd: Path, **environment: str
 ) -> tuple[int, str]:
@@ -52,8 +65,9 @@ def interrupted_reading(
         with suppress(OSError):  # until there is a reader
             writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
             process.send_signal(signal.SIGINT)
-            process.wait(60)
+            process.wait(DEADLINE)
             os.close(writer)
+        time.sleep(0.01)
     return shell_code(process), process.communicate()[0]
 
 
