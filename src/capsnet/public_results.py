@@ -21,7 +21,8 @@ class PublicResult:
 
 # https://github.com/XifengGuo/CapsNet-Pytorch, README.md: batches of 100, the learning rate times
 # 0.9 every epoch. That capsulenet.py builds three iterations whatever `--routings` says, at commits
-# 5c6260b and 8a5a357, so that its line of one iteration may be of three [C].
+# 5c6260b and 8a5a357, so that its line of one iteration may be of three [C]. docs/results.md says
+# in what else it differs from both of our recipes.
 XIFENGGUO = "XifengGuo/CapsNet-Pytorch"
 PUBLIC_RESULTS = (
     PublicResult("mnist_capsnet_r1_recon", XIFENGGUO, 50, 0.36, 0.016, 3, "epochs50"),
