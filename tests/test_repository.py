@@ -55,7 +55,7 @@ def test_what_is_committed_is_not_ignored_and_what_is_drawn_is(committed: list[P
 
 def test_the_committed_files_leave_a_clone_small(committed: list[Path]) -> None:
     size = sum((PROJECT / path).stat().st_size for path in committed)
-    assert size < 60 * MEGABYTE
+    assert size < 64 * MEGABYTE  # half of it are weights, a third the arrays of records
 
 
 def test_shapes_are_checked_in_modules_that_exist() -> None:

@@ -510,8 +510,9 @@ def test_two_processes_train_and_stop_as_one_does(data_root: Path, tmp_path: Pat
         assert printed.count(f", seed 0: 60 steps on {processor()}, ") == 1
     one, two = weights(tmp_path / "1"), weights(tmp_path / "2")
     assert one.keys() == two.keys()
-    for name in one:  # gradients are summed in another order: float32 rounding over 20 steps
-        torch.testing.assert_close(one[name], two[name], rtol=0, atol=2e-6)
+    for name in one:  # gradients are summed in another order: float32 rounding over 20 steps, which
+        # Adam enlarges where gradients are near zero; it moves weights by up to 1e-3 in each
+        torch.testing.assert_close(one[name], two[name], rtol=0, atol=2e-5)
     records = [read_record(tmp_path / name / "record.json") for name in ("1", "2")]
     assert [record.stopped for record in records] == [20, 20]
     for record in records:  # every test example is counted once
