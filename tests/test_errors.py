@@ -14,7 +14,14 @@ from capsnet.errors import UserError, exit_on_user_error
 from capsnet.records.record import write_record
 from capsnet.training.fingerprint import PACKAGE
 from helpers.records import record
-from helpers.running import DEADLINE, command, interrupted_reading, shell_code, wait_for
+from helpers.running import (
+    DEADLINE,
+    command,
+    interrupted_asking,
+    interrupted_reading,
+    shell_code,
+    wait_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -107,14 +114,9 @@ def test_ctrl_c_while_configurations_are_composed(tmp_path: Path) -> None:
 def test_ctrl_c_while_a_server_does_not_answer(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        server.settimeout(DEADLINE)
         account = {"HOME": str(tmp_path), "WANDB_API_KEY": "a" * 40, "WANDB_BASE_URL": url}
-        process = command("tracking.dashboards", cwd=tmp_path, **account)
-        connection, _ = server.accept()
-        process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=DEADLINE)
-        connection.close()
-    assert (shell_code(process), printed) == (130, "stopped by Ctrl-C\n")
+        ended = interrupted_asking(server, "tracking.dashboards", cwd=tmp_path, **account)
+    assert ended == (130, "stopped by Ctrl-C\n")
 
 
 def test_ctrl_c_while_the_explorer_reads_its_data(tmp_path: Path) -> None:

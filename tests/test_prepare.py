@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from capsnet.data.mnist import MIRROR
 from capsnet.data.storage import LabelledImages, read_images
 from capsnet.errors import UserError
 from capsnet.prepare import prepare
-from helpers.running import DEADLINE, command, output, shell_code
+from helpers.running import interrupted_asking, output
 
 FILES = (
     "train-images-idx3-ubyte.gz",
@@ -180,14 +179,10 @@ def mirror() -> Iterator[str]:
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:  # which never answers
-        server.settimeout(DEADLINE)
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        process = command("prepare", "mnist", cwd=tmp_path, **{MIRROR: url})
-        connection, _ = server.accept()
-        process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=DEADLINE)
-        connection.close()
-    assert shell_code(process) == 130, printed
+        environment = {MIRROR: url}
+        code, printed = interrupted_asking(server, "prepare", "mnist", cwd=tmp_path, **environment)
+    assert code == 130, printed
     assert "stopped by Ctrl-C\n" in printed
     assert "Traceback" not in printed
     assert list((tmp_path / "data").iterdir()) == []

@@ -302,8 +302,8 @@ def test_two_nodes_train_as_one_process_does(data_root: Path, tmp_path: Path) ->
     assert ["errors in 500 uci-digits" in text for text in printed] == [True, False]
     train(tiny(data_root, *SHORT), tmp_path / "one")
     one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
-    for name in one:  # gradients are summed in another order, as in test_train.py
-        torch.testing.assert_close(one[name], two[name], rtol=0, atol=2e-5)
+    for name in one:  # gradients are summed in another order
+        torch.testing.assert_close(one[name], two[name], rtol=0, atol=8e-6)
     records = [read_record(tmp_path / name / "record.json") for name in ("one", "two")]
     assert [record.processes for record in records] == [1, 2]
     assert records[0].identity == records[1].identity

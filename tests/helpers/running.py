@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -69,6 +70,19 @@ def interrupted_reading(
             os.close(writer)
         time.sleep(0.01)
     return shell_code(process), process.communicate()[0]
+
+
+def interrupted_asking(
+    server: socket.socket, module: str, *arguments: str, cwd: Path, **environment: str
+) -> tuple[int, str]:
+    """Exit code and everything printed after Ctrl-C while the command waits for the server."""
+    server.settimeout(DEADLINE)
+    process = command(module, *arguments, cwd=cwd, **environment)
+    connection, _ = server.accept()
+    with connection:
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=DEADLINE)
+    return shell_code(process), printed
 
 
 def output(module: str, *arguments: str, cwd: Path, **environment: str) -> tuple[int, str]:
